@@ -1,0 +1,1 @@
+"""dcql: a declarative data-recipe compiler with a SQL frontend."""

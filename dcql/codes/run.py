@@ -1,0 +1,3 @@
+from dcql.codes.code import Code
+
+CODES: tuple[Code, ...] = ()

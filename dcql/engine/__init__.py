@@ -1,0 +1,1 @@
+"""Program -> subset: the only part that reads pools and runs SQL."""

@@ -1,0 +1,162 @@
+"""Diagnostics: what is wrong, where, why here, and what to write instead.
+
+    DcqlError            every error that dcql raises on purpose; carries one or more diagnostics
+    ├── RecipeError      the recipe (or a file it names) is wrong; exit code 2
+    ├── LockError        a lock would change, or does not hold; exit code 3
+    └── RunError         pool, models or the run itself failed; exit code 1
+
+A diagnostic is data; it is drawn by `render` as plain text, once, at the edge.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dcql.codes import CODES
+from dcql.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One error: a code of `dcql.codes`, a terse message, and the span it is about.
+
+    `message` says what is wrong, `label` why it is wrong at this place, `helps` what to write instead.
+    Raises KeyError for a code that has no row in `dcql.codes`.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    helps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        CODES[self.code]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the diagnostic as plain data; positions are 1-based lines and columns in code points."""
+        place: dict[str, Any] | None = None
+        if self.span is not None:
+            line, column = self.span.source.position(self.span.start)
+            end_line, end_column = self.span.source.position(self.span.end)
+            place = {
+                "file": self.span.source.name,
+                "line": line,
+                "column": column,
+                "end_line": end_line,
+                "end_column": end_column,
+            }
+        return {
+            "code": self.code,
+            "message": self.message,
+            "span": place,
+            "label": self.label,
+            "help": list(self.helps),
+        }
+
+
+class DcqlError(Exception):
+    """The base of all errors of dcql: one or more diagnostics."""
+
+    exit_code = 1
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        if not diagnostics:
+            raise ValueError("an error needs a diagnostic")
+        self.diagnostics = diagnostics
+        super().__init__(render(diagnostics))
+
+
+class RecipeError(DcqlError):
+    """The recipe, or a set or recipe that it names, is wrong."""
+
+    exit_code = 2
+
+
+class LockError(DcqlError):
+    """A lock would change, or what it records does not hold."""
+
+    exit_code = 3
+
+
+class RunError(DcqlError):
+    """A pool, a model or the run itself failed."""
+
+    exit_code = 1
+
+
+@dataclass
+class Diagnostics:
+    """Collects the diagnostics of a phase, so that all errors of a recipe are reported at once."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def add(
+        self, code: str, message: str, span: Span | None = None, label: str = "", helps: Iterable[str] = ()
+    ) -> None:
+        """Record a diagnostic."""
+        self.found.append(Diagnostic(code, message, span, label, tuple(helps)))
+
+    def raise_any(self) -> None:
+        """Raise RecipeError with everything recorded, in the order of the text; do nothing without any."""
+        if self.found:
+            unique = dict.fromkeys(self.found)
+            raise RecipeError(
+                *sorted(unique, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1))
+            )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of `known` that `word` most likely meant, or None."""
+    known = list(known)
+    folded = {name.lower(): name for name in known}
+    if word.lower() in folded:
+        return folded[word.lower()]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """Draw diagnostics as plain text, one block each, with the line and a caret under the words."""
+    return "\n\n".join(_render_one(diagnostic) for diagnostic in diagnostics)
+
+
+def _render_one(diagnostic: Diagnostic) -> str:
+    lines = [f"error[{diagnostic.code}]: {printable(diagnostic.message)}"]
+    margin = " "
+    span = diagnostic.span
+    if span is not None:
+        line, column = span.source.position(span.start)
+        end_line, end_column = span.source.position(span.end)
+        shown = span.source.line(line)
+        width = (end_column if end_line == line else len(shown) + 1) - column
+        before, shown = _visible(shown[: column - 1]), _visible(shown)
+        # A line longer than a screen is cut around the words that matter.
+        left = max(0, len(before) - 60) if len(shown) > 160 else 0
+        shown, before = shown[left : left + 160], before[left:]
+        margin = " " * (len(str(line)) + 1)
+        caret = "^" * max(1, min(width, 160 - len(before)))
+        lines += [
+            f"{margin[:-1]}--> {printable(span.source.name)}:{line}:{column}",
+            f"{margin}|",
+            f"{line} | {shown}",
+            f"{margin}| {' ' * len(before)}{caret} {printable(diagnostic.label)}".rstrip(),
+        ]
+    elif diagnostic.label:
+        lines.append(f"  {printable(diagnostic.label)}")
+    for text in diagnostic.helps:
+        first, *rest = text.split("\n")
+        lines.append(f"{margin}= help: {printable(first)}")
+        lines += [f"{margin}        {printable(more)}" for more in rest]
+    return "\n".join(lines)
+
+
+def _visible(text: str) -> str:
+    """Replace tabs and control characters by one visible character each, so that carets stay in place."""
+    return "".join(" " if c == "\t" else c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def printable(text: str) -> str:
+    """Escape control characters, so that text out of a recipe or a pool cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,1 @@
+"""Plan -> program: stages of statistics and DuckDB SQL."""

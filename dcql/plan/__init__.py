@@ -1,0 +1,1 @@
+"""Recipe -> plan: names and types resolved, meaning fixed, rewrites that keep it."""

@@ -1,0 +1,1 @@
+"""Text -> recipe: the grammar, the tree of what was written, and the parser between them."""
