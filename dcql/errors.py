@@ -102,9 +102,7 @@ class Diagnostics:
         """Raise RecipeError with everything recorded, in the order of the text; do nothing without any."""
         if self.found:
             unique = dict.fromkeys(self.found)
-            raise RecipeError(
-                *sorted(unique, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1))
-            )
+            raise RecipeError(*sorted(unique, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

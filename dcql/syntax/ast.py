@@ -6,6 +6,7 @@ are flat tuples: ten thousand of them must not recurse.
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from dcql.source import Source, Span
 
@@ -249,7 +250,7 @@ class SetOperation(Node):
     right: "QueryBody"
 
 
-QueryBody = Select | SetOperation | "Query"
+QueryBody: TypeAlias = "Select | SetOperation | Query"
 
 
 @dataclass(frozen=True, slots=True)
