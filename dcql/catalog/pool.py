@@ -10,8 +10,8 @@ from dcql.catalog.types import Schema
 class PoolFile:
     """One parquet file of a pool.
 
-    `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and -0.0 as 0;
-    `rank` is a .npy of uint32 (uint64 from 2^32 samples on), the position of each row's uid in the pool's sorted uids.
+    `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and
+    -0.0 as 0; `rank` is a .npy of uint32 (uint64 from 2^32 samples on), the position of each row's uid in the pool's sorted uids.
     Both are None in a raw pool.
     """
 
@@ -26,8 +26,8 @@ class PoolFile:
 class Pool:
     """A pool, bound once per run: `files` sorted by name.
 
-    `fingerprint` is the logical fingerprint "dcpool1:<hex>", None for a raw directory, which was never added. `uids` is the
-    .npy of all uids (dtype u8,u8, sorted), None when raw. `distributions` is the folder of exact column distributions.
+    `fingerprint` is the logical fingerprint "dcpool1:<hex>", None for a raw directory, which was never added. `uids` is
+    the .npy of all uids (dtype u8,u8, sorted), None when raw. `distributions` is the folder of exact column distributions.
     """
 
     name: str

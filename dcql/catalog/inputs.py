@@ -1,0 +1,167 @@
+"""The files that a recipe names: imported recipes and sets, read once and checked before anything is resolved."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from dcql.errors import Diagnostics, RecipeError
+from dcql.source import Source, Span
+from dcql.syntax import ast
+from dcql.syntax.parser import parse, read
+
+MAX_SET_BYTES = 1 << 30
+MAX_IMPORT_DEPTH = 32
+MAX_IMPORTS = 200
+NPY_MAGIC = b"\x93NUMPY"
+
+
+@dataclass(frozen=True, slots=True)
+class SetInput:
+    """A set's file: where it is and what is in it.
+
+    `values` are the lines of a text file; a .npy file of uids has none, and `is_subset` is true.
+    """
+
+    path: Path
+    sha256: str
+    is_subset: bool
+    values: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a recipe and its imports read, by the span of the statement that names it."""
+
+    recipes: dict[Span, ast.Recipe]
+    sets: dict[Span, SetInput]
+
+
+def load(recipe: ast.Recipe, path: Path | None) -> Inputs:
+    """Read every file that `recipe` names, and those that its imports name.
+
+    `path` is the recipe's own file: nothing outside of its folder is read. It is None for a recipe that came as text,
+    which may name no file. Raises RecipeError with every file that is missing, differs from its digest, or lies outside.
+    """
+    diagnostics = Diagnostics()
+    inputs = Inputs({}, {})
+    own = path.resolve() if path is not None else None
+    root = own.parent if own is not None else None
+    _load(recipe, root, root, inputs, (own,) if own is not None else (), diagnostics)
+    diagnostics.raise_any()
+    return inputs
+
+
+def _load(
+    recipe: ast.Recipe,
+    here: Path | None,
+    root: Path | None,
+    inputs: Inputs,
+    above: tuple[Path, ...],
+    diagnostics: Diagnostics,
+) -> None:
+    for statement in recipe.definitions:
+        if isinstance(statement, ast.SetFile):
+            path = _inside(statement.path, here, root, diagnostics)
+            if path is not None and (found := _read_set(statement, path, diagnostics)) is not None:
+                inputs.sets[statement.span] = found
+        elif isinstance(statement, ast.Import):
+            path = _inside(statement.path, here, root, diagnostics)
+            if path is None:
+                continue
+            if path in above:
+                diagnostics.add(
+                    "E0207",
+                    f"`{statement.path.value}` imports itself",
+                    statement.path.span,
+                    "the import goes round in a circle",
+                    ("move what both recipes need into a third one",),
+                )
+                continue
+            if len(above) > MAX_IMPORT_DEPTH or len(inputs.recipes) >= MAX_IMPORTS:
+                diagnostics.add(
+                    "E0503",
+                    "too many imports",
+                    statement.path.span,
+                    f"imports nest {MAX_IMPORT_DEPTH} deep at most, {MAX_IMPORTS} in all",
+                    ("merge recipes",),
+                )
+                continue
+            try:
+                imported = parse(Source(_shown(path, root), read(path).text))
+            except RecipeError as error:
+                diagnostics.found.extend(error.diagnostics)
+                continue
+            inputs.recipes[statement.span] = imported
+            _load(imported, path.parent, root, inputs, (*above, path), diagnostics)
+
+
+def _shown(path: Path, root: Path | None) -> str:
+    return str(path.relative_to(root)) if root is not None else path.name
+
+
+def _inside(text: ast.Text, here: Path | None, root: Path | None, diagnostics: Diagnostics) -> Path | None:
+    """Return the file that `text` names, or None with a diagnostic where it is not a file inside `root`."""
+    if here is None or root is None:
+        diagnostics.add(
+            "E0209",
+            f"`{text.value}` cannot be read",
+            text.span,
+            "a recipe that is not a file has no folder to read from",
+            ("save the recipe as a file",),
+        )
+        return None
+    if PurePosixPath(text.value).is_absolute() or "\0" in text.value or "://" in text.value:
+        _outside(text, diagnostics)
+        return None
+    path = (here / text.value).resolve()
+    if not path.is_relative_to(root):
+        _outside(text, diagnostics)
+        return None
+    if not path.is_file():
+        diagnostics.add(
+            "E0208", f"no file `{text.value}`", text.span, "not found beside the recipe", ("check the name",)
+        )
+        return None
+    return path
+
+
+def _outside(text: ast.Text, diagnostics: Diagnostics) -> None:
+    diagnostics.add(
+        "E0209",
+        f"`{text.value}` lies outside the recipe's folder",
+        text.span,
+        "a recipe reads only files in its own folder",
+        ("copy the file beside the recipe and name it by a relative path",),
+    )
+
+
+def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> SetInput | None:
+    if path.stat().st_size > MAX_SET_BYTES:
+        diagnostics.add(
+            "E0211", f"`{statement.path.value}` is larger than 1 GiB", statement.path.span, "too large for a set"
+        )
+        return None
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != statement.sha256.value.lower():
+        diagnostics.add(
+            "E0210",
+            f"`{statement.path.value}` has another SHA-256",
+            statement.sha256.span,
+            "the file is not the one that this recipe was written for",
+            (f"if the file is right, write SHA256 '{digest}'",),
+        )
+        return None
+    if content.startswith(NPY_MAGIC):
+        return SetInput(path, digest, True, ())
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        diagnostics.add(
+            "E0211",
+            f"`{statement.path.value}` is neither UTF-8 text nor a .npy file",
+            statement.path.span,
+            "a set is a text file with one value a line, or a .npy of uids",
+        )
+        return None
+    return SetInput(path, digest, False, tuple(filter(None, (line.strip(" \t\r") for line in lines))))

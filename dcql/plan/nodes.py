@@ -1,0 +1,385 @@
+"""The plan: what a recipe means, with every name and type resolved.
+
+Expressions are functions of one sample; relations are bags of samples of the pool. A relation names an earlier stage by
+`Ref`, never by containing it, so a plan is as large as its recipe however often a stage is used.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+from dcql.catalog.types import Type
+from dcql.source import Span
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the pool."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column that a model makes."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant in its final type; a FLOAT holds the exact value of a binary32. None is NULL."""
+
+    value: bool | int | float | str | None
+    type: Type
+
+    def __post_init__(self) -> None:
+        # 0.0 == -0.0 and True == 1 in Python: literals that differ must not be taken for equal.
+        if isinstance(self.value, float) and self.value == 0:
+            object.__setattr__(self, "value", 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """An INT or FLOAT taken as DOUBLE: exact, but an INT beyond 2^53 is rounded to even."""
+
+    operand: "Expr"
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`left op right`, op one of + - * / %; both operands have the type computed in, `type` is the result's.
+
+    NULL where the result is infinite or not a number, leaves INT, or divides by zero (SEMANTICS §7).
+    """
+
+    op: str
+    left: "Expr"
+    right: "Expr"
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`left op right`, both of one type; op one of = <> < <= > >=."""
+
+    op: str
+    left: "Expr"
+    right: "Expr"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of `catalog.functions` with arguments of the types that it takes."""
+
+    name: str
+    arguments: tuple["Expr", ...]
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """`subject LIKE pattern`: by code point, `%` and `_` match line breaks, no escape."""
+
+    subject: "Expr"
+    pattern: "Expr"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """Whether the operand is NULL."""
+
+    operand: "Expr"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """NOT, in three-valued logic."""
+
+    operand: "Expr"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """AND of two or more, in three-valued logic."""
+
+    operands: tuple["Expr", ...]
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """OR of two or more, in three-valued logic."""
+
+    operands: tuple["Expr", ...]
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The value of the first branch whose condition is TRUE, else the default."""
+
+    branches: tuple[tuple["Expr", "Expr"], ...]
+    default: "Expr"
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class InSet:
+    """Whether the subject is in the named set; NULL where the subject is."""
+
+    subject: "Expr"
+    set: "NamedSet | ModelSet"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InRelation:
+    """Whether the sample itself (its uid) is in a relation; never NULL."""
+
+    relation: "Rel"
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Which order statistic: k = max(1, ceil(p n)), p exact (SEMANTICS §2.2).
+
+    With `datacomp`, p is 1 - int(n f) / n, n f in IEEE double, as DataComp's get_threshold has it; then `p` is f.
+    """
+
+    p: Fraction
+    datacomp: bool = False
+
+    def k(self, n: int) -> int:
+        """Return the 1-based position of the statistic among n > 0 values."""
+        if self.datacomp:
+            return max(1, n - int(n * float(self.p)))
+        return max(1, -(-self.p.numerator * n // self.p.denominator))
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """The k-th smallest value of `expr` over the distinct samples of `population`, in each group of `by`.
+
+    A statistic: one value for the whole run, or one a group. With `nulls_first`, NULLs count as the lowest values.
+    """
+
+    expr: "Expr"
+    population: "Rel"
+    rank: Rank
+    by: tuple["Expr", ...]
+    nulls_first: bool
+    type: Type
+    text: str = field(compare=False)
+
+
+Expr: TypeAlias = (
+    Column
+    | Feature
+    | Literal
+    | Convert
+    | Arithmetic
+    | Compare
+    | Call
+    | Like
+    | IsNull
+    | Not
+    | And
+    | Or
+    | Case
+    | InSet
+    | InRelation
+    | Quantile
+)
+
+TRUE = Literal(True, Type.BOOL)
+FALSE = Literal(False, Type.BOOL)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A set of values that a recipe reads: its file's digest, the type of its values and how many they are."""
+
+    name: str
+    path: str = field(compare=False)
+    sha256: str
+    type: Type
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """A set of values that belongs to a model, such as the clusters that hold ImageNet images."""
+
+    name: str
+    type: Type
+
+
+# --- relations --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PoolScan:
+    """All samples of the pool, one copy each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A stage, or the result of an imported recipe, by its name in the plan."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One conjunct of a WHERE, with its words."""
+
+    expr: Expr
+    text: str = field(compare=False)
+    span: Span | None = field(compare=False, repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The samples of `input` for which every clause is TRUE, with their copies."""
+
+    input: "Rel"
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of an ORDER BY."""
+
+    expr: Expr
+    descending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctOn:
+    """The first sample of each group of `keys` in `order`, ties by the tie hash; a NULL key keeps the sample."""
+
+    input: "Rel"
+    keys: tuple[Expr, ...]
+    order: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The first samples of `input` in `order`, ties by the tie hash: `count`, or floor(percent * n / 100)."""
+
+    input: "Rel"
+    order: tuple[SortKey, ...]
+    count: int | None
+    percent: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOperation:
+    """UNION, INTERSECT, EXCEPT (one copy each) or UNION ALL (copies add)."""
+
+    op: str
+    left: "Rel"
+    right: "Rel"
+
+
+Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SetOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named relation; it may refer to the stages before it."""
+
+    name: str
+    relation: Rel
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """EXPECT kept BETWEEN low AND high: counts, or percentages of the pool's samples."""
+
+    low: Fraction
+    low_percent: bool
+    high: Fraction
+    high_percent: bool
+    text: str = field(compare=False)
+    span: Span | None = field(compare=False, repr=False, default=None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe's meaning: stages in order, the final relation, promises, and the values of its PARAMs."""
+
+    stages: tuple[Stage, ...]
+    query: Rel
+    promises: tuple[Promise, ...]
+    parameters: tuple[tuple[str, str], ...]
+
+
+# --- walking ----------------------------------------------------------------------------------------------------------
+
+Node = Expr | Rel | Clause | SortKey
+_NODES = (
+    Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet, InRelation, Quantile,
+    PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+)  # fmt: skip
+N = TypeVar("N")
+
+
+def children(node: Node) -> Iterator[Node]:
+    """Yield the nodes directly inside `node`, in text order."""
+    for item in fields(node):
+        yield from _inside(getattr(node, item.name))
+
+
+def _inside(value: object) -> Iterator[Node]:
+    if isinstance(value, _NODES):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _inside(item)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield `node` and every node inside it, outermost first; what a `Ref` names is not inside."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def transform(node: N, rule: Callable[[Node], Node]) -> N:
+    """Rebuild `node` from the inside out with `rule` applied to every node; unchanged parts keep their identity."""
+    changed = {}
+    for item in fields(node):  # type: ignore[arg-type]
+        old = getattr(node, item.name)
+        new = _rebuilt(old, rule)
+        if new is not old:
+            changed[item.name] = new
+    return rule(replace(node, **changed) if changed else node)  # type: ignore[return-value,arg-type,type-var]
+
+
+def _rebuilt(value: object, rule: Callable[[Node], Node]) -> object:
+    if isinstance(value, _NODES):
+        return transform(value, rule)
+    if isinstance(value, tuple):
+        new = tuple(_rebuilt(item, rule) for item in value)
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return value
+
+
+def transform_plan(plan: Plan, rule: Callable[[Node], Node]) -> Plan:
+    """Apply `transform` to every relation of a plan."""
+    stages = tuple(Stage(stage.name, transform(stage.relation, rule)) for stage in plan.stages)
+    return replace(plan, stages=stages, query=transform(plan.query, rule))

@@ -1,0 +1,435 @@
+"""Recipe -> plan: what every name stands for, what every clause means, and everything that is wrong with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from dcql.catalog.inputs import Inputs
+from dcql.catalog.types import Schema, Type
+from dcql.errors import Diagnostics, did_you_mean
+from dcql.plan import nodes
+from dcql.plan.constants import MAX_EXPONENT, Exact
+from dcql.plan.expressions import Bound, Expressions
+from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, suggestion
+from dcql.source import Source, Span
+from dcql.syntax import ast
+
+NO_POPULATION = "a bare q is allowed over `FROM pool` only: published recipes differ exactly here"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything outside of a recipe that decides what it means: the pool's schema, the library, the files it names."""
+
+    schema: Schema
+    library: tuple[ast.Recipe, ...]
+    inputs: Inputs
+
+
+def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -> nodes.Plan:
+    """Resolve a recipe against a catalog, with `settings` for its PARAMs as text.
+
+    Raises RecipeError with every fault of the recipe and its imports.
+    """
+    diagnostics = Diagnostics()
+    resolver = _Resolver(catalog, _library_scope(catalog), diagnostics)
+    plan = resolver.root(recipe, settings)
+    diagnostics.raise_any()
+    assert plan is not None
+    return plan
+
+
+def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
+    entries: dict[str, DefineEntry] = {}
+    # The library's own names see each other and the pool's columns, and nothing of the recipe.
+    scope = Scope(catalog.schema, entries)
+    for file in catalog.library:
+        for statement in file.definitions:
+            if isinstance(statement, ast.Define):
+                entries[statement.name] = DefineEntry(statement, scope)
+    return entries
+
+
+@dataclass
+class _Resolver:
+    catalog: Catalog
+    library: dict[str, DefineEntry]
+    diagnostics: Diagnostics
+    stages: list[nodes.Stage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.expressions = Expressions(self.diagnostics, self)
+
+    # --- a recipe -----------------------------------------------------------------------------------------------------
+
+    def root(self, recipe: ast.Recipe, settings: Mapping[str, str]) -> nodes.Plan | None:
+        """Resolve the recipe that is run; None when something is wrong."""
+        scope = Scope(self.catalog.schema, self.library)
+        values = {name: _setting(name, text, self.diagnostics) for name, text in settings.items()}
+        query = self._recipe(recipe, scope, {name: value for name, value in values.items() if value is not None})
+        declared = {s.name for s in recipe.definitions if isinstance(s, ast.Param)}
+        for name in settings:
+            if name not in declared:
+                near = did_you_mean(name, declared)
+                helps = (f"a similar PARAM exists: `{near}`",) if near else ("declare it: `PARAM x DEFAULT 0.3;`",)
+                self.diagnostics.add("E0212", f"`--set {name}`: the recipe has no PARAM `{name}`", helps=helps)
+        promises = tuple(p for p in (self._promise(expect, scope) for expect in recipe.expects) if p is not None)
+        if query is None or self.diagnostics.found:
+            return None
+        parameters = tuple(
+            (name, _shown(entry.value))
+            for name, entry in sorted(scope.entries.items())
+            if isinstance(entry, ParamEntry)
+        )
+        return nodes.Plan(tuple(self.stages), query, promises, parameters)
+
+    def _recipe(self, recipe: ast.Recipe, scope: Scope, given: Mapping[str, Constant]) -> nodes.Rel | None:
+        for statement in recipe.definitions:
+            self._declare(statement, scope, given)
+        for stage in recipe.stages:
+            relation = self._attempt(stage.query, scope)
+            name = scope.prefix + stage.name
+            scope.declare(stage.name, RelationEntry(nodes.Ref(name), "stage"), stage.name_span, self.diagnostics)
+            if relation is not None:
+                self.stages.append(nodes.Stage(name, relation))
+        query = self._attempt(recipe.query, scope) if recipe.query is not None else None
+        self._check_unused(recipe, scope)
+        return query
+
+    def _attempt(self, query: ast.Query, scope: Scope) -> nodes.Rel | None:
+        try:
+            return self._query(query, scope)
+        except WrongError:
+            return None
+
+    def _declare(self, statement: ast.Definition, scope: Scope, given: Mapping[str, Constant]) -> None:
+        match statement:
+            case ast.Define():
+                for name in statement.parameters or ():
+                    if (statement.parameters or ()).count(name) > 1:
+                        self.diagnostics.add(
+                            "E0202", f"`{name}` is a parameter twice", statement.span, "parameters need different names"
+                        )
+                        break
+                scope.declare(statement.name, DefineEntry(statement, scope), statement.name_span, self.diagnostics)
+            case ast.Param():
+                value = given.get(statement.name)
+                default = self._param_default(statement, scope)
+                if value is None:
+                    value = default
+                if value is not None:
+                    scope.declare(statement.name, ParamEntry(value), statement.name_span, self.diagnostics)
+            case ast.SetFile():
+                found = self.catalog.inputs.sets[statement.span]
+                scope.declare(statement.name, SetEntry(found), statement.name_span, self.diagnostics)
+            case ast.Import():
+                self._import(statement, scope)
+
+    def _param_default(self, statement: ast.Param, scope: Scope) -> Constant | None:
+        try:
+            value = self.expressions.resolve(Bound(statement.default, scope, {}))
+        except WrongError:
+            return None
+        if isinstance(value, Exact | nodes.Literal):
+            return value
+        self.diagnostics.add(
+            "E0305",
+            f"the default of `{statement.name}` is not a constant",
+            statement.default.span,
+            "a PARAM is one value for the whole run",
+            ("for an expression, write `DEFINE` instead",),
+        )
+        return None
+
+    def _import(self, statement: ast.Import, scope: Scope) -> None:
+        imported = self.catalog.inputs.recipes[statement.span]
+        prefix = f"{scope.prefix}{statement.name}."
+        inner = Scope(self.catalog.schema, self.library, prefix)
+        given: dict[str, Constant] = {}
+        declared = {s.name for s in imported.definitions if isinstance(s, ast.Param)}
+        for name, expr in statement.arguments:
+            try:
+                value = self.expressions.resolve(Bound(expr, scope, {}))
+            except WrongError:
+                continue
+            if name not in declared:
+                self.diagnostics.add(
+                    "E0212",
+                    f"`{statement.path.value}` has no PARAM `{name}`",
+                    expr.span,
+                    "WITH sets the imported recipe's PARAMs",
+                    suggestion(name, sorted(declared), "it declares no such PARAM"),
+                )
+            elif isinstance(value, Exact | nodes.Literal):
+                given[name] = value
+            else:
+                self.diagnostics.add("E0305", f"`{name}` is not a constant", expr.span, "a PARAM is one value")
+        query = self._recipe(imported, inner, given)
+        name = scope.prefix + statement.name
+        scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
+        if query is not None:
+            self.stages.append(nodes.Stage(name, query))
+
+    def _check_unused(self, recipe: ast.Recipe, scope: Scope) -> None:
+        """Resolve the DEFINEs that nothing used, so that their faults are found with the others."""
+        for statement in recipe.definitions:
+            if not isinstance(statement, ast.Define) or id(statement) in self.expressions.used:
+                continue
+            if statement.parameters is not None or isinstance(statement.body, ast.Quantile):
+                continue
+            try:
+                with self._population(nodes.PoolScan(), ""):
+                    self.expressions.resolve(Bound(statement.body, scope, {}))
+            except WrongError:
+                pass
+
+    # --- queries ------------------------------------------------------------------------------------------------------
+
+    def inner(self, query: ast.Query, scope: Scope) -> nodes.Rel:
+        """Resolve the query of an `IN (SELECT ..)`. Raises WrongError."""
+        with self._population(None, NO_POPULATION):
+            return self._query(query, scope)
+
+    def reference(self, ref: nodes.Ref) -> nodes.Rel:
+        """Return the relation that stands for a stage or an imported recipe."""
+        return ref
+
+    def _query(self, query: ast.Query, scope: Scope) -> nodes.Rel:
+        single = query.body if isinstance(query.body, ast.Select) else None
+        with all_faults() as attempt:
+            body = attempt(self._body, query.body, scope, under_tail=single)
+            order = attempt(self._order, query, single, scope)
+            limit = attempt(self._limit, query, scope)
+        relation = body()
+        if single is not None and single.distinct_on:
+            keys = self._distinct_keys(single, scope)
+            if not query.order:
+                self.diagnostics.add(
+                    "E0404",
+                    "DISTINCT ON without ORDER BY",
+                    single.span,
+                    "which sample of a group is first is left open",
+                    ("say which one stays: `ORDER BY clip_l14 DESC`",),
+                )
+                raise WrongError
+            relation = nodes.DistinctOn(relation, keys, order())
+        counted = limit()
+        if counted is not None:
+            count, percent = counted
+            relation = nodes.Limit(relation, order(), count, percent)
+        return relation
+
+    def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
+        match body:
+            case ast.Select():
+                if body.distinct_on and body is not under_tail:
+                    self.diagnostics.add(
+                        "E0404",
+                        "DISTINCT ON without an ORDER BY of its own",
+                        body.span,
+                        "the ORDER BY after a set operation orders its result",
+                        ("put the SELECT and its ORDER BY in parentheses",),
+                    )
+                    raise WrongError
+                return self._select(body, scope)
+            case ast.SetOperation():
+                return self._set_operation(body, scope)
+            case ast.Query():
+                return self._query(body, scope)
+
+    def _set_operation(self, body: ast.SetOperation, scope: Scope) -> nodes.Rel:
+        # Left-deep chains are as long as the recipe; they are taken from the left without recursion.
+        operands: list[tuple[str, ast.QueryBody]] = []
+        first: ast.QueryBody = body
+        while isinstance(first, ast.SetOperation):
+            operands.append((first.op, first.right))
+            first = first.left
+        with all_faults() as attempt:
+            left = attempt(self._body, first, scope, None)
+            rights = [(op, attempt(self._body, right, scope, None)) for op, right in reversed(operands)]
+        relation = left()
+        for op, right in rights:
+            relation = nodes.SetOperation(op, relation, right())
+        return relation
+
+    def _select(self, select: ast.Select, scope: Scope) -> nodes.Rel:
+        with all_faults() as attempt:
+            source = attempt(self._from, select.relation, scope)
+            clauses = attempt(self._where, select, scope)
+        return nodes.Filter(source(), clauses()) if select.where is not None else source()
+
+    def _from(self, relation: ast.Name | ast.Query, scope: Scope) -> nodes.Rel:
+        if isinstance(relation, ast.Query):
+            with self._population(None, NO_POPULATION):
+                return self._query(relation, scope)
+        name = relation.text
+        if name == "pool":
+            return nodes.PoolScan()
+        entry = scope.entries.get(name)
+        if isinstance(entry, RelationEntry):
+            return entry.ref
+        if entry is not None or name in scope.values():
+            helps: tuple[str, ...] = (f"write `FROM pool WHERE uid IN {name}`",) if isinstance(entry, SetEntry) else ()
+            self.diagnostics.add(
+                "E0203", f"`{name}` is no relation", relation.span, "FROM needs pool, a stage or a recipe", helps
+            )
+        else:
+            self.diagnostics.add(
+                "E0201",
+                f"unknown relation `{name}`",
+                relation.span,
+                "not `pool`, a stage above, or an imported recipe",
+                suggestion(name, scope.relations(), "write `FROM pool`"),
+            )
+        raise WrongError
+
+    def _where(self, select: ast.Select, scope: Scope) -> tuple[nodes.Clause, ...]:
+        if select.where is None:
+            return ()
+        with self._select_population(select), all_faults() as attempt:
+            written = self.expressions.conjuncts(Bound(select.where, scope, {}))
+            clauses = [attempt(self._clause, part) for part in written]
+        return tuple(clause() for clause in clauses)
+
+    def _clause(self, bound: Bound) -> nodes.Clause:
+        expr = self.expressions.predicate(bound, "WHERE")
+        return nodes.Clause(expr, " ".join(bound.expr.span.text.split()), bound.expr.span)
+
+    def _distinct_keys(self, select: ast.Select, scope: Scope) -> tuple[nodes.Expr, ...]:
+        with self._select_population(select), all_faults() as attempt:
+            keys = [
+                attempt(self.expressions.key, Bound(key, scope, {}), "a DISTINCT ON key") for key in select.distinct_on
+            ]
+        return tuple(key() for key in keys)
+
+    def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
+        population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
+        with population, all_faults() as attempt:
+            keys = [attempt(self.expressions.key, Bound(key.expr, scope, {}), "an ORDER BY key") for key in query.order]
+        return tuple(
+            nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
+        )
+
+    def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
+        limit = query.limit
+        if limit is None:
+            return None
+        if not query.order:
+            amount = limit.span.text
+            self.diagnostics.add(
+                "E0403",
+                "LIMIT without ORDER BY",
+                limit.span,
+                "which samples come first is left open",
+                (f"say which ones: `ORDER BY clip_l14 DESC {amount}`",),
+            )
+        value = self.expressions.constant(Bound(limit.count, scope, {}), "LIMIT").value
+        assert value is not None
+        if limit.percent:
+            if not 0 <= value <= 100:
+                self._wrong(
+                    "E0312", "LIMIT is not between 0 and 100 PERCENT", limit.count.span, f"it is {float(value):g}"
+                )
+            count, percent = None, value
+        else:
+            if value.denominator != 1 or value < 0:
+                help_ = (
+                    f"for a share, write `LIMIT {float(value) * 100:g} PERCENT`" if 0 < value < 1 else "write a count"
+                )
+                self._wrong(
+                    "E0312", "LIMIT is not a count", limit.count.span, "must be a whole number, 0 or more", help_
+                )
+            count, percent = value.numerator, None
+        if not query.order:
+            raise WrongError
+        return count, percent
+
+    def _promise(self, expect: ast.Expect, scope: Scope) -> nodes.Promise | None:
+        try:
+            with all_faults() as attempt:
+                low = attempt(self._expected, expect.low, scope)
+                high = attempt(self._expected, expect.high, scope)
+        except WrongError:
+            return None
+        if expect.low.percent == expect.high.percent and low() > high():
+            self.diagnostics.add(
+                "E0312", "EXPECT can never hold", expect.span, "the lower bound is above the upper one", ("swap them",)
+            )
+            return None
+        text = " ".join(expect.span.text.split())
+        return nodes.Promise(low(), expect.low.percent, high(), expect.high.percent, text, expect.span)
+
+    def _expected(self, bound: ast.Bound, scope: Scope) -> Fraction:
+        value = self.expressions.constant(Bound(bound.value, scope, {}), "a bound of EXPECT").value
+        assert value is not None
+        if bound.percent and not 0 <= value <= 100:
+            self._wrong("E0312", "EXPECT is not between 0 and 100 PERCENT", bound.span, f"it is {float(value):g}")
+        if not bound.percent and (value.denominator != 1 or value < 0):
+            self._wrong(
+                "E0312", "EXPECT needs a count", bound.span, "must be a whole number, 0 or more", "or write PERCENT"
+            )
+        return value
+
+    # --- context ------------------------------------------------------------------------------------------------------
+
+    def _select_population(self, select: ast.Select) -> "_Population":
+        if isinstance(select.relation, ast.Name) and select.relation.text == "pool":
+            return self._population(nodes.PoolScan(), "")
+        return self._population(None, NO_POPULATION)
+
+    def _population(self, relation: nodes.Rel | None, reason: str) -> "_Population":
+        return _Population(self.expressions, relation, reason)
+
+    def _wrong(self, code: str, message: str, span: Span, label: str, *helps: str) -> None:
+        self.diagnostics.add(code, message, span, label, helps)
+        raise WrongError
+
+
+@dataclass
+class _Population:
+    """Sets what a bare q ranges over, for as long as a clause is resolved."""
+
+    expressions: Expressions
+    relation: nodes.Rel | None
+    reason: str
+
+    def __enter__(self) -> None:
+        self.outer = self.expressions.population, self.expressions.population_reason
+        self.expressions.population, self.expressions.population_reason = self.relation, self.reason
+
+    def __exit__(self, *_: object) -> None:
+        self.expressions.population, self.expressions.population_reason = self.outer
+
+
+def _setting(name: str, text: str, diagnostics: Diagnostics) -> Constant | None:
+    """Read the value of `--set name=text`: a number, TRUE, FALSE, or text with or without quotes."""
+    source = Source(f"--set {name}", text)
+    if text.upper() in ("TRUE", "FALSE"):
+        return nodes.Literal(text.upper() == "TRUE", Type.BOOL)
+    if len(text) >= 2 and text[0] == text[-1] == "'":
+        return nodes.Literal(text[1:-1].replace("''", "'"), Type.TEXT)
+    try:
+        number = Decimal(text)
+        if number.is_finite() and len(text) < 400 and (not number or abs(number.adjusted()) <= MAX_EXPONENT):
+            return Exact(Fraction(number))
+    except InvalidOperation:
+        pass
+    diagnostics.add(
+        "E0213",
+        f"`{text}` is no value for `{name}`",
+        source.span(0, len(text)),
+        "a number, TRUE, FALSE, or text in quotes",
+        (f"write `--set \"{name}='{text}'\"` for text",),
+    )
+    return None
+
+
+def _shown(value: Constant) -> str:
+    """Write a PARAM's value so that equal values have equal text."""
+    if isinstance(value, Exact):
+        return "NULL" if value.value is None else str(value.value)
+    if isinstance(value.value, str):
+        return "'" + value.value.replace("'", "''") + "'"
+    return str(value.value).upper()

@@ -1,0 +1,117 @@
+"""What the names of one recipe stand for."""
+
+from dataclasses import dataclass, field
+
+from dcql.catalog.inputs import SetInput
+from dcql.catalog.models import MODEL_COLUMNS, MODEL_SETS
+from dcql.catalog.types import Schema
+from dcql.errors import Diagnostics, did_you_mean
+from dcql.plan import nodes
+from dcql.plan.constants import Exact
+from dcql.source import Span
+from dcql.syntax import ast
+
+Constant = Exact | nodes.Literal
+
+
+@dataclass(frozen=True, slots=True)
+class DefineEntry:
+    """A DEFINE and the scope in which its body's names are looked up."""
+
+    define: ast.Define
+    scope: "Scope"
+
+
+@dataclass(frozen=True, slots=True)
+class ParamEntry:
+    """A PARAM's value for this run."""
+
+    value: Constant
+
+
+@dataclass(frozen=True, slots=True)
+class SetEntry:
+    """A SET and its file."""
+
+    set: SetInput
+
+
+@dataclass(frozen=True, slots=True)
+class RelationEntry:
+    """A stage or an imported recipe: the name of its relation in the plan."""
+
+    ref: nodes.Ref
+    kind: str  # "stage" or "recipe"
+
+
+Entry = DefineEntry | ParamEntry | SetEntry | RelationEntry
+
+KINDS = {DefineEntry: "a DEFINE", ParamEntry: "a PARAM", SetEntry: "a SET"}
+
+
+def kind_of(entry: Entry) -> str:
+    """Name an entry's kind as messages do."""
+    return f"a {entry.kind}" if isinstance(entry, RelationEntry) else KINDS[type(entry)]
+
+
+@dataclass
+class Scope:
+    """The names of one recipe file, with the library behind it and the pool's columns beside it.
+
+    `prefix` goes before the recipe's stage names in the plan; it is empty for the recipe that is run.
+    """
+
+    schema: Schema
+    library: dict[str, DefineEntry]
+    prefix: str = ""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def declare(self, name: str, entry: Entry, span: Span, diagnostics: Diagnostics) -> None:
+        """Add a name; it must be new among the recipe's names, the pool's columns and `pool`."""
+        if name == "pool":
+            diagnostics.add(
+                "E0202", "`pool` cannot be defined", span, "it always names all samples", ("choose another name",)
+            )
+        elif name in self.entries:
+            line, _ = self.spans[name].source.position(self.spans[name].start)
+            diagnostics.add(
+                "E0202",
+                f"`{name}` is defined twice",
+                span,
+                f"already {kind_of(self.entries[name])}, on line {line}",
+                ("choose another name",),
+            )
+        elif self.schema.get(name) is not None:
+            diagnostics.add(
+                "E0202",
+                f"`{name}` is already a column",
+                span,
+                "the pool has a column of this name",
+                ("choose another name",),
+            )
+        else:
+            self.entries[name] = entry
+            self.spans[name] = span
+
+    def values(self) -> list[str]:
+        """Return every name that can stand for a value."""
+        own = [name for name, entry in self.entries.items() if isinstance(entry, DefineEntry | ParamEntry)]
+        return [*self.schema.names(), *own, *self.library, *MODEL_COLUMNS]
+
+    def relations(self) -> list[str]:
+        """Return every name that can follow FROM."""
+        return ["pool", *(name for name, entry in self.entries.items() if isinstance(entry, RelationEntry))]
+
+    def sets(self) -> list[str]:
+        """Return every name that can follow IN."""
+        own = [name for name, entry in self.entries.items() if isinstance(entry, SetEntry | RelationEntry)]
+        return [*own, *MODEL_SETS, "pool"]
+
+
+def suggestion(word: str, known: list[str], otherwise: str) -> tuple[str, ...]:
+    """Return a help line: the name that was likely meant, or what there is."""
+    near = did_you_mean(word, known)
+    if near is not None:
+        return (f"a similar name exists: `{near}`",)
+    return (otherwise,)
