@@ -209,13 +209,17 @@ FALSE = Literal(False, Type.BOOL)
 
 @dataclass(frozen=True, slots=True)
 class NamedSet:
-    """A set of values that a recipe reads: its file's digest, the type of its values and how many they are."""
+    """A set that a recipe reads: its file's digest, the type of its values and how many they are.
+
+    `is_subset` marks a .npy of uids, which is not counted until it is read.
+    """
 
     name: str
     path: str = field(compare=False)
     sha256: str
     type: Type
     count: int
+    is_subset: bool
 
 
 @dataclass(frozen=True, slots=True)

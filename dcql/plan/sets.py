@@ -23,7 +23,7 @@ def named_set(name: str, found: SetInput, type_: Type, is_uid: bool, span: Span,
                 "E0308", f"`{name}` is a set of uids", span, "its file is a .npy of uids", (f"write `uid IN {name}`",)
             )
             raise WrongError
-        return NamedSet(name, str(found.path), found.sha256, type_, 0)
+        return NamedSet(name, str(found.path), found.sha256, type_, 0, True)
     if type_ is Type.BOOL:
         diagnostics.add("E0301", "no set of BOOL", span, "TRUE and FALSE need no set", ("compare with `=`",))
         raise WrongError
@@ -38,7 +38,7 @@ def named_set(name: str, found: SetInput, type_: Type, is_uid: bool, span: Span,
                 (f"put one {_wanted(type_, is_uid)} on each line of {found.path.name}",),
             )
             raise WrongError
-    return NamedSet(name, str(found.path), found.sha256, type_, len(set(found.values)))
+    return NamedSet(name, str(found.path), found.sha256, type_, len(set(found.values)), False)
 
 
 def set_values(named: NamedSet, content: bytes) -> list[int | float | str]:

@@ -1,0 +1,191 @@
+"""The program: DuckDB SQL over a table `samples`, in stages.
+
+`samples` holds the pool's columns that the program reads, normalised, and `row`, the position in the file. Whoever runs a
+program says what `samples` is: all files or one, raw or from sidecars. The SQL text is the same for all of them.
+Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
+"""
+
+from dataclasses import dataclass
+
+from dcql.catalog.types import Type
+from dcql.digest import sha256_of
+from dcql.plan.nodes import NamedSet, Promise, Rank
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One order statistic of a scan: parameter `$name` becomes the k-th smallest of the scan's column `value`.
+
+    `member` is the scan's BOOL column that says which samples belong to the population, None where all do. `column` is
+    the pool column whose stored distribution answers it without a scan, None where there is none.
+    """
+
+    name: str
+    type: Type
+    rank: Rank
+    nulls_first: bool
+    value: str
+    member: str | None
+    column: str | None
+    text: str
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All thresholds of a stage, from one pass over the samples."""
+
+    sql: str
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedThreshold:
+    """An order statistic a group: the table `name`, with columns `k0`, `k1`, .. and `value`.
+
+    `counts_sql` gives each group's keys, its samples and its values that are not NULL, in key order; `values_sql` gives keys,
+    value and how many samples have it, in key order, then value order, NULLs left out.
+    """
+
+    name: str
+    type: Type
+    rank: Rank
+    nulls_first: bool
+    key_types: tuple[Type, ...]
+    counts_sql: str
+    values_sql: str
+    text: str
+    population: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where LIMIT cuts: parameters `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and
+    `$name_tie`, the last tie hash that is kept among the samples with those keys.
+
+    `count_sql` counts the samples; `key_sql` gives the keys at `$offset`; `before_sql` counts the samples before those keys;
+    `tie_sql` gives the tie hash at `$offset` among the samples with those keys.
+    """
+
+    name: str
+    count: int | None
+    percent: tuple[int, int] | None
+    key_types: tuple[Type, ...]
+    count_sql: str
+    key_sql: str
+    before_sql: str
+    tie_sql: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Firsts:
+    """The first sample of each group of a DISTINCT ON: the table `name` with the column `uid`."""
+
+    name: str
+    sql: str
+    text: str
+
+
+Statistic = Scan | GroupedThreshold | Cut | Firsts
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Statistics that depend on earlier stages only."""
+
+    statistics: tuple[Statistic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
+
+    `depth` is the output column with the number of clauses passed, NULL outside of what the SELECT reads. `undefined` is the
+    output column that is TRUE where an operation of the SELECT gave NULL for values that are not, None where none can.
+    """
+
+    name: str
+    source: str
+    clauses: tuple[str, ...]
+    depth: str
+    undefined: str | None
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable recipe.
+
+    `output_sql` gives, for every sample: `row`, the funnel's columns, and `copies`, 0 where the sample is left out. `columns`
+    are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
+    """
+
+    columns: tuple[str, ...]
+    sets: tuple[tuple[str, NamedSet], ...]
+    stages: tuple[Stage, ...]
+    output_sql: str
+    blocks: tuple[Block, ...]
+    promises: tuple[Promise, ...]
+    parameters: tuple[tuple[str, str], ...]
+    effect: str
+
+    def statements(self) -> list[tuple[str, str]]:
+        """Return every SQL statement with its title, in the order in which they run."""
+        result: list[tuple[str, str]] = []
+        for number, stage in enumerate(self.stages, start=1):
+            for statistic in stage.statistics:
+                result += [(f"stage {number}: {title}", sql) for title, sql in _titled(statistic)]
+        result.append(("output", self.output_sql))
+        return result
+
+    @property
+    def digest(self) -> str:
+        """The digest of everything that decides the subset, given a pool."""
+        return sha256_of(
+            {
+                "statements": [sql for _, sql in self.statements()],
+                "ranks": [
+                    [t.name, str(t.rank.p), t.rank.datacomp, t.nulls_first]
+                    for stage in self.stages
+                    for statistic in stage.statistics
+                    for t in _order_statistics(statistic)
+                ],
+                "cuts": [
+                    [s.name, s.count, list(s.percent) if s.percent else None]
+                    for stage in self.stages
+                    for s in stage.statistics
+                    if isinstance(s, Cut)
+                ],
+                "sets": [[table, named.sha256] for table, named in self.sets],
+            }
+        )
+
+
+def _order_statistics(statistic: Statistic) -> tuple[Threshold | GroupedThreshold, ...]:
+    match statistic:
+        case Scan():
+            return statistic.thresholds
+        case GroupedThreshold():
+            return (statistic,)
+        case _:
+            return ()
+
+
+def _titled(statistic: Statistic) -> list[tuple[str, str]]:
+    match statistic:
+        case Scan():
+            names = ", ".join(f"${t.name} = {t.text} over {t.population}" for t in statistic.thresholds)
+            return [(names, statistic.sql)]
+        case GroupedThreshold():
+            title = f'"{statistic.name}" = {statistic.text} over {statistic.population}'
+            return [(f"{title}: counts", statistic.counts_sql), (f"{title}: values", statistic.values_sql)]
+        case Cut():
+            title = f"${statistic.name}: {statistic.text}"
+            return [
+                (f"{title}: samples", statistic.count_sql),
+                (f"{title}: keys at the cut", statistic.key_sql),
+                (f"{title}: samples before them", statistic.before_sql),
+                (f"{title}: tie hash at the cut", statistic.tie_sql),
+            ]
+        case Firsts():
+            return [(f'"{statistic.name}": {statistic.text}', statistic.sql)]

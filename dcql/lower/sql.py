@@ -1,0 +1,352 @@
+"""Expressions -> DuckDB SQL, as sqlglot trees built from nodes, never from strings.
+
+No expression raises on a row, whatever DuckDB does with it: every operation that can fail has a form that gives NULL.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from sqlglot import exp
+
+from dcql.catalog.types import Type
+from dcql.plan import nodes
+
+Sql: TypeAlias = exp.Expression
+
+_TYPES = {
+    Type.INT: exp.DataType.Type.BIGINT,
+    Type.FLOAT: exp.DataType.Type.FLOAT,
+    Type.DOUBLE: exp.DataType.Type.DOUBLE,
+    Type.TEXT: exp.DataType.Type.VARCHAR,
+    Type.BOOL: exp.DataType.Type.BOOLEAN,
+}
+
+_COMPARISONS: dict[str, type[exp.Binary]] = {
+    "=": exp.EQ,
+    "<>": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+}
+
+_ARITHMETIC: dict[str, type[exp.Binary]] = {
+    "+": exp.Add,
+    "-": exp.Sub,
+    "*": exp.Mul,
+    "/": exp.Div,
+    "%": exp.Mod,
+}
+
+# What Python's str.split() takes for white space; RE2's \s is ASCII only.
+_SPACES = r"\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+_ODD_SPACES = _SPACES.replace(r"\x1f \x{85}", r"\x1f\x{85}")
+
+_TIE_DOMAIN = "dcql.tie.v1\0"
+
+
+# --- building blocks --------------------------------------------------------------------------------------------------
+
+
+def column(name: str) -> Sql:
+    """Name a column."""
+    return exp.Column(this=exp.Identifier(this=name, quoted=True))
+
+
+def parameter(name: str, type_: Type) -> Sql:
+    """Name a parameter of the statement, in its type."""
+    return cast(exp.Parameter(this=exp.Var(this=name)), type_)
+
+
+def cast(value: Sql, type_: Type) -> Sql:
+    """Convert; the value must have a form in the type."""
+    return exp.Cast(this=value, to=exp.DataType(this=_TYPES[type_]))
+
+
+def call(name: str, *arguments: Sql) -> Sql:
+    """Call a DuckDB function by its own name."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def integer(value: int) -> Sql:
+    """Write a whole number."""
+    return exp.Literal.number(str(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(str(-value))))
+
+
+def text(value: str) -> Sql:
+    """Write a text; control characters are spelled by chr(), so that the SQL stays printable."""
+    parts: list[Sql] = []
+    run = ""
+    for character in value:
+        if character.isprintable():
+            run += character
+        else:
+            if run:
+                parts.append(exp.Literal.string(run))
+            parts.append(call("chr", integer(ord(character))))
+            run = ""
+    if run or not parts:
+        parts.append(exp.Literal.string(run))
+    return parts[0] if len(parts) == 1 else call("concat", *parts)
+
+
+def both(operands: Sequence[Sql]) -> Sql:
+    """AND of any number of operands; TRUE of none."""
+    return _chain(exp.And, operands, exp.true())
+
+
+def either(operands: Sequence[Sql]) -> Sql:
+    """OR of any number of operands; FALSE of none."""
+    return _chain(exp.Or, operands, exp.false())
+
+
+def _chain(kind: type[exp.Connector], operands: Sequence[Sql], none: Sql) -> Sql:
+    # A balanced tree: DuckDB and sqlglot recurse, and a recipe may hold thousands of operands.
+    if not operands:
+        return none
+    if len(operands) == 1:
+        return operands[0]
+    middle = len(operands) // 2
+    left, right = _chain(kind, operands[:middle], none), _chain(kind, operands[middle:], none)
+    return exp.Paren(this=kind(this=left, expression=right))
+
+
+def opposite(value: Sql) -> Sql:
+    """NOT."""
+    return exp.Paren(this=exp.Not(this=value))
+
+
+def is_null(value: Sql) -> Sql:
+    """IS NULL."""
+    return exp.Paren(this=exp.Is(this=value, expression=exp.Null()))
+
+
+def is_true(value: Sql) -> Sql:
+    """IS TRUE: never NULL."""
+    return call("coalesce", value, exp.false())
+
+
+def same(left: Sql, right: Sql) -> Sql:
+    """Equal, NULL with NULL included."""
+    return exp.Paren(this=exp.NullSafeEQ(this=left, expression=right))
+
+
+def compare(op: str, left: Sql, right: Sql) -> Sql:
+    """Compare two values of one type."""
+    return exp.Paren(this=_COMPARISONS[op](this=left, expression=right))
+
+
+def case(branches: Sequence[tuple[Sql, Sql]], default: Sql) -> Sql:
+    """CASE WHEN .. THEN .. ELSE .. END."""
+    return exp.Case(ifs=[exp.If(this=condition, true=value) for condition, value in branches], default=default)
+
+
+def tie_hash(uid: Sql) -> Sql:
+    """Return the tie hash of a uid as a BLOB's hex text: sha256("dcql.tie.v1\\0" and the uid's 16 bytes)."""
+    domain = call("unhex", exp.Literal.string(_TIE_DOMAIN.encode().hex()))
+    return call("sha256", exp.Paren(this=exp.DPipe(this=domain, expression=call("unhex", uid))))
+
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
+class ExpressionLowering:
+    """Writes expressions; what is not a function of one sample alone is asked for.
+
+    `relation` gives membership in a relation, `quantile` the value of an order statistic, `set_table` the table of a set.
+    """
+
+    def __init__(
+        self,
+        relation: Callable[[nodes.Rel], Sql],
+        quantile: Callable[[nodes.Quantile], Sql],
+        set_table: Callable[[nodes.NamedSet], str],
+    ) -> None:
+        self._relation = relation
+        self._quantile = quantile
+        self._set_table = set_table
+
+    def __call__(self, expr: nodes.Expr) -> Sql:
+        """Write one expression."""
+        match expr:
+            case nodes.Column():
+                return column(expr.name)
+            case nodes.Feature():
+                raise AssertionError("features are refused before lowering")
+            case nodes.Literal():
+                return literal(expr)
+            case nodes.Convert():
+                return cast(self(expr.operand), expr.type)
+            case nodes.Arithmetic():
+                return self._arithmetic(expr)
+            case nodes.Compare():
+                return compare(expr.op, self(expr.left), self(expr.right))
+            case nodes.Call():
+                return self._call(expr)
+            case nodes.Like():
+                return exp.Paren(this=exp.Like(this=self(expr.subject), expression=self(expr.pattern)))
+            case nodes.IsNull():
+                return is_null(self(expr.operand))
+            case nodes.Not():
+                return opposite(self(expr.operand))
+            case nodes.And():
+                return both([self(operand) for operand in expr.operands])
+            case nodes.Or():
+                return either([self(operand) for operand in expr.operands])
+            case nodes.Case():
+                branches = [(self(condition), self(value)) for condition, value in expr.branches]
+                return case(branches, self(expr.default))
+            case nodes.InSet():
+                return self._in_set(expr)
+            case nodes.InRelation():
+                return self._relation(expr.relation)
+            case nodes.Quantile():
+                return self._quantile(expr)
+
+    def _arithmetic(self, expr: nodes.Arithmetic) -> Sql:
+        left, right = self(expr.left), self(expr.right)
+        operation = _ARITHMETIC[expr.op]
+        if expr.type is Type.INT:
+            # 128 bits hold every sum, difference and product of two 64-bit numbers.
+            wide = exp.Cast(this=left, to=exp.DataType(this=exp.DataType.Type.INT128))
+            result: Sql = exp.Paren(this=operation(this=wide, expression=right))
+            if expr.op == "%":
+                result = call("try", result)
+            return exp.TryCast(this=result, to=exp.DataType(this=_TYPES[Type.INT]))
+        # A division by zero is infinite or not a number, so one test serves for all four.
+        return finite(exp.Paren(this=operation(this=left, expression=right)))
+
+    def _call(self, expr: nodes.Call) -> Sql:
+        arguments = [self(argument) for argument in expr.arguments]
+        match expr.name:
+            case "coalesce":
+                return call("coalesce", *arguments)
+            case "least" | "greatest":
+                return extreme(expr.name, arguments)
+            case "abs" if expr.type is Type.INT:
+                wide = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DataType.Type.INT128))
+                return exp.TryCast(this=call("abs", wide), to=exp.DataType(this=_TYPES[Type.INT]))
+            case "abs":
+                return call("abs", *arguments)
+            case "code_points":
+                return call("length", *arguments)
+            case "python_words":
+                return python_words(arguments[0])
+            case "fasttext_words":
+                return fasttext_words(arguments[0])
+            case "regexp_matches" | "contains" | "starts_with":
+                return call(expr.name, *arguments)
+            case "ends_with":
+                return call("suffix", *arguments)
+            case _:
+                raise AssertionError(f"no SQL for {expr.name}")
+
+    def _in_set(self, expr: nodes.InSet) -> Sql:
+        assert isinstance(expr.set, nodes.NamedSet)
+        subject = self(expr.subject)
+        table = exp.Table(this=exp.Identifier(this=self._set_table(expr.set), quoted=True))
+        values = exp.Select(expressions=[column("value")], **{"from_": exp.From(this=table)})
+        if expr.set.count == 0 and not expr.set.is_subset:
+            # SQL's NULL IN (nothing) is FALSE; here it is NULL, as for every other set.
+            return case([(exp.Paren(this=exp.Not(this=is_null(subject))), exp.false())], exp.Null())
+        return exp.Paren(this=exp.In(this=subject, query=exp.Subquery(this=values)))
+
+
+def literal(value: nodes.Literal) -> Sql:
+    """Write a literal so that DuckDB reads back the same value in the same type."""
+    if value.value is None:
+        return cast(exp.Null(), value.type)
+    match value.type:
+        case Type.BOOL:
+            return exp.true() if value.value else exp.false()
+        case Type.TEXT:
+            return text(str(value.value))
+        case Type.INT:
+            return cast(integer(int(value.value)), Type.INT)
+        case _:
+            # With an exponent DuckDB reads the nearest DOUBLE; without one, a DECIMAL.
+            written = repr(abs(float(value.value)))
+            number: Sql = exp.Literal.number(written if "e" in written else written + "e0")
+            if float(value.value) < 0:
+                number = exp.Paren(this=exp.Neg(this=number))
+            return cast(number, value.type)
+
+
+def once(value: Sql, body: Callable[[Sql], Sql]) -> Sql:
+    """Use a value several times: written out when it is short, else computed once and named.
+
+    Without this, nested expressions would double at every level. DuckDB has no LET; a lambda over a list of one is one, at
+    some 20 ns a sample.
+    """
+    if sum(1 for _ in value.walk()) <= 40:
+        return body(value)
+    name = exp.Identifier(this="@value", quoted=True)
+    named = exp.Lambda(this=body(exp.Column(this=name)), expressions=[name.copy()])
+    return call("list_extract", call("list_transform", exp.Array(expressions=[value]), named), integer(1))
+
+
+def finite(value: Sql) -> Sql:
+    """Return the value, or NULL where it is infinite or not a number."""
+    return once(value, lambda v: case([(call("isfinite", v.copy()), v.copy())], exp.Null()))
+
+
+def python_words(value: Sql) -> Sql:
+    """Count as Python's len(text.split()) does.
+
+    Captions almost always hold single plain spaces only: then words are spaces plus one, which is four times faster.
+    """
+    odd = exp.Literal.string(f"[{_ODD_SPACES}]|^ | $|  |^$")
+    word = exp.Literal.string(f"[^{_SPACES}]+")
+
+    def count(v: Sql) -> Sql:
+        runs = call("len", call("regexp_extract_all", v.copy(), word))
+        without = call("replace", v.copy(), exp.Literal.string(" "), exp.Literal.string(""))
+        spaces = exp.Sub(this=call("strlen", v.copy()), expression=call("strlen", without))
+        quick = exp.Add(this=spaces, expression=integer(1))
+        return case([(call("regexp_matches", v.copy(), odd), runs)], quick)
+
+    return once(value, count)
+
+
+def fasttext_words(value: Sql) -> Sql:
+    """Count as len(fasttext.tokenize(text)) does: runs between separators, and one `</s>` for every line break."""
+    token = exp.Literal.string(r"[^ \t\v\f\r\x00\n]+|\n")
+    return call("len", call("regexp_extract_all", value, token))
+
+
+def extreme(name: str, arguments: list[Sql]) -> Sql:
+    """Return the least or the greatest; NULL when any is.
+
+    DuckDB skips NULLs; a sample of unknown height must not pass a size rule.
+    """
+
+    def of_all(values: Sql) -> Sql:
+        complete = compare("=", call("list_count", values.copy()), integer(len(arguments)))
+        return case([(complete, call("list_min" if name == "least" else "list_max", values.copy()))], exp.Null())
+
+    if sum(1 for argument in arguments for _ in argument.walk()) <= 40:
+        missing = either([is_null(argument.copy()) for argument in arguments])
+        return case([(missing, exp.Null())], call(name, *arguments))
+    return once(exp.Array(expressions=arguments), of_all)
+
+
+def select(items: Sequence[tuple[Sql, str]], source: Sql, *, star: bool = False) -> exp.Select:
+    """SELECT [*,] items FROM source."""
+    written: list[Sql] = [exp.Star()] if star else []
+    written += [exp.Alias(this=value, alias=exp.Identifier(this=name, quoted=True)) for value, name in items]
+    return exp.Select(expressions=written, **{"from_": exp.From(this=source)})
+
+
+def table(name: str) -> Sql:
+    """Name a table."""
+    return exp.Table(this=exp.Identifier(this=name, quoted=True))
+
+
+def subquery(query: Sql) -> Sql:
+    """A query as a source."""
+    return exp.Subquery(this=query)
+
+
+def render(query: Sql) -> str:
+    """Print SQL as DuckDB reads it, indented."""
+    return query.sql(dialect="duckdb", pretty=True)
