@@ -70,7 +70,9 @@ def call(name: str, *arguments: Sql) -> Sql:
 
 def integer(value: int) -> Sql:
     """Write a whole number."""
-    return exp.Literal.number(str(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(str(-value))))
+    return (
+        exp.Literal.number(str(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(str(-value))))
+    )
 
 
 def text(value: str) -> Sql:
@@ -244,8 +246,7 @@ class ExpressionLowering:
     def _in_set(self, expr: nodes.InSet) -> Sql:
         assert isinstance(expr.set, nodes.NamedSet)
         subject = self(expr.subject)
-        table = exp.Table(this=exp.Identifier(this=self._set_table(expr.set), quoted=True))
-        values = exp.Select(expressions=[column("value")], **{"from_": exp.From(this=table)})
+        values = column_of(self._set_table(expr.set), "value")
         if expr.set.count == 0 and not expr.set.is_subset:
             # SQL's NULL IN (nothing) is FALSE; here it is NULL, as for every other set.
             return case([(exp.Paren(this=exp.Not(this=is_null(subject))), exp.false())], exp.Null())
@@ -330,16 +331,85 @@ def extreme(name: str, arguments: list[Sql]) -> Sql:
     return once(exp.Array(expressions=arguments), of_all)
 
 
-def select(items: Sequence[tuple[Sql, str]], source: Sql, *, star: bool = False) -> exp.Select:
-    """SELECT [*,] items FROM source."""
-    written: list[Sql] = [exp.Star()] if star else []
+def select(items: Sequence[tuple[Sql, str]], source: Sql, *, star_of: str | None = None) -> exp.Select:
+    """SELECT [table.*,] items FROM source."""
+    written: list[Sql] = []
+    if star_of is not None:
+        written.append(exp.Column(this=exp.Star(), table=exp.Identifier(this=star_of, quoted=True)))
     written += [exp.Alias(this=value, alias=exp.Identifier(this=name, quoted=True)) for value, name in items]
-    return exp.Select(expressions=written, **{"from_": exp.From(this=source)})
+    return exp.Select(expressions=written, from_=exp.From(this=source))
 
 
 def table(name: str) -> Sql:
     """Name a table."""
     return exp.Table(this=exp.Identifier(this=name, quoted=True))
+
+
+def alias(source: Sql, name: str) -> Sql:
+    """A source under a name."""
+    source = source.copy()
+    source.set("alias", exp.TableAlias(this=exp.Identifier(this=name, quoted=True)))
+    return source
+
+
+def left_join(name: str, condition: Sql) -> Sql:
+    """LEFT JOIN a table."""
+    return exp.Join(this=table(name), side="LEFT", on=condition)
+
+
+def column_in(table_name: str, name: str) -> Sql:
+    """Name a column of a table."""
+    return exp.Column(this=exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=table_name, quoted=True))
+
+
+def column_of(table_name: str, name: str) -> exp.Select:
+    """SELECT name FROM table."""
+    return exp.Select(expressions=[column(name)], from_=exp.From(this=table(table_name)))
+
+
+def where(query: exp.Select, condition: Sql) -> exp.Select:
+    """Add WHERE; nothing where the condition is TRUE."""
+    if not (isinstance(condition, exp.Boolean) and condition.this):
+        query.set("where", exp.Where(this=condition))
+    return query
+
+
+def order_by(query: exp.Select, keys: Sequence[tuple[Sql, bool, bool]]) -> exp.Select:
+    """Add ORDER BY key, descending, nulls_first."""
+    ordered = [exp.Ordered(this=key, desc=descending, nulls_first=first) for key, descending, first in keys]
+    query.set("order", exp.Order(expressions=ordered))
+    return query
+
+
+def one_at(query: exp.Select, offset: str) -> exp.Select:
+    """Add LIMIT 1 OFFSET $offset."""
+    query.set("limit", exp.Limit(expression=integer(1)))
+    query.set("offset", exp.Offset(expression=exp.Parameter(this=exp.Var(this=offset))))
+    return query
+
+
+def group_by(query: exp.Select, keys: Sequence[Sql]) -> exp.Select:
+    """Add GROUP BY."""
+    query.set("group", exp.Group(expressions=list(keys)))
+    return query
+
+
+def small(value: Sql) -> Sql:
+    """Convert to USMALLINT."""
+    return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.USMALLINT))
+
+
+def unsigned(value: Sql) -> Sql:
+    """Convert to UBIGINT."""
+    return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.UBIGINT))
+
+
+def window(function: str, partition: Sequence[Sql], order: Sequence[tuple[Sql, bool, bool]]) -> Sql:
+    """function() OVER (PARTITION BY .. ORDER BY ..)."""
+    ordered = [exp.Ordered(this=key, desc=descending, nulls_first=first) for key, descending, first in order]
+    return exp.Window(
+        this=call(function), partition_by=list(partition), order=exp.Order(expressions=ordered) if ordered else None
+    )
 
 
 def subquery(query: Sql) -> Sql:

@@ -13,7 +13,7 @@ from dcql.catalog.models import MODEL_COLUMNS, MODEL_SETS
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostics
 from dcql.plan import constants, nodes
-from dcql.plan.coerce import HOLDS, Value, mix_help, mixes, negated, numeric_type, type_name, convert
+from dcql.plan.coerce import HOLDS, Value, convert, mix_help, mixes, negated, numeric_type, type_name
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.patterns import check_pattern

@@ -51,9 +51,7 @@ def renumbered(table: Table) -> Table:
     rows = []
     for state in order:
         row = []
-        for symbol, (action, target) in sorted(
-            table["states"][state].items(), key=lambda entry: symbols[entry[0]]
-        ):
+        for symbol, (action, target) in sorted(table["states"][state].items(), key=lambda entry: symbols[entry[0]]):
             if action == 0 and target not in order:
                 order.append(target)
             row.append((numbers[symbols[symbol]], action, target))

@@ -213,7 +213,7 @@ def _fault(kind: str, word: str, span: Span) -> Diagnostic:
             helps = ("close it with `'`; a quote inside text is doubled: 'it''s'",)
             return Diagnostic("E0103", "text is never closed", span, "text ends on the line where it starts", helps)
         case "quoted":
-            inner = word.strip("\"“”„«»‘’‚").replace("'", "''")
+            inner = word.strip('"“”„«»‘’‚').replace("'", "''")
             helps = (f"write '{inner}'", "a name takes no quotes")
             return Diagnostic("E0110", "text takes single quotes", span, "not single quotes", helps)
         case "back":

@@ -68,9 +68,7 @@ class TreeBuilder:
 
     def import_recipe(self, c: Children) -> ast.Import:
         _, path, _, name, _, arguments = c
-        return ast.Import(
-            self.text([path]), str(name), arguments or (), span=self.span(*c), name_span=self.span(name)
-        )
+        return ast.Import(self.text([path]), str(name), arguments or (), span=self.span(*c), name_span=self.span(name))
 
     def parameters(self, c: Children) -> tuple[str, ...]:
         return tuple(str(name) for name in c[1] or ())

@@ -1,0 +1,266 @@
+"""Relations -> nested SELECTs over `samples`, one layer on top of the other.
+
+Every relation is a function of the sample: whether it is in, and with how many copies. A stage becomes a column, computed
+once in the layer above everything that it reads. Names that dcql makes start with @, which no column of a recipe does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from dcql.catalog.types import Type
+from dcql.lower import sql
+from dcql.lower.program import Block
+from dcql.lower.sql import Sql
+from dcql.plan import nodes
+
+SAMPLES = "samples"
+ID = "@id"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A relation in SQL: `present` is a BOOLEAN that is never NULL; `copies` is None where every sample has one."""
+
+    present: Sql
+    copies: Sql | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether it is the whole pool, one copy each."""
+        return isinstance(self.present, exp.Boolean) and bool(self.present.this) and self.copies is None
+
+
+@dataclass
+class _Layer:
+    columns: list[tuple[Sql, str]] = field(default_factory=list)
+    joins: list[tuple[str, Sql]] = field(default_factory=list)
+
+
+class Chain:
+    """Builds one query: asked for relations and expressions, it adds the layers that they need.
+
+    `names` gives the name of each statistic; `stages` the relations that `Ref` names; `sets` the table of each set.
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[str, nodes.Rel],
+        names: Mapping[nodes.Quantile | nodes.Limit | nodes.DistinctOn, str],
+        sets: Mapping[nodes.NamedSet, str],
+    ) -> None:
+        self.blocks: list[Block] = []
+        self._stages = stages
+        self._names = names
+        self._sets = sets
+        self._layers: list[_Layer] = []
+        self._layer_of: dict[str, int] = {}
+        self._refs: dict[str, Member] = {}
+        self._inner = 0
+        self._block = ""
+
+    # --- relations ----------------------------------------------------------------------------------------------------
+
+    def relation(self, rel: nodes.Rel, name: str) -> Member:
+        """Add what a relation needs; return it. `name` is what its blocks are called in the funnel."""
+        match rel:
+            case nodes.PoolScan():
+                return Member(exp.true())
+            case nodes.Ref():
+                return self._ref(rel.name)
+            case nodes.Filter():
+                return self._filter(rel, name)
+            case nodes.SetOperation():
+                return self._set_operation(rel, name)
+            case nodes.DistinctOn():
+                return self._distinct_on(rel, name)
+            case nodes.Limit():
+                return self._limit(rel, name)
+
+    def _ref(self, name: str) -> Member:
+        if name not in self._refs:
+            member = self.relation(self._stages[name], name)
+            present = self.column(member.present, f"@{name}")
+            copies = self.column(member.copies, f"@{name}.copies") if member.copies is not None else None
+            self._refs[name] = Member(present, copies)
+        return self._refs[name]
+
+    def _filter(self, rel: nodes.Filter, name: str) -> Member:
+        source = self.relation(rel.input, f"{name}.from")
+        branches: list[tuple[Sql, Sql]] = []
+        if not source.everything:
+            branches.append((sql.opposite(source.present), exp.Null()))
+        for passed, clause in enumerate(rel.clauses):
+            holds = sql.is_true(self.expression(clause.expr, name))
+            branches.append((sql.opposite(holds), sql.integer(passed)))
+        every = sql.integer(len(rel.clauses))
+        depth = self.column(sql.small(sql.case(branches, every)), f"@{name}.clauses")
+        fallible = [node for clause in rel.clauses for node in nodes.walk(clause.expr) if _can_fail(node)]
+        undefined = None
+        if fallible:
+            undefined = f"@{name}.undefined"
+            failed = sql.either([self._failed(node, name) for node in fallible])
+            self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
+        texts = tuple(clause.text for clause in rel.clauses)
+        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined))
+        return Member(sql.is_true(sql.compare("=", depth, every.copy())), source.copies)
+
+    def _failed(self, node: nodes.Node, name: str) -> Sql:
+        """Write whether an operation gives NULL though its operands are not."""
+        if isinstance(node, nodes.Quantile):
+            return sql.is_null(self.expression(node, name))
+        assert isinstance(node, nodes.Arithmetic | nodes.Call)
+        operands = [child for child in nodes.children(node) if not isinstance(child, nodes.Literal)]
+        given = [sql.opposite(sql.is_null(self.expression(child, name))) for child in operands]  # type: ignore[arg-type]
+        return sql.both([sql.is_null(self.expression(node, name)), *given])
+
+    def _set_operation(self, rel: nodes.SetOperation, name: str) -> Member:
+        operands: list[tuple[str, nodes.Rel]] = []
+        first: nodes.Rel = rel
+        while isinstance(first, nodes.SetOperation):
+            operands.append((first.op, first.right))
+            first = first.left
+        result = self.relation(first, f"{name}.1")
+        for number, (op, right) in enumerate(reversed(operands), start=2):
+            other = self.relation(right, f"{name}.{number}")
+            result = self._combined(op, result, other, f"@{name}.upto{number}")
+        return result
+
+    def _combined(self, op: str, left: Member, right: Member, name: str) -> Member:
+        a, b = left.present, right.present
+        match op:
+            case "INTERSECT":
+                return Member(self.column(sql.both([a, b]), name))
+            case "EXCEPT":
+                return Member(self.column(sql.both([a, sql.opposite(b)]), name))
+            case "UNION":
+                return Member(self.column(sql.either([a, b]), name))
+            case _:
+                total = exp.Paren(this=exp.Add(this=_count(left), expression=_count(right)))
+                return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}.copies"))
+
+    def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
+        source = self.relation(rel.input, name)
+        ungrouped = sql.either([sql.is_null(self.expression(key, name)) for key in rel.keys])
+        firsts = sql.column_of(self._names[rel], "uid")
+        first = exp.Paren(this=exp.In(this=sql.column("uid"), query=sql.subquery(firsts)))
+        kept = sql.both([source.present, sql.either([ungrouped, first])])
+        return Member(self.column(sql.is_true(kept), f"@{name}.{self._names[rel]}"), source.copies)
+
+    def _limit(self, rel: nodes.Limit, name: str) -> Member:
+        cut = self._names[rel]
+        source = self.relation(rel.input, name)
+        keys = self.sort_columns(rel.order, cut, name)
+        at_cut = [sql.parameter(f"{cut}_{i}", key.expr.type) for i, key in enumerate(rel.order)]
+        mode = sql.parameter(f"{cut}_keep", Type.INT)
+        tie = sql.compare("<=", sql.tie_hash(sql.column("uid")), sql.parameter(f"{cut}_tie", Type.TEXT))
+        kept = sql.case(
+            [
+                (sql.opposite(source.present), exp.false()),
+                (sql.compare("<>", mode, sql.integer(1)), sql.compare("=", mode.copy(), sql.integer(2))),
+                (before(keys, at_cut, rel.order), exp.true()),
+                (sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)]), tie),
+            ],
+            exp.false(),
+        )
+        return Member(self.column(kept, f"@{name}.{cut}"), source.copies)
+
+    def sort_columns(self, order: Sequence[nodes.SortKey], prefix: str, name: str) -> list[Sql]:
+        """Add the keys of an ORDER BY as columns."""
+        return [self.column(self.expression(key.expr, name), f"@{prefix}.{i}") for i, key in enumerate(order)]
+
+    # --- expressions --------------------------------------------------------------------------------------------------
+
+    def expression(self, expr: nodes.Expr, name: str) -> Sql:
+        """Write an expression; relations inside of it get blocks under `name`."""
+
+        def relation(rel: nodes.Rel) -> Sql:
+            self._inner += not isinstance(rel, nodes.Ref | nodes.PoolScan)
+            return self.relation(rel, f"{name}.in{self._inner}").present.copy()
+
+        return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), lambda s: self._sets[s])(expr)
+
+    def _quantile(self, quantile: nodes.Quantile, name: str) -> Sql:
+        statistic = self._names[quantile]
+        if not quantile.by:
+            return sql.parameter(statistic, quantile.type)
+        looked_up = f"@{statistic}"
+        if looked_up not in self._layer_of:
+            keys = [self.expression(key, name) for key in quantile.by]
+            matches = [sql.same(sql.column_in(statistic, f"k{i}"), key) for i, key in enumerate(keys)]
+            level = self._place(looked_up, sql.both(matches))
+            self._layers[level - 1].joins.append((statistic, sql.both(matches)))
+            self._layers[level - 1].columns.append((sql.column_in(statistic, "value"), looked_up))
+        return sql.column(looked_up)
+
+    # --- layers -------------------------------------------------------------------------------------------------------
+
+    def column(self, value: Sql, name: str) -> Sql:
+        """Add a computed column; return its name in SQL."""
+        level = self._place(name, value)
+        self._layers[level - 1].columns.append((value, name))
+        return sql.column(name)
+
+    def _place(self, name: str, value: Sql) -> int:
+        """Return the layer for a column: the one above all that it reads."""
+        assert name not in self._layer_of, name
+        level = 1 + max((self._layer_of.get(c.name, 0) for c in value.find_all(exp.Column)), default=0)
+        while len(self._layers) < level:
+            self._layers.append(_Layer())
+        self._layer_of[name] = level
+        return level
+
+    def source(self) -> Sql:
+        """Return the layers so far as something to select from."""
+        current: Sql = sql.table(SAMPLES)
+        for layer in self._layers:
+            inner = sql.alias(current, "s")
+            query = sql.select(layer.columns, inner, star_of="s")
+            for table, condition in layer.joins:
+                query.append("joins", sql.left_join(table, condition))
+            current = sql.subquery(query)
+        return current
+
+
+def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey]) -> Sql:
+    """Write whether `keys` come strictly before `at` in an order; NULLs last unless the key says FIRST."""
+    cases: list[Sql] = []
+    for i, key in enumerate(order):
+        k, c = keys[i], at[i]
+        ahead = sql.compare(">" if key.descending else "<", k.copy(), c.copy())
+        if key.nulls_first:
+            null = sql.both([sql.is_null(k.copy()), sql.opposite(sql.is_null(c.copy()))])
+        else:
+            null = sql.both([sql.opposite(sql.is_null(k.copy())), sql.is_null(c.copy())])
+        same_so_far = [sql.same(keys[j].copy(), at[j].copy()) for j in range(i)]
+        cases.append(sql.both([*same_so_far, sql.is_true(sql.either([ahead, null]))]))
+    return sql.either(cases)
+
+
+def _count(member: Member) -> Sql:
+    one = member.copies if member.copies is not None else sql.integer(1)
+    return sql.case([(member.present.copy(), sql.unsigned(one))], sql.unsigned(sql.integer(0)))
+
+
+def _source_name(rel: nodes.Rel) -> str:
+    match rel:
+        case nodes.PoolScan():
+            return "pool"
+        case nodes.Ref():
+            return rel.name
+        case _:
+            return "query"
+
+
+def _can_fail(node: nodes.Node) -> bool:
+    """Return whether an operation can give NULL for operands that are not."""
+    match node:
+        case nodes.Arithmetic():
+            return True
+        case nodes.Call():
+            return node.name == "abs" and node.type is Type.INT
+        case nodes.Quantile():
+            return bool(node.by)
+        case _:
+            return False

@@ -1,0 +1,283 @@
+"""Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dcql.catalog.types import Type
+from dcql.lower import sql
+from dcql.lower.chain import ID, Chain, before
+from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statistic, Threshold
+from dcql.plan import nodes
+from dcql.plan.effects import effect
+
+StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn
+
+
+def lower(plan: nodes.Plan) -> Program:
+    """Lower a plan that needs no model."""
+    return _Lowering(plan).program()
+
+
+@dataclass
+class _Lowering:
+    plan: nodes.Plan
+
+    def __post_init__(self) -> None:
+        self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
+        self.names: dict[StatisticNode, str] = {}
+        self.sets: dict[nodes.NamedSet, str] = {}
+        self.levels: dict[StatisticNode, int] = {}
+        self._stage_levels: dict[str, int] = {}
+        for relation in self._reachable():
+            for node in nodes.walk(relation):
+                if isinstance(node, StatisticNode):
+                    self._name(node)
+                elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
+                    self.sets.setdefault(node.set, f"set{len(self.sets) + 1}")
+
+    def program(self) -> Program:
+        """Return the whole program."""
+        for node in self.names:
+            self._level(node)
+        last = max(self.levels.values(), default=0)
+        stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, last + 1))
+        chain = self._chain()
+        output = self._output(chain)
+        return Program(
+            columns=self._columns(),
+            sets=tuple((table, named) for named, table in self.sets.items()),
+            stages=stages,
+            output_sql=output,
+            blocks=tuple(chain.blocks),
+            promises=self.plan.promises,
+            parameters=self.plan.parameters,
+            effect=effect(self.plan).name.lower(),
+        )
+
+    # --- what there is ------------------------------------------------------------------------------------------------
+
+    def _reachable(self) -> Iterator[nodes.Rel]:
+        """Yield the relations that the query needs, earlier stages first."""
+        needed: set[str] = set()
+        pending = [self.plan.query]
+        while pending:
+            for node in nodes.walk(pending.pop()):
+                if isinstance(node, nodes.Ref) and node.name not in needed:
+                    needed.add(node.name)
+                    pending.append(self.stages[node.name])
+        yield from (relation for name, relation in self.stages.items() if name in needed)
+        yield self.plan.query
+
+    def _name(self, node: StatisticNode) -> None:
+        if node in self.names:
+            return
+        letter = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first"}[type(node)]
+        number = 1 + sum(1 for name in self.names.values() if name.rstrip("0123456789") == letter)
+        self.names[node] = f"{letter}{number}"
+
+    def _level(self, node: StatisticNode) -> int:
+        """Return the stage of a statistic: one after the last of those that its relation and expressions need."""
+        if node not in self.levels:
+            inside = nodes.children(node)
+            self.levels[node] = 1 + max((self._needs(child) for child in inside), default=0)
+        return self.levels[node]
+
+    def _needs(self, node: nodes.Node) -> int:
+        """Return the last stage of any statistic in a node, 0 without one."""
+        if isinstance(node, StatisticNode):
+            return self._level(node)
+        if isinstance(node, nodes.Ref):
+            if node.name not in self._stage_levels:
+                self._stage_levels[node.name] = self._needs(self.stages[node.name])
+            return self._stage_levels[node.name]
+        return max((self._needs(child) for child in nodes.children(node)), default=0)
+
+    def _columns(self) -> tuple[str, ...]:
+        names = {n.name for r in self._reachable() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
+        if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
+            names.add("uid")  # for the tie hash
+        if any(named.is_subset for named in self.sets):
+            names.add("uid")
+        return tuple(sorted(names))
+
+    def _chain(self) -> Chain:
+        return Chain(self.stages, self.names, self.sets)
+
+    # --- statistics ---------------------------------------------------------------------------------------------------
+
+    def _stage(self, level: int) -> Iterator[Statistic]:
+        here = [node for node, at in self.levels.items() if at == level]
+        scanned = [node for node in here if isinstance(node, nodes.Quantile) and not node.by]
+        if scanned:
+            yield self._scan(scanned)
+        for node in here:
+            if isinstance(node, nodes.Limit):
+                yield self._cut(node)
+            elif isinstance(node, nodes.DistinctOn):
+                yield self._firsts(node)
+            elif node.by:
+                yield self._grouped(node)
+
+    def _scan(self, quantiles: list[nodes.Quantile]) -> Scan:
+        chain = self._chain()
+        columns: dict[tuple[nodes.Rel, nodes.Expr], tuple[str, str | None]] = {}
+        items: list[tuple[exp.Expression, str]] = []
+        thresholds: list[Threshold] = []
+        for q in quantiles:
+            key = (q.population, q.expr)
+            if key not in columns:
+                number = len(columns) + 1
+                population = chain.relation(q.population, "population")
+                value = chain.expression(q.expr, f"q{number}")
+                member = None
+                if not population.everything:
+                    value = sql.case([(population.present.copy(), value)], exp.Null())
+                    member = f"member{number}"
+                items.append((value, f"value{number}"))
+                if member is not None:
+                    items.append((population.present.copy(), member))
+                columns[key] = f"value{number}", member
+            value_name, member_name = columns[key]
+            stored = (
+                q.expr.name if isinstance(q.expr, nodes.Column) and isinstance(q.population, nodes.PoolScan) else None
+            )
+            thresholds.append(
+                Threshold(
+                    self.names[q],
+                    q.type,
+                    q.rank,
+                    q.nulls_first,
+                    value_name,
+                    member_name,
+                    stored,
+                    q.text,
+                    _called(q.population),
+                )
+            )
+        return Scan(sql.render(sql.select(items, chain.source())), tuple(thresholds))
+
+    def _grouped(self, q: nodes.Quantile) -> GroupedThreshold:
+        chain = self._chain()
+        population = chain.relation(q.population, "population")
+        names = [f"k{i}" for i in range(len(q.by))]
+        keys = [chain.expression(key, name) for key, name in zip(q.by, names, strict=True)]
+        value = chain.expression(q.expr, "value")
+        items = [*zip(keys, names, strict=True), (value, "value")]
+        inner = sql.where(sql.select(items, chain.source()), population.present.copy())
+        by_key = [(sql.column(name), False, True) for name in names]
+        grouped = [sql.column(name) for name in names]
+        out = [(sql.column(name), name) for name in names]
+        everyone, known = (sql.call("count", exp.Star()), "samples"), (sql.call("count", sql.column("value")), "known")
+        counts = sql.group_by(sql.select([*out, everyone, known], sql.subquery(inner)), grouped)
+        values = sql.select([*out, (sql.column("value"), "value"), everyone], sql.subquery(inner.copy()))
+        values = sql.where(values, sql.opposite(sql.is_null(sql.column("value"))))
+        values = sql.group_by(values, [*(g.copy() for g in grouped), sql.column("value")])
+        return GroupedThreshold(
+            name=self.names[q],
+            type=q.type,
+            rank=q.rank,
+            nulls_first=q.nulls_first,
+            key_types=tuple(key.type for key in q.by),
+            counts_sql=sql.render(sql.order_by(counts, by_key)),
+            values_sql=sql.render(sql.order_by(values, [*by_key, (sql.column("value"), False, True)])),
+            text=q.text,
+            population=_called(q.population),
+        )
+
+    def _cut(self, node: nodes.Limit) -> Cut:
+        name = self.names[node]
+        chain = self._chain()
+        source = chain.relation(node.input, "input")
+        keys = chain.sort_columns(node.order, name, "input")
+        at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
+        members = chain.source()
+        order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
+        count = [(sql.call("count", exp.Star()), "samples")]
+        at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
+        ahead = before(keys, at_cut, node.order)
+        present = source.present
+        tie = sql.where(
+            sql.select([(sql.tie_hash(sql.column("uid")), "tie")], members.copy()), sql.both([present.copy(), at])
+        )
+        cut_keys = sql.select([(key.copy(), f"key{i}") for i, key in enumerate(keys)], members.copy())
+        return Cut(
+            name=name,
+            count=node.count,
+            percent=(node.percent.numerator, node.percent.denominator) if node.percent is not None else None,
+            key_types=tuple(key.expr.type for key in node.order),
+            count_sql=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
+            key_sql=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
+            before_sql=sql.render(
+                sql.where(
+                    sql.select([(c.copy(), n) for c, n in count], members.copy()), sql.both([present.copy(), ahead])
+                )
+            ),
+            tie_sql=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
+            text=f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT",
+        )
+
+    def _firsts(self, node: nodes.DistinctOn) -> Firsts:
+        name = self.names[node]
+        chain = self._chain()
+        source = chain.relation(node.input, "input")
+        keys = [chain.column(chain.expression(key, "input"), f"@key{i}") for i, key in enumerate(node.keys)]
+        order = chain.sort_columns(node.order, name, "input")
+        sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
+        grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
+        # The tie hash is computed only for the samples that share the first place.
+        place = sql.window("rank", [key.copy() for key in keys], sort)
+        columns = [(sql.column("uid"), "uid"), *((key.copy(), f"k{i}") for i, key in enumerate(keys)), (place, "place")]
+        ranked = sql.where(sql.select(columns, chain.source()), grouped)
+        leaders = sql.where(
+            sql.select(
+                [(sql.column("uid"), "uid"), *((sql.column(f"k{i}"), f"k{i}") for i in range(len(keys)))],
+                sql.subquery(ranked),
+            ),
+            sql.compare("=", sql.column("place"), sql.integer(1)),
+        )
+        tie = sql.window(
+            "row_number",
+            [sql.column(f"k{i}") for i in range(len(keys))],
+            [(sql.tie_hash(sql.column("uid")), False, False)],
+        )
+        numbered = sql.select([(sql.column("uid"), "uid"), (tie, "place")], sql.subquery(leaders))
+        first = sql.where(
+            sql.select([(sql.column("uid"), "uid")], sql.subquery(numbered)),
+            sql.compare("=", sql.column("place"), sql.integer(1)),
+        )
+        return Firsts(name, sql.render(first), "DISTINCT ON")
+
+    # --- output -------------------------------------------------------------------------------------------------------
+
+    def _output(self, chain: Chain) -> str:
+        """Write the last query: the sample's id where it is kept, its copies, and the funnel's columns."""
+        member = chain.relation(self.plan.query, "query")
+        kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
+        items: list[tuple[exp.Expression, str]] = [(sql.column(ID) if member.everything else kept, "id")]
+        if member.copies is not None:
+            items.append(
+                (sql.case([(member.present.copy(), sql.unsigned(member.copies.copy()))], exp.Null()), "copies")
+            )
+        for block in chain.blocks:
+            items.append((sql.column(block.depth), block.depth))
+            if block.undefined is not None:
+                items.append((sql.column(block.undefined), block.undefined))
+        return sql.render(sql.select(items, chain.source()))
+
+
+def _called(rel: nodes.Rel) -> str:
+    return rel.name if isinstance(rel, nodes.Ref) else "pool"
+
+
+def features(plan: nodes.Plan) -> Mapping[str, Type]:
+    """Return the names in a plan that need a model, with their types."""
+    found: dict[str, Type] = {}
+    for relation in (*(stage.relation for stage in plan.stages), plan.query):
+        for node in nodes.walk(relation):
+            if isinstance(node, nodes.Feature):
+                found[node.name] = node.type
+            elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.ModelSet):
+                found[node.set.name] = node.set.type
+    return found
