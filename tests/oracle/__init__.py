@@ -1,7 +1,7 @@
 """An independent second implementation of the recipe language, written from SEMANTICS.md alone.
 
-It imports nothing of dcql and no parser, SQL or query library, and prefers the obvious to the fast: row by row,
-exact fractions, None for NULL. Tests compare the compiler's subsets with it.
+It imports nothing of dcql and no parser, SQL or query library, and prefers the obvious to the fast: row
+by row, exact fractions, None for NULL. Tests compare the compiler's subsets with it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from pools import Pool
 from .errors import OracleError
 from .hash import dcql1, npy_bytes
 from .quantile import Statistic
-from .relations import Bag, Files, Program, outside_params, read_pool
+from .relations import Files, Program, outside_params, read_pool
+from .tail import Bag
 from .types import Value
 
 __all__ = ["Cut", "OracleError", "clause_counts", "dcql1", "npy_bytes", "select", "thresholds"]
@@ -39,17 +40,17 @@ def program(recipe: str, pool: Pool, params: Mapping[str, str] | None, files: Fi
 def select(
     recipe: str, pool: Pool, *, params: Mapping[str, str] | None = None, files: Files | None = None
 ) -> Bag:
-    """Return the subset a recipe selects, uid16 -> copies; files are what it reads, by path from its folder."""
+    """Return the subset a recipe selects, uid16 -> copies; files are what it reads, by path."""
     return program(recipe, pool, params, files).run()
 
 
 def clause_counts(
     recipe: str, pool: Pool, *, params: Mapping[str, str] | None = None, files: Files | None = None
 ) -> dict[str, list[int]]:
-    """Count, for each SELECT, the distinct samples entering and after each top-level AND conjunct in text order.
+    """Count, for each SELECT, the distinct samples entering and after each top-level AND conjunct.
 
-    A SELECT is named by its stage or 'query'; where one of these holds several they are 'name.1', 'name.2' .. in
-    text order, those in parentheses included. A recipe that is imported is not opened.
+    A SELECT is named by its stage or 'query'; where one of these holds several they are 'name.1', 'name.2' ..
+    in text order, those in parentheses included. A recipe that is imported is not opened.
     """
     checked = program(recipe, pool, params, files)
     checked.run()

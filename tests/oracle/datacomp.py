@@ -1,6 +1,6 @@
-"""DataComp's own baselines in numpy, by the rules of its baselines.py: the reference that oracle and dcql must match.
+"""DataComp's own baselines in numpy, by the rules of its baselines.py, for oracle and dcql to match.
 
-A subset here is a sorted array of shape (n,) and dtype u8,u8. Columns are those of the pool, NULL scores as NaN.
+A subset here is a sorted array of shape (n,) and dtype u8,u8. NULL scores are NaN.
 """
 
 import io
@@ -41,7 +41,7 @@ def no_filter(pool: Pool) -> Array:
 
 
 def fraction_threshold(values: npt.NDArray[np.float32], fraction: float) -> np.float32:
-    """Take the score at 0-based index int(n f) of the descending order; NaN sorts last. IndexError at f = 1."""
+    """Take the score at 0-based index int(n f), descending, NaN last; IndexError at f = 1."""
     descending = -np.sort(-values)
     return np.float32(descending[int(len(values) * fraction)])
 
@@ -60,7 +60,7 @@ def clip_score(
 
 
 def basic_filter_without_language(pool: Pool) -> Array:
-    """Keep len(text.split()) > 2, len(text) > 5, min(w, h) >= 200, max(w, h) / min(w, h) <= 3; NULL never passes."""
+    """Keep > 2 words of split(), > 5 code points, min(w, h) >= 200, max / min <= 3; NULL never passes."""
     mask = np.zeros(pool.rows, dtype=bool)
     rows = zip(
         pool.columns["text"], pool.columns["original_width"], pool.columns["original_height"], strict=True

@@ -1,4 +1,4 @@
-"""Syntax tree -> typed expressions: names, types, inlining of DEFINE, three-valued evaluation (SEMANTICS §§1, 2, 7)."""
+"""Syntax tree -> typed expressions: names, types, DEFINE, three-valued logic (SEMANTICS §§1, 2, 7)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -94,7 +94,7 @@ class Evaluator:
     # ------------------------------------------------------------ DEFINE
 
     def inline(self, expr: tree.Expr, scope: Scope) -> tuple[tree.Expr, Scope]:
-        """Replace a DEFINE's name, a call of one, or an argument by what it stands for, until it is none of these."""
+        """Replace a DEFINE's name, a call of one, or an argument by what it stands for, all the way."""
         for _ in range(10_000):
             if isinstance(expr, tree.Name) and expr.name in scope:
                 bound = scope[expr.name]
@@ -333,7 +333,7 @@ class Evaluator:
 
     @staticmethod
     def member(x: Typed, members: Callable[[], set[Value]]) -> Typed:
-        """Test membership; a NULL x gives NULL, even of an empty set. The set is asked for once, when first needed."""
+        """Test membership: a NULL x gives NULL, even of an empty set; members is asked once, when needed."""
         known: list[set[Value]] = []
 
         def value(sample: Sample) -> Value:

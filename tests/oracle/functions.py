@@ -14,7 +14,7 @@ def python_words(text: str) -> int:
 
 
 def fasttext_words(text: str) -> int:
-    r"""Count the tokens of fastText's tokenize: runs between its seven blank bytes, and one more for each \n."""
+    r"""Count fastText's tokens: runs between its seven blank bytes, and one more for each \n."""
     words, inside = 0, False
     for character in text:
         blank = character in FASTTEXT_BLANKS

@@ -1,4 +1,4 @@
-"""Numbers: exact constants, the nearest float32 and float64, and arithmetic that gives NULL instead of raising."""
+"""Exact constants, the nearest float32 and float64, and arithmetic that gives NULL and never raises."""
 
 import math
 from fractions import Fraction

@@ -7,7 +7,7 @@ setexpr  = setterm {(UNION [ALL] | EXCEPT) setterm}          left to right
 setterm  = operand {INTERSECT operand}                       binds tighter
 operand  = select | "(" query ")"
 expr     = and {OR and};  and = not {AND not};  not = NOT not | test
-test     = sum [(= <> < <= > >=) sum | [NOT] BETWEEN sum AND sum | [NOT] IN .. | [NOT] LIKE sum | IS [NOT] NULL]
+test     = sum [(= <> < <= > >=) sum | [NOT] (BETWEEN sum AND sum | IN .. | LIKE sum) | IS [NOT] NULL]
 """
 
 import sys
@@ -19,9 +19,11 @@ from .lexer import Token, tokens
 
 COMPARISONS = {"=", "<>", "!=", "<", "<=", ">", ">="}
 # Words that can never be the name of a thing; every other keyword is one only where the grammar asks for it.
-RESERVED = set(
-    ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "IS", "NULL", "TRUE", "FALSE", "BETWEEN", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "UNION", "INTERSECT", "EXCEPT", "ORDER", "BY", "LIMIT", "DISTINCT", "ON", "WITH", "AS", "OF", "NULLS", "SAMPLE", "EXPECT", "JOIN", "USING"]
-)
+RESERVED = {
+    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "IS", "NULL", "TRUE", "FALSE", "BETWEEN", "LIKE",
+    "CASE", "WHEN", "THEN", "ELSE", "END", "UNION", "INTERSECT", "EXCEPT", "ORDER", "BY", "LIMIT", "DISTINCT",
+    "ON", "WITH", "AS", "OF", "NULLS", "SAMPLE", "EXPECT", "JOIN", "USING",
+}  # fmt: skip
 LATER = {"TABLE", "FEATURE", "ASSET", "DCQL"}
 
 

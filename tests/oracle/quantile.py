@@ -23,10 +23,10 @@ def order_statistic(
 ) -> Statistic:
     """Take the k-th smallest, k = max(1, ceil(p n)), over the values that are not NULL.
 
-    With nulls_first NULLs count, as the lowest. For datacomp p is DataComp's fraction f and k = n - int(n f), the
-    product in IEEE double, as its get_threshold computes it.
+    With nulls_first NULLs count, as the lowest. For datacomp p is DataComp's fraction f and k = n - int(n f),
+    the product in IEEE double, as its get_threshold computes it.
     """
-    known = sorted(value for value in values if value is not None)  # type: ignore[type-var]
+    known = sorted(value for value in values if value is not None)
     nulls = len(values) - len(known)
     ranked: list[Value] = [None] * nulls + known if nulls_first else list(known)
     n = len(ranked)

@@ -1,4 +1,4 @@
-"""One recipe file: its names, its stages and its final query, checked first and run after (SEMANTICS §§1, 3)."""
+"""One recipe file: names, stages and the final query, checked first and run after (SEMANTICS §§1, 3)."""
 
 import hashlib
 import math
@@ -17,12 +17,10 @@ from .hash import MAX_COPIES, read_npy
 from .numeric import nearest_float32
 from .parser import conjuncts, parse, parse_constant
 from .quantile import Threshold
+from .tail import Bag, Draw, bounded, combine, first_of_each, limited, ranked_by
 from .types import NUMERIC, Sample, Typed, Value, convert_number
 
-Bag = dict[bytes, int]
 Files = Mapping[str, bytes | str]
-TIE = b"dcql.tie.v1\0"
-SAMPLING = b"dcql.sample.v1\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Relation:
 
 @dataclass
 class Block:
-    """One SELECT and, once it has run, its distinct samples: entering, then after each top-level AND conjunct."""
+    """One SELECT and, once run, its distinct samples: entering, then after each top-level AND conjunct."""
 
     name: str
     counts: list[int] = field(default_factory=list)
@@ -87,10 +85,6 @@ def walk(node: object) -> Iterator[object]:
         yield node
         for part in fields(node):
             yield from walk(getattr(node, part.name))
-
-
-def tie_hash(uid: bytes) -> bytes:
-    return hashlib.sha256(TIE + uid).digest()
 
 
 class Program:
@@ -146,8 +140,9 @@ class Program:
             | FUNCTIONS
         )
         recipe = self.recipe
-        named = [*recipe.defines, *recipe.params, *recipe.imports, *recipe.sets]
-        for name in [statement.name for statement in named] + [name for name, _ in recipe.final.stages]:
+        names = [define.name for define in recipe.defines] + [param.name for param in recipe.params]
+        names += [import_.name for import_ in recipe.imports] + [set_.name for set_ in recipe.sets]
+        for name in names + [name for name, _ in recipe.final.stages]:
             if name in taken:
                 raise OracleError("E02", f"the name {name} is taken")
             taken.add(name)
@@ -336,22 +331,22 @@ class Program:
             [self.evaluator.typed(key, NO_ARGUMENTS, place) for key in query.limit.by] if query.limit else []
         )
         seeds = relation.seeds
-        draw = None
+        draw, samples = None, self.samples
         if query.sampling:
-            draw = self.sampling(query.sampling, place)
+            draw = self.draw(query.sampling, place)
             if query.sampling.seed in seeds:
                 raise OracleError("E04", f"already sampled with the seed {query.sampling.seed}")
             seeds |= {query.sampling.seed}
 
         def run() -> Bag:
             bag = relation.run()
-            ranked = self.ranked(bag, order)
+            ranked = ranked_by(order, bag, samples)
             if distinct_on:
-                ranked = self.first_of_each(ranked, distinct_on)
+                ranked = first_of_each(ranked, distinct_on, samples)
             if query.limit:
-                ranked = self.limited(ranked, limit, limit_by)
+                ranked = limited(ranked, limit, limit_by, samples)
             if draw is not None:
-                ranked = draw(ranked)
+                ranked = draw.drawn(ranked, samples)
             return {uid: bag[uid] for uid in ranked}
 
         return Relation(run, seeds)
@@ -409,45 +404,6 @@ class Program:
             raise OracleError("E03", "BOOL has no order")
         return typed
 
-    def ranked(self, bag: Bag, order: list[tuple[Typed, bool, bool]]) -> list[bytes]:
-        """Sort by the keys, NULLs last unless NULLS FIRST, then by tie hash, then by uid."""
-        uids = sorted(bag, key=lambda uid: (tie_hash(uid), uid))
-        for key, descending, nulls_first in reversed(order):  # sorting is stable: the first key last
-            values = {uid: key.of(self.samples[uid]) for uid in uids}
-            known = [uid for uid in uids if values[uid] is not None]
-            nulls = [uid for uid in uids if values[uid] is None]
-            known = stable_sort(known, values, descending=descending)
-            uids = nulls + known if nulls_first else known + nulls
-        return uids
-
-    def first_of_each(self, ranked: list[bytes], keys: list[Typed]) -> list[bytes]:
-        """Keep the first of each group; a sample with any NULL key is kept."""
-        seen: set[tuple[Value, ...]] = set()
-        kept: list[bytes] = []
-        for uid in ranked:
-            group = tuple(key.of(self.samples[uid]) for key in keys)
-            if None in group or group not in seen:
-                kept.append(uid)
-            seen.add(group)
-        return kept
-
-    def limited(self, ranked: list[bytes], amount: tuple[Fraction, bool], by: list[Typed]) -> list[bytes]:
-        """Keep n, or floor(p n / 100) of n, of each BY group (NULL is a group); without BY of them all."""
-        sizes: dict[tuple[Value, ...], int] = {}
-        group_of = {uid: tuple(key.of(self.samples[uid]) for key in by) for uid in ranked}
-        for uid in ranked:
-            sizes[group_of[uid]] = sizes.get(group_of[uid], 0) + 1
-        value, percent = amount
-        left = {
-            group: math.floor(value * size / 100) if percent else int(value) for group, size in sizes.items()
-        }
-        kept: list[bytes] = []
-        for uid in ranked:
-            if left[group_of[uid]] > 0:
-                left[group_of[uid]] -= 1
-                kept.append(uid)
-        return kept
-
     def amount(self, amount: tree.Amount) -> tuple[Fraction, bool]:
         """Evaluate a count (whole, >= 0) or a percentage (0 .. 100); raises E03."""
         value = self.constant(amount.value, "a count").value
@@ -457,37 +413,14 @@ class Program:
             raise OracleError("E03", "a count is whole, a percentage 0 to 100")
         return value, amount.percent
 
-    def sampling(self, sampling: tree.Sampling, place: Place) -> Callable[[list[bytes]], list[bytes]]:
+    def draw(self, sampling: tree.Sampling, place: Place) -> Draw:
         value, percent = self.amount(sampling.amount)
-        prefix = SAMPLING + sampling.seed.encode() + b"\0"
-        weight = sampling.weight and self.evaluator.typed(sampling.weight, NO_ARGUMENTS, place)
-        if weight and weight.type not in NUMERIC:
-            raise OracleError("E03", f"a weight is a number, not {weight.type}")
-
-        def hash_of(uid: bytes) -> bytes:
-            return hashlib.sha256(prefix + uid).digest()
-
-        def unit(uid: bytes) -> float:
-            return float(int.from_bytes(hash_of(uid)[:8], "big") + 1) / 2.0**64
-
-        def draw(uids: list[bytes]) -> list[bytes]:
-            if percent:
-                bound = math.floor(value / 100 * 2**64)
-                return [uid for uid in uids if int.from_bytes(hash_of(uid)[:8], "big") < bound]
-            if weight is None:
-                return sorted(uids, key=hash_of)[: int(value)]
-            keys: dict[bytes, float] = {}
-            for uid in uids:
-                found = weight.of(self.samples[uid])
-                if found is None or found == 0:
-                    continue
-                heavy = float(found)
-                if heavy < 0 or math.isinf(heavy):
-                    raise OracleError("E07", f"{uid.hex()} has the weight {heavy}")
-                keys[uid] = heavy / unit(uid)
-            return sorted(keys, key=lambda uid: (-keys[uid], tie_hash(uid), uid))[: int(value)]
-
-        return draw
+        weight = None
+        if sampling.weight is not None:
+            weight = self.evaluator.typed(sampling.weight, NO_ARGUMENTS, place)
+            if weight.type not in NUMERIC:
+                raise OracleError("E03", f"a weight is a number, not {weight.type}")
+        return Draw(value, percent, sampling.seed, weight)
 
     # ------------------------------------------------------------ running
 
@@ -514,32 +447,6 @@ class Program:
         for check in self.expects:
             check(len(bag))
         return bag
-
-
-def stable_sort(uids: list[bytes], values: dict[bytes, Value], *, descending: bool) -> list[bytes]:
-    """Sort by value and leave equal ones as they stand, in either direction."""
-    groups: dict[Value, list[bytes]] = {}
-    for uid in uids:
-        groups.setdefault(values[uid], []).append(uid)
-    return [uid for value in sorted(groups, reverse=descending) for uid in groups[value]]  # type: ignore[type-var]
-
-
-def bounded(bag: Bag) -> Bag:
-    for uid, count in bag.items():
-        if count > MAX_COPIES:
-            raise OracleError("E07", f"{uid.hex()} would have {count} copies")
-    return bag
-
-
-def combine(operator: str, left: Bag, right: Bag) -> Bag:
-    """Apply a set operation: copies are 1, but UNION ALL adds them."""
-    if operator == "UNION ALL":
-        return bounded({uid: left.get(uid, 0) + right.get(uid, 0) for uid in [*left, *right]})
-    if operator == "UNION":
-        return dict.fromkeys([*left, *right], 1)
-    if operator == "INTERSECT":
-        return {uid: 1 for uid in left if uid in right}
-    return {uid: 1 for uid in left if uid not in right}
 
 
 def outside_params(

@@ -1,7 +1,7 @@
 """Types, typed expressions, and the literal rules (SEMANTICS §1, §7).
 
-INT is a Python int, FLOAT a Python float that holds a float32 exactly, DOUBLE a float, TEXT a str, BOOL a bool,
-NULL is None. NUMBER is the type of constants that have met no column yet: an exact Fraction.
+INT is a Python int, FLOAT a Python float that holds a float32 exactly, DOUBLE a float, TEXT a str, BOOL
+a bool, NULL is None. NUMBER is the type of constants that have met no column yet: an exact Fraction.
 """
 
 import operator
@@ -49,8 +49,8 @@ def constant(type_: str, value: Value) -> Typed:
 def common_type(operands: Iterable[Typed], what: str) -> str:
     """The type that operands meet in; raises E03.
 
-    FLOAT with FLOAT is FLOAT; INT with FLOAT, and anything with DOUBLE, is DOUBLE. A constant takes the type of
-    the others, but a constant that is not integral makes INT a DOUBLE. Constants alone stay exact.
+    FLOAT with FLOAT is FLOAT; INT with FLOAT, and anything with DOUBLE, is DOUBLE. A constant takes the type
+    of the others, but a constant that is not integral makes INT a DOUBLE. Constants alone stay exact.
     """
     operands = list(operands)
     types = {operand.type for operand in operands} - {"NULL"}
@@ -119,7 +119,7 @@ COMPARE: dict[str, Callable[..., bool]] = {
 
 
 def compare(sign: str, left: Value, right: Value) -> bool | None:
-    """Compare two values of one type; NULL when either is. Text compares by code point, as Python's str does."""
+    """Compare two values of one type; NULL when either is. Text goes by code point, as in Python."""
     return None if left is None or right is None else COMPARE[sign](left, right)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .build import LAYOUTS, Layout, write
@@ -12,7 +11,7 @@ from .build import LAYOUTS, Layout, write
 __all__ = ["ADVERSARIAL", "LAYOUTS", "Layout", "Pool", "write"]
 
 NAN = float("nan")
-# DataComp's columns, then a few that its pools lack: a group with NULLs, a DOUBLE score, a BOOL, a small integer.
+# DataComp's columns, then a few that its pools lack: a group, a DOUBLE score, a BOOL, a small integer.
 TYPES = {
     "uid": "string",
     "url": "string",
@@ -28,12 +27,15 @@ TYPES = {
     "safe": "bool",
     "rating": "int16",
 }
-WORDS = ["a", "photo", "of", "the", "dog", "cat", "red", "blue", "house", "café", "日本", "naïve", "DSC0001.jpg", "for", "sale", "50%", "off_", "on", "it's"]
+WORDS = [
+    "a", "photo", "of", "the", "dog", "cat", "red", "blue", "house", "café", "日本", "naïve", "DSC0001.jpg",
+    "for", "sale", "50%", "off_", "on", "it's",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The rows of a pool in order, as columns of Python values; types are Arrow's names; uids are hex text."""
+    """The rows of a pool in order, as columns of Python values; types are Arrow's names; uids are hex."""
 
     columns: dict[str, list[Any]]
     types: dict[str, str]
@@ -209,11 +211,10 @@ def huge_sizes() -> Pool:
 
 
 def odd_uids() -> Pool:
-    """Uids on both sides of 2^127, at both ends, sharing prefixes, and short ones without their leading zeros."""
+    """Uids on both sides of 2^127, at both ends, with one prefix, and short ones without leading zeros."""
     rows = 240
     r = random.Random(61)
-    fixed = ["0", "00", "f" * 32, "7" + "f" * 31, "8" + "0" * 31, "0" * 16 + "f" * 16, "f" * 16 + "0" * 16]
-    fixed = [uid for uid in fixed if uid != "00"]  # "0" and "00" are one uid
+    fixed = ["0", "f" * 32, "7" + "f" * 31, "8" + "0" * 31, "0" * 16 + "f" * 16, "f" * 16 + "0" * 16]
     fixed += [f"{i:x}" for i in range(1, 40)]
     fixed += [f"{r.getrandbits(124):x}" for _ in range(60)]
     fixed += [f"abcabcabcabcabca{i:016x}" for i in range(40)]
@@ -223,7 +224,7 @@ def odd_uids() -> Pool:
 
 
 def exact_cut() -> Pool:
-    """1,000-row-like round sizes made small: 200 rows where every multiple of 10 % falls on, or next to, a tie."""
+    """Scores where the cuts of many round fractions fall on a tie, or right beside one."""
     values = [0.5 if 60 <= i < 80 else 0.25 if 120 <= i < 140 else 0.75 - i / 512 for i in range(200)]
     shuffled = values.copy()
     random.Random(71).shuffle(shuffled)

@@ -27,7 +27,7 @@ ARROW = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many files, in which row order (None: as the pool is), named how, in row groups of how many rows."""
+    """How many files, in which row order (None: the pool's), named how, and the rows of a row group."""
 
     files: int = 2
     permutation: int | None = None
