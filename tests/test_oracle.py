@@ -4,6 +4,7 @@ import ast
 import hashlib
 import math
 import random
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -15,12 +16,16 @@ import numpy as np
 import pytest
 from oracle import OracleError, clause_counts, datacomp, dcql1, npy_bytes, select, thresholds
 from oracle.functions import fasttext_words, like, re2
-from oracle.numeric import nearest_float32
+from oracle.numeric import float_arithmetic, nearest_float32
 from oracle.parser import parse
 from pools import ADVERSARIAL, LAYOUTS, Pool, write
 from pools.build import read
 
 INT, FLOAT, DOUBLE, TEXT, BOOL = "int64", "float32", "float64", "string", "bool"
+
+
+# What begins with none of these is the condition of a WHERE.
+RECIPE = re.compile(r"[\s(]*(SELECT|WITH|DEFINE|PARAM|SET|IMPORT|TABLE|DCQL)", re.IGNORECASE)
 
 
 def uid(number: int) -> bytes:
@@ -38,7 +43,7 @@ def pool_of(**columns: tuple[str, list[Any]]) -> Pool:
 
 def kept(recipe: str, pool: Pool, **options: Any) -> list[int]:
     """Return the numbers of the samples a recipe keeps, each once for every copy."""
-    if "SELECT" not in recipe:
+    if not RECIPE.match(recipe):
         recipe = f"SELECT uid FROM pool WHERE {recipe}"
     bag = select(recipe, pool, **options)
     return [int.from_bytes(one, "big") for one in sorted(bag) for _ in range(bag[one])]
@@ -168,8 +173,8 @@ def test_rule_5_by(five: Pool) -> None:
     assert {group: (one.value, one.n, one.nulls) for group, one in groups.items()} == {
         (1,): (2, 2, 0), (2,): (4, 2, 0), (None,): (None, 0, 1)
     }  # fmt: skip
-    absent = "WITH s AS (SELECT uid FROM pool WHERE g = 1) SELECT uid FROM pool WHERE (x >= q(0 OF s BY g)) IS NULL"
-    assert kept(absent, five) == [2, 3, 4]
+    stage = "WITH s AS (SELECT uid FROM pool WHERE g = 1) "
+    assert kept(stage + "SELECT uid FROM pool WHERE (x >= q(0 OF s BY g)) IS NULL", five) == [2, 3, 4]
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -288,7 +293,8 @@ def test_rule_13_weight() -> None:
 
 def test_rule_14_in(five: Pool) -> None:
     text = "1\n\n3\n7\n"
-    set_ = f"SET s FROM 'in/s.txt' SHA256 '{hashlib.sha256(text.encode()).hexdigest()}'; SELECT uid FROM pool WHERE "
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    set_ = f"SET s FROM 'in/s.txt' SHA256 '{digest}'; SELECT uid FROM pool WHERE "
     files = {"in/s.txt": text}
     assert kept(set_ + "x IN s", five, files=files) == [0, 2]
     assert kept(set_ + "x NOT IN s", five, files=files) == [1, 3]
@@ -306,7 +312,8 @@ def test_rule_14_in(five: Pool) -> None:
     digest = hashlib.sha256(uids).hexdigest()
     npy = f"SET s FROM './u.npy' SHA256 '{digest}'; SELECT uid FROM pool WHERE uid IN s"
     assert kept(npy, five, files={"u.npy": uids}) == [2]
-    empty = f"SET s FROM 'e.txt' SHA256 '{hashlib.sha256(b'').hexdigest()}'; SELECT uid FROM pool WHERE (x IN s) IS NULL"
+    digest = hashlib.sha256(b"").hexdigest()
+    empty = f"SET s FROM 'e.txt' SHA256 '{digest}'; SELECT uid FROM pool WHERE (x IN s) IS NULL"
     assert kept(empty, five, files={"e.txt": b""}) == [4]
 
 
@@ -314,19 +321,19 @@ def test_rule_16_import(five: Pool) -> None:
     base = "PARAM keep DEFAULT 0.5; SELECT uid FROM pool WHERE x >= q(1 - keep)"
     files = {
         "base.dcql": base,
-        "sub/c.dcql": "IMPORT '../base.dcql' AS b WITH keep = 0.25; SELECT uid FROM b",
+        "sub/c.dcql": "IMPORT '../base.dcql' AS c1 WITH keep = 0.25; SELECT uid FROM c1",
     }
     assert kept("IMPORT './base.dcql' AS base; SELECT uid FROM base", five, files=files) == [1, 2, 3]
     cut = "IMPORT './base.dcql' AS base WITH keep = 0; SELECT uid FROM pool WHERE x < q(0.5 OF base)"
     assert kept(cut, five, files=files) == [0, 1, 2]
     assert kept("IMPORT 'sub/c.dcql' AS c; SELECT uid FROM pool WHERE uid IN c", five, files=files) == [2, 3]
     assert refused("IMPORT '../base.dcql' AS base; SELECT uid FROM base", five, files=files) == "E02"
-    assert refused("IMPORT './base.dcql' AS b WITH kep = 1; SELECT uid FROM b", five, files=files) == "E02"
+    assert refused("IMPORT './base.dcql' AS c1 WITH kep = 1; SELECT uid FROM c1", five, files=files) == "E02"
     circle = {
-        "a.dcql": "IMPORT './b.dcql' AS b; SELECT uid FROM b",
-        "b.dcql": "IMPORT './a.dcql' AS a; SELECT uid FROM a",
+        "a.dcql": "IMPORT './b.dcql' AS c1; SELECT uid FROM c1",
+        "b.dcql": "IMPORT './a.dcql' AS c1; SELECT uid FROM c1",
     }
-    assert refused("IMPORT 'a.dcql' AS a; SELECT uid FROM a", five, files=circle) == "E02"
+    assert refused("IMPORT 'a.dcql' AS c1; SELECT uid FROM c1", five, files=circle) == "E02"
     assert kept(base, five, params={"keep": "0.25"}) == [2, 3]
     assert refused(base, five, params={"kept": "0.25"}) == "E02"
     assert refused(base, five, params={"keep": "'a'"}) == "E03"
@@ -379,7 +386,7 @@ def test_words_and_numbers_have_boundaries(five: Pool) -> None:
         "SELECT uid",
     ]:
         assert refused(wrong, five) == "E01"
-    assert kept("select uid from pool where x>1and b", five.with_columns(x=[1, 2, 3, 4, None])) == [] or True
+    assert kept("select uid from pool where x>1 and b", five) == [3]
     assert kept("select uid FROM pool Where x > 3 -- SELECT; '\n;;", five) == [3]
     assert kept("SELECT uid FROM pool WHERE t = 'it''s; --'", five) == []
     quantile_column = pool_of(q=(INT, [1, 2]))
@@ -389,11 +396,14 @@ def test_words_and_numbers_have_boundaries(five: Pool) -> None:
 @pytest.mark.parametrize(
     "pair",
     [
-        ("x IN s", "x NOT IN s"), ("a + b > 0", "a - b > 0"), ("a * b > 0", "a / b > 0"), ("a % b > 0", "a * b > 0"),
+        ("x IN s", "x NOT IN s"), ("a + b > 0", "a - b > 0"), ("a * b > 0", "a / b > 0"),
+        ("a % b > 0", "a * b > 0"),
         ("a AND b OR c", "a AND (b OR c)"), ("NOT a = b", "a <> b"), ("x IS NULL", "x IS NOT NULL"),
         ("x LIKE 'a'", "x NOT LIKE 'a'"), ("x >= q(0.5)", "x >= q(0.5 NULLS FIRST)"), ("TRUE", "FALSE"),
-        ("x >= q(0.5 OF s)", "x >= q(0.5 BY s)"), ("x BETWEEN 1 AND 2", "x NOT BETWEEN 1 AND 2"), ("-a > 0", "a > 0"),
-        ("TRUE ORDER BY x ASC LIMIT 1", "TRUE ORDER BY x DESC LIMIT 1"), ("TRUE ORDER BY x LIMIT 3", "TRUE ORDER BY x LIMIT 3 PERCENT"),
+        ("x >= q(0.5 OF s)", "x >= q(0.5 BY s)"), ("x BETWEEN 1 AND 2", "x NOT BETWEEN 1 AND 2"),
+        ("-a > 0", "a > 0"),
+        ("TRUE ORDER BY x ASC LIMIT 1", "TRUE ORDER BY x DESC LIMIT 1"),
+        ("TRUE ORDER BY x LIMIT 3", "TRUE ORDER BY x LIMIT 3 PERCENT"),
         ("TRUE ORDER BY x NULLS FIRST", "TRUE ORDER BY x NULLS LAST"), ("a - (b - c) > 0", "a - b - c > 0"),
         ("TRUE UNION SELECT uid FROM s", "TRUE UNION ALL SELECT uid FROM s"),
         ("TRUE UNION SELECT uid FROM s", "TRUE EXCEPT SELECT uid FROM s"), ("x IN (s)", "x IN s"),
@@ -439,6 +449,23 @@ def test_float_literals_round_once() -> None:
     pool = pool_of(f=(FLOAT, [float(np.float32(0.28)), 0.28125]))
     assert kept("f >= 0.28", pool) == [0, 1]
     assert kept("f > 0.28", pool) == [1]
+
+
+@pytest.mark.parametrize(
+    ("type_", "numpy_type", "size"), [("FLOAT", np.float32, 4), ("DOUBLE", np.float64, 8)]
+)
+def test_float_arithmetic_is_that_of_the_machine(type_: str, numpy_type: type, size: int) -> None:
+    random_ = random.Random(1)
+    operations = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod}
+    for _ in range(1000):
+        x, y = np.frombuffer(random_.randbytes(2 * size), dtype=numpy_type)
+        if not (np.isfinite(x) and np.isfinite(y)):
+            continue
+        for sign, operation in operations.items():
+            with np.errstate(all="ignore"):
+                expected = operation(x, y)
+            found = float_arithmetic(sign, float(x), float(y), type_)
+            assert found == (float(expected) if np.isfinite(expected) else None), (sign, x, y)
 
 
 def test_types_widen() -> None:
@@ -503,7 +530,8 @@ def test_text_functions(five: Pool) -> None:
     ("pattern", "text", "expected"),
     [
         ("^a$", "a\n", False), ("a.b", "a\nb", False), ("(?s)a.b", "a\nb", True), (r"\d", "٣", False),
-        (r"\w+$", "café", False), (r"[[:alpha:]]{3}", "ab1", False), (r"[^\s]", "\u00a0", True), ("b{,2}", "b{,2}", True),
+        (r"\w+$", "café", False), (r"[[:alpha:]]{3}", "ab1", False), (r"[^\s]", "\u00a0", True),
+        ("b{,2}", "b{,2}", True),
         (r"\bcat\b", "a cat.", True), ("[]a]", "]", True), ("a|b", "xb", True), (r"\.jpg$", "x.jpg", True),
         ("(?i)DOG", "a dog", True), (r"\s", "\v", False),
     ],
@@ -513,10 +541,13 @@ def test_re2(pattern: str, text: str, expected: bool) -> None:
 
 
 def test_names(five: Pool) -> None:
-    for wrong in ["y > 1", "f(x)", "x IN nothing", "SELECT uid FROM nothing", "DEFINE x AS 1; SELECT uid FROM pool",
-                  "DEFINE a AS b1; DEFINE b1 AS a; SELECT uid FROM pool", "DEFINE a AS nothing; SELECT uid FROM pool",
+    for wrong in ["y > 1", "f(x)", "x IN nothing", "SELECT uid FROM nothing",
+                  "DEFINE x AS 1; SELECT uid FROM pool",
+                  "DEFINE a AS b1; DEFINE b1 AS a; SELECT uid FROM pool",
+                  "DEFINE a AS nothing; SELECT uid FROM pool",
                   "WITH s AS (SELECT uid FROM r), r AS (SELECT uid FROM pool) SELECT uid FROM s",
-                  "PARAM a DEFAULT 1; DEFINE a AS 2; SELECT uid FROM pool", "SELECT uid FROM pool WHERE X > 1",
+                  "PARAM a DEFAULT 1; DEFINE a AS 2; SELECT uid FROM pool",
+                  "SELECT uid FROM pool WHERE X > 1",
                   "WITH pool AS (SELECT uid FROM pool) SELECT uid FROM pool"]:  # fmt: skip
         assert refused(wrong, five) == "E02", wrong
     # Hygiene: the argument named g hides the column in the body; what is passed keeps the caller's meaning.
@@ -524,7 +555,8 @@ def test_names(five: Pool) -> None:
     assert kept("DEFINE a AS c1 + 1; DEFINE c1 AS x; SELECT uid FROM pool WHERE a = 2", five) == [0]
     assert refused("DEFINE more(v) AS v > x; SELECT uid FROM pool WHERE more(1, 2)", five) == "E03"
     for later in ["DCQL 1; SELECT uid FROM pool", "TABLE t FROM 'a' SHA256 'b'; SELECT uid FROM pool",
-                  "SELECT uid FROM pool JOIN t USING (uid)", "SELECT uid FROM pool WHERE q(0.5, x) > 1"]:  # fmt: skip
+                  "SELECT uid FROM pool JOIN t USING (uid)",
+                  "SELECT uid FROM pool WHERE q(0.5, x) > 1"]:  # fmt: skip
         assert refused(later, five) == "E01"
 
 
@@ -596,7 +628,7 @@ def test_datacomp_baselines(name: str) -> None:
 
 
 def same(left: Any, right: Any) -> bool:
-    return left == right or (left != left and right != right)
+    return bool(left == right or (left != left and right != right))
 
 
 @pytest.mark.parametrize("name", ["not_a_number", "odd_captions", "huge_sizes", "tiny_files"])

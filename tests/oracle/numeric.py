@@ -2,10 +2,12 @@
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
+@lru_cache(maxsize=100_000)
 def nearest_float32(exact: Fraction) -> float | None:
     """Round to the nearest float32, ties to even, by no way of float64; None when it would be infinite.
 
