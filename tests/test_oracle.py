@@ -533,6 +533,7 @@ def test_text_functions(five: Pool) -> None:
         (r"\w+$", "café", False), (r"[[:alpha:]]{3}", "ab1", False), (r"[^\s]", "\u00a0", True),
         ("b{,2}", "b{,2}", True),
         (r"\bcat\b", "a cat.", True), ("[]a]", "]", True), ("a|b", "xb", True), (r"\.jpg$", "x.jpg", True),
+        ("^*a", "ba", True),
         ("(?i)DOG", "a dog", True), (r"\s", "\v", False),
     ],
 )  # fmt: skip

@@ -69,9 +69,9 @@ def re2(pattern: str) -> Callable[[str], bool]:
             elif e in "bB" and not in_class:
                 out.append(f"(?a:\\{e})")
             elif e == "z" and not in_class:
-                out.append(r"\Z")
+                out.append(r"(?:\Z)")
             elif e == "A" and not in_class:
-                out.append(r"\A")
+                out.append(r"(?:\A)")
             elif e in "tnrfva":
                 out.append("\\" + e)
             elif e == "x" and re.match(r"[0-9A-Fa-f]{2}", pattern[i + 1 :]):
@@ -100,8 +100,8 @@ def re2(pattern: str) -> Callable[[str], bool]:
                 out.append("^")
                 i += 1
             class_start = i + 1
-        elif c == "$":
-            out.append(c if multiline else r"\Z")
+        elif c in "^$":  # in a group, because RE2 lets an anchor be repeated
+            out.append("(?:^)" if c == "^" else "(?:$)" if multiline else r"(?:\Z)")
         elif c == "{" and not re.match(r"\{\d+(,\d*)?\}", pattern[i:]):
             out.append(r"\{")
         elif c == "+" and pattern[i - 1 : i] in set("*+?}") and pattern[i - 2 : i - 1] != "\\":
