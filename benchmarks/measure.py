@@ -83,6 +83,6 @@ def _measure(words: list[str], log: Path, home: Path | None) -> tuple[float, flo
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise BenchmarkError(f"`{shlex.join(words)}` ended with {os.waitstatus_to_exitcode(status)}:\n{tail}")
     # The largest single process of the run: bytes on macOS, KiB elsewhere. It counts this process' own pages at the
-    # moment of the spawn as a minimum, some 60 MiB, which is less than any contender uses.
+    # moment of the spawn as a minimum, about 70 MiB, which is less than any contender uses.
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return usage.ru_utime + usage.ru_stime, wall, peak

@@ -92,7 +92,7 @@ def zipf(rng: np.random.Generator, size: int, count: int) -> NDArray[np.int32]:
 
 
 def captions(rng: np.random.Generator, rows: int, words: pa.Array) -> pa.Array:
-    """Draw captions of 1 to 60 words, about 12 on average."""
+    """Draw captions of 1 to 60 words, about 13 on average."""
     lengths = np.clip(rng.lognormal(2.4, 0.65, rows), 1, 60).astype(np.int64)
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     chosen = words.take(pa.array(zipf(rng, int(offsets[-1]), len(words))))
