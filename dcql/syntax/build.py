@@ -4,7 +4,6 @@ Running dcql needs neither lark nor a cache file; this is the only module that i
 """
 
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def generate() -> str:
         maybe_placeholders=True,
     )
     out = io.StringIO()
-    gen_standalone(parser, out=out)
+    gen_standalone(parser, out=out)  # type: ignore[no-untyped-call]
     runtime, rest = out.getvalue().split("DATA = (\n")
     loader = rest[rest.index("Shift = 0") :]
     data, rules = parser.memo_serialize([TerminalDef, Rule])
@@ -86,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -15,7 +15,7 @@ __all__ = ["parse", "parse_library", "read"]
 
 # The tables are read once. The builder knows the statement that is being parsed, so one is parsed at a time.
 _builder = TreeBuilder()
-_parser = Lark_StandAlone(transformer=_builder)
+_parser = Lark_StandAlone(transformer=_builder)  # type: ignore[no-untyped-call]
 _lock = Lock()
 
 Tree = ast.Definition | FinalQuery
@@ -69,10 +69,10 @@ def _statements(source: Source) -> tuple[list[Tree], Diagnostics]:
     errors = Diagnostics(faults)
     trees: list[Tree] = []
     for statement in statements:
-        if len(errors.found) >= MAX_ERRORS:
-            break
         if statement.faulty:
             continue
+        if len(errors.found) >= MAX_ERRORS:
+            break
         result = _parse(source, statement)
         if isinstance(result, list):
             errors.found.extend(result)
@@ -101,11 +101,11 @@ def _unexpected(source: Source, statement: Statement, error: UnexpectedInput) ->
     match error:
         case UnexpectedToken(token=token) if token.type != "$END":
             offset = statement.start + token.start_pos
-        case UnexpectedCharacters(pos_in_stream=position):
+        case UnexpectedCharacters(pos_in_stream=int(position)):
             offset = statement.start + position
         case _:
             offset = statement.end
-    accepted = error.interactive_parser.accepts()
+    accepted: set[str] = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]
     return habits.explain(source, words(source, statement.start, statement.end), offset, accepted)
 
 

@@ -1,8 +1,8 @@
 """Recipe text -> statements: what can be said of a text before it is parsed.
 
-One walk over the tokens finds where each statement ends, and everything that no recipe may hold: text that is not closed,
-characters and operators of other languages, parentheses that do not match, nesting beyond all reason. Each statement is
-then parsed by itself, so that one fault gives one error.
+One walk over the tokens finds where each statement ends, and everything that no recipe may hold: text that is not
+closed, characters and operators of other languages, parentheses that do not match, nesting beyond all reason. Each
+statement is then parsed by itself, so that one fault gives one error.
 """
 
 import re
@@ -15,10 +15,10 @@ from dcql.source import Source, Span
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 200
-MAX_ERRORS = 100
+MAX_ERRORS = 20
 
-# Line breaks and tabs are layout. Everything else that is not drawn, or that turns the direction of what is drawn, could
-# make a recipe read as something that it is not; a carriage return alone would hide the line before it.
+# Line breaks and tabs are layout. Everything else that is not drawn, or that turns the direction of what is drawn,
+# could make a recipe read as something that it is not; a carriage return alone would hide the line before it.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
 
 # Every character belongs to one token. The groups up to `symbol` are those of the language; the others are faults.
@@ -88,12 +88,12 @@ class Word:
         return self.text.upper()
 
 
-def read(path: Path) -> Source:
-    """Read a recipe file.
+def read(path: Path, name: str | None = None) -> Source:
+    """Read a recipe file, to be shown as `name` (by default its path).
 
     Raises RecipeError when it is missing, not a file, too large, or not UTF-8.
     """
-    name = str(path)
+    name = name or str(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -122,6 +122,11 @@ def _too_large(name: str) -> Diagnostic:
     return Diagnostic("E0150", f"`{name}` is larger than {MAX_BYTES:,} bytes", helps=(help_,))
 
 
+def clipped(word: str) -> str:
+    """Return `word`, or the start of a long one."""
+    return word if len(word) <= 40 else word[:37] + "..."
+
+
 def words(source: Source, start: int, end: int) -> list[Word]:
     """Return the tokens of a stretch of text, without layout and comments."""
     return [
@@ -138,7 +143,7 @@ def scan(source: Source) -> tuple[list[Statement], list[Diagnostic]]:
     if faults:
         return [], faults
     text = source.text
-    start = first = last = None
+    start: int | None = None
     known = 0  # faults before this statement
     parentheses: list[int] = []
     cases = deepest = 0
@@ -208,16 +213,17 @@ def _control(source: Source, match: re.Match[str]) -> Diagnostic:
 
 def _fault(kind: str, word: str, span: Span) -> Diagnostic:
     """Return the error of a token that is not of the language."""
+    helps: tuple[str, ...]
     match kind:
         case "open":
             helps = ("close it with `'`; a quote inside text is doubled: 'it''s'",)
             return Diagnostic("E0103", "text is never closed", span, "text ends on the line where it starts", helps)
         case "quoted":
-            inner = word.strip('"“”„«»‘’‚').replace("'", "''")
-            helps = (f"write '{inner}'", "a name takes no quotes")
+            inner = clipped(word.strip('"“”„«»‘’‚')).replace("'", "''")
+            helps = (f"text: '{inner}'", "a name takes no quotes")
             return Diagnostic("E0110", "text takes single quotes", span, "not single quotes", helps)
         case "back":
-            helps = (f"write {word.strip('`') or 'the name alone'}",)
+            helps = (f"write {clipped(word.strip('`')) or 'the name alone'}",)
             return Diagnostic("E0111", "a name takes no quotes", span, "backquotes are not used here", helps)
         case "block":
             helps = ("start each line of a comment with `--`",)
@@ -238,13 +244,15 @@ def _fault(kind: str, word: str, span: Span) -> Diagnostic:
             return Diagnostic("E0106", f"`{word}` is not an operator", span, "", helps)
         case "digits":
             helps = ("a number is written 0.7, 30, 1000000 or 1e6",)
-            return Diagnostic("E0107", f"`{word}` is not a number", span, "", helps)
+            return Diagnostic("E0107", f"`{clipped(word)}` is not a number", span, "", helps)
         case "variable":
-            name = word.strip("$:@#{} \t\r\n")
+            name = clipped(word.strip("$:@#{} \t\r\n"))
             helps = (f"a PARAM is used by its bare name: `{name}`",)
-            return Diagnostic("E0106", f"`{word}` does not belong here", span, "a name has no sign before it", helps)
+            return Diagnostic(
+                "E0106", f"`{clipped(word)}` does not belong here", span, "a name has no sign before it", helps
+            )
         case _:
             character = next((c for c in word if not c.isascii()), word[0])
             label = f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
             helps = ("a name has the letters A to Z, digits and `_`",) if word.isidentifier() else ()
-            return Diagnostic("E0106", f"`{word}` does not belong here", span, label, helps)
+            return Diagnostic("E0106", f"`{clipped(word)}` does not belong here", span, label, helps)

@@ -164,10 +164,10 @@ class TreeBuilder:
         first, *others = self.operands(c)
         return ast.Arithmetic(first, tuple(zip(map(str, c[1::2]), others, strict=True)), span=self.span(*c))
 
-    def sign(self, c: Children) -> ast.Expr:
+    def sign(self, c: Children) -> ast.Node:
         return ast.Negate(c[1], span=self.span(*c)) if c[0] == "-" else self.widened(c[1], c)
 
-    def group(self, c: Children) -> ast.Expr | ast.Query:
+    def group(self, c: Children) -> ast.Node:
         return self.widened(c[1], c)
 
     def number(self, c: Children) -> ast.Number:
@@ -224,7 +224,7 @@ class TreeBuilder:
         last = next(child for child in reversed(children) if child is not None)
         return Span(self.source, self._start_of(first), self._end_of(last))
 
-    def widened(self, node: Any, children: Children) -> Any:
+    def widened(self, node: ast.Node, children: Children) -> ast.Node:
         """Return `node` with the parentheses or the sign around it in its span."""
         return replace(node, span=self.span(*children))
 
