@@ -30,8 +30,8 @@ Words = NDArray[np.uint64]
 class Subset:
     """A sorted bag of 128-bit uids.
 
-    `uids` is (distinct,) of dtype u8,u8, strictly ascending; `copies` is (distinct,) uint32 from 1 up, or None where every
-    sample is taken once. Both are made read-only. Raises ValueError for arrays of another form.
+    `uids` is (distinct,) of dtype u8,u8, strictly ascending; `copies` is (distinct,) uint32 from 1 up, or None where
+    every sample is taken once. Both are made read-only. Raises ValueError for arrays of another form.
     """
 
     uids: Uids
@@ -221,7 +221,7 @@ class MerkleTree:
         shift = np.uint64(64 - HASH_BITS)
         first, last = int(high[0] >> shift), int(high[-1] >> shift)
         edges = np.searchsorted(high, np.arange(first + 1, last + 1, dtype=np.uint64) << shift).tolist()
-        data = memoryview(records.view(np.uint8)).cast("B")
+        data = records.view(np.uint8).reshape(-1).data
         width = records.nbytes // len(high)
         for leaf, start, end in zip(range(first, last + 1), [0, *edges], [*edges, len(high)], strict=True):
             if start < end:

@@ -70,6 +70,9 @@ def list_files(source: str) -> tuple[Listed, ...]:
         ) from None
     except (OSError, ImportError, ValueError) as error:
         raise RunError(_unreadable(source, error)) from error
+    unnamable = next((entry["name"] for entry in found if not _is_text(entry["name"])), None)
+    if unnamable is not None:
+        raise RunError(_unreadable(ascii(unnamable), ValueError("its name is not UTF-8")))
     if not found:
         raise RunError(
             Diagnostic(
@@ -168,7 +171,7 @@ def spelling(arrow: pa.DataType) -> str:
         return spelling(arrow.value_type)
     contract = type_of(arrow)
     if contract is not Type.NESTED:
-        return contract.value
+        return str(contract.value)
     if kinds.is_map(arrow):
         return f'list<struct<"key": {spelling(arrow.key_type)}, "value": {spelling(arrow.item_type)}>>'
     if is_list(arrow):
@@ -188,7 +191,7 @@ def is_list(arrow: pa.DataType) -> bool:
 
 
 def physical_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
-    """Return "dcphys1:<hex>" over the (name, size, footer digest) of all files: a check against accident, not malice."""
+    """Return "dcphys1:<hex>" over (name, size, footer digest) of all files: a check against accident, not malice."""
     text = json.dumps(sorted(list(file) for file in files), separators=(",", ":"))
     return "dcphys1:" + hashlib.sha256(b"dcql.phys.v1\0" + text.encode("ascii")).hexdigest()
 
@@ -283,6 +286,11 @@ def _is_parquet(filesystem: Any, entry: dict[str, Any]) -> bool:
         return False
     # A link (as in a download cache) is taken for what it leads to.
     return entry["type"] == "file" or bool(filesystem.isfile(entry["name"]))
+
+
+def _is_text(name: str) -> bool:
+    # Python holds other bytes of a file's name as lone surrogates, which no record could be written with.
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _address(filesystem: Any, path: str) -> str:

@@ -22,8 +22,8 @@ class PoolFile:
     """One parquet file of a pool.
 
     `name` is the path below the pool's folder; `path` is what opens it, a local path or a URL.
-    `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and -0.0 as 0
-    (None as well where the pool has no such column);
+    `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and
+    -0.0 as 0 (None as well where the pool has no such column);
     `rank` is a .npy of uint32 (uint64 from 2^32 samples on), the position of each row's uid in the pool's sorted uids.
     Both are None in a raw pool. `size` is in bytes, `footer` the hex SHA-256 of the parquet footer.
     """
@@ -41,8 +41,9 @@ class PoolFile:
 class Pool:
     """A pool, bound once per run: `files` sorted by name.
 
-    `fingerprint` is the logical fingerprint "dcpool1:<hex>", None for a raw directory, which was never added. `uids` is the
-    .npy of all uids (dtype u8,u8, sorted), None when raw. `distributions` is the folder of exact column distributions.
+    `fingerprint` is the logical fingerprint "dcpool1:<hex>", None for a raw directory, which was never added. `uids` is
+    the .npy of all uids (dtype u8,u8, sorted), None when raw. `distributions` is the folder of exact column
+    distributions.
     `physical` is the cheap fingerprint "dcphys1:<hex>" over names, sizes and footers: a cache key, never an identity.
     """
 
@@ -69,8 +70,8 @@ class Pool:
 def open_pool(named: str | Path) -> Pool:
     """Return the pool that was added under this name, else the raw pool at this folder, .parquet file or URL.
 
-    A name wins over a folder of the same name in the working directory; `./name` is always the folder. Reads footers only.
-    Raises RunError where there is no pool, its files are not one, or they changed since it was added.
+    A name wins over a folder of the same name in the working directory; `./name` is always the folder. Reads footers
+    only. Raises RunError where there is no pool, its files are not one, or they changed since it was added.
     """
     if isinstance(named, str) and store.is_pool_name(named):
         if store.record_file(named).is_file():
