@@ -16,8 +16,8 @@ _DIGITS = 32
 def parse_uids(texts: Any, *, file: str, first_row: int = 0) -> tuple[Words, Words]:
     """Return the uids of a pyarrow text array or chunked array as (high, low), two (n,) uint64.
 
-    Shorter ones are padded with 0 on the left, as DataComp does. Raises RunError for anything but 1 to 32 lower-case hex
-    digits, naming `file` and the row, where the array's first is row `first_row`.
+    Shorter ones are padded with 0 on the left, as DataComp does. Raises RunError for anything but 1 to 32 lower-case
+    hex digits, naming `file` and the row, where the array's first is row `first_row`.
     """
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
@@ -58,9 +58,12 @@ def _whole_digits(texts: Any) -> tuple[Words, Words] | None:
 
 
 def _first_fault(texts: Any, file: str, first_row: int) -> Diagnostic:
+    # As bytes, because a damaged file may hold text that is not UTF-8.
+    texts = texts.cast(pa.large_binary())
     good = pc.fill_null(pc.match_substring_regex(texts, r"\A[0-9a-f]{1,32}\z"), False)
     place = pc.index(good, False).as_py()
-    text = texts[place].as_py()
+    found = texts[place].as_py()
+    text = None if found is None else found.decode("utf-8", "backslashreplace")
     if text is None:
         message, reason = "a uid is NULL", "every sample is named by its uid"
     elif text == "":
