@@ -106,6 +106,18 @@ def read_footers(files: Iterable[Listed]) -> tuple[Footer, ...]:
     return tuple(item for item in read if isinstance(item, Footer))
 
 
+def current_size(file: Listed) -> int | None:
+    """Return the size that the file has now, None where it vanished; raise RunError where it cannot be asked."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(file.path)
+        filesystem.invalidate_cache()
+        return int(filesystem.size(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(_unreadable(file.path, error)) from error
+
+
 def schema_of(footers: tuple[Footer, ...]) -> Schema:
     """Return the schema that all files share, in the first file's order.
 

@@ -126,6 +126,13 @@ CODES: tuple[Code, ...] = (
         "dcql pool describe ./small",
         "dcql pool add small ./small, then: dcql pool describe small",
     ),
+    Code(
+        "E0718",
+        "text is not UTF-8",
+        "A column of text holds bytes that are no UTF-8, so that functions of text have no meaning on it.",
+        "a.parquet has `text` with the bytes ff fe",
+        "write the column anew as UTF-8, or as binary",
+    ),
     # Uids: E0720 to E0729.
     Code(
         "E0720",
