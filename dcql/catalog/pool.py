@@ -176,19 +176,28 @@ def _open_added(name: str) -> Pool:
 def read_recorded(name: str) -> Pool:
     """Return the pool called `name` as its record has it, its source unchecked; raise RunError for a damaged record."""
     folder = store.pool_folder(name)
+    record = read_record(name)
     try:
-        record = tomllib.loads(store.record_file(name).read_text(encoding="utf-8"))
-        if record["version"] != RECORD_VERSION:
-            raise RunError(_damaged(name, f"it is of version {record['version']}, not {RECORD_VERSION}"))
         pool = _from_record(record, folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(_damaged(name, f"pool.toml cannot be read: {error}")) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(_damaged(name, f"pool.toml lacks or garbles {error}")) from error
     kept = [pool.uids, pool.distributions]
     kept += [path for file in pool.files for path in (file.sidecar, file.rank)]
     for path in kept:
         if path is not None and not path.exists():
             raise RunError(_damaged(name, f"`{path.relative_to(folder)}` is missing"))
     return pool
+
+
+def read_record(name: str) -> dict[str, Any]:
+    """Return pool.toml of the pool called `name` as data; raise RunError for a damaged one or another version."""
+    try:
+        record = tomllib.loads(store.record_file(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(_damaged(name, f"pool.toml cannot be read: {error}")) from error
+    if record.get("version") != RECORD_VERSION:
+        raise RunError(_damaged(name, f"it is of version {record.get('version')}, not {RECORD_VERSION}"))
+    return record
 
 
 def _from_record(record: dict[str, Any], folder: Path) -> Pool:

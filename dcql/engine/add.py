@@ -1,7 +1,8 @@
 """Adding a pool: every file is read once, and what later runs need is kept in the store.
 
-A file's work is kept under its own digest as soon as it is done, so that an add that was broken off goes on, and a pool that
-grew takes in the new files alone. What depends on all files is made anew as a version; the record, replaced last, names it.
+A file's work is kept under its own digest as soon as it is done, so that an add that was broken off goes on, and a pool
+that grew takes in the new files alone. What depends on all files is made anew as a version; the record, replaced last,
+names it.
 """
 
 import contextlib
@@ -27,8 +28,8 @@ from dcql.errors import Diagnostic, RunError
 def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
     """Read the pool at `path` (a folder, .parquet file or URL) once and keep what runs need of it under `name`.
 
-    Working memory stays near `memory` bytes at most. `progress` is called with a file's name, the rows done and all rows.
-    Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
+    Working memory stays near `memory` bytes at most. `progress` is called with a file's name, the rows done and all
+    rows. Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
     """
     source = path if isinstance(path, str) and "://" in path else os.fspath(Path(path).absolute())
     folder = store.pool_folder(name)

@@ -1,13 +1,13 @@
-"""The distribution of a column: every value with its count where they are few, else a histogram; and exact k-th values.
+"""The distribution of a column: every value with its count where they are few, else a histogram; exact k-th values.
 
-A value's *key* is an unsigned number in the value's own order and width w (32 bits for float32, 64 for float64 and int64):
+A value's *key* is an unsigned number in the value's own order and of w bits: 32 for float32, 64 for float64 and int64.
 
     float: its bits with the sign bit set where it is clear, and all bits flipped where it is set
     int64: its bits with the sign bit flipped, which adds 2^63
 
-A histogram counts keys by their top 16 bits. It says in which of 65,536 buckets the k-th smallest lies and how many lie
-before it; a second scan looks into that bucket alone. So any order statistic is exact in at most w / 16 scans and bounded
-memory, whatever the data, and both kinds of scan add up over files in any order.
+A histogram counts keys by their top 16 bits. It says in which of 65,536 buckets the k-th smallest lies and how many
+lie before it; a second scan looks into that bucket alone. So any order statistic is exact in at most w / 16 scans and
+bounded memory, whatever the data, and both kinds of scan add up over files in any order.
 
 NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
 """
@@ -43,9 +43,9 @@ class Bucket:
 class Distribution:
     """The distribution of one column of dtype float32, float64 or int64.
 
-    While at most 65,536 values are distinct it holds `values`, ascending, and `counts`; from then on None and `histogram`
-    of (65,536,) int64 instead. `rows` counts NULLs, `nulls` counts them alone; `minimum` and `maximum` are None where
-    nothing else was seen. What it holds depends on the values alone, not on their order or how they were added.
+    While at most 65,536 values are distinct it holds `values`, ascending, and `counts`; from then on None and
+    `histogram` of (65,536,) int64 instead. `rows` counts NULLs too, `nulls` them alone; `minimum` and `maximum` are
+    None where nothing else was seen. What it holds depends on the values alone, not on their order or how they came.
     """
 
     def __init__(self, dtype: Any) -> None:
@@ -73,7 +73,7 @@ class Distribution:
         return histogram(*self.value_counts())
 
     def value_counts(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return every distinct value, ascending, and its count; raise ValueError where more than 65,536 are distinct."""
+        """Return every distinct value, ascending, and its count; raise ValueError where there are over 65,536."""
         if self.values is None or self.counts is None:
             raise ValueError(f"more than {MAX_DISTINCT} values are distinct: only the histogram is kept")
         return self.values, self.counts
@@ -170,14 +170,14 @@ class Distribution:
 def keys_of(values: NDArray[Any]) -> Keys:
     """Return the keys of float32, float64 or int64 values without NaN: uint32 or uint64 in the values' order."""
     width = _DTYPES[values.dtype]
-    unsigned = np.uint32 if width == 32 else np.uint64
-    sign = unsigned(1 << (width - 1))
+    unsigned, signed = np.dtype(f"u{width // 8}"), np.dtype(f"i{width // 8}")
+    sign = unsigned.type(1 << (width - 1))
     if values.dtype.kind == "i":
-        return values.view(unsigned) ^ sign
+        return np.asarray(np.bitwise_xor(values.view(unsigned), sign))
     bits = (values + values.dtype.type(0)).view(unsigned)
     # An arithmetic shift of the sign over the whole word: all ones below zero, else none.
-    signed = np.int32 if width == 32 else np.int64
-    return bits ^ ((bits.view(signed) >> signed(width - 1)).view(unsigned) | sign)
+    flips = np.right_shift(bits.view(signed), signed.type(width - 1)).view(unsigned)
+    return np.asarray(np.bitwise_xor(bits, np.bitwise_or(flips, sign)))
 
 
 def value_of(key: int, dtype: Any) -> Number:
@@ -232,7 +232,8 @@ def narrow(bucket: Bucket, counts: NDArray[np.int64], k: int) -> Bucket:
 def values_inside(values: NDArray[Any], bucket: Bucket) -> NDArray[Any]:
     """Return the values inside `bucket`: a further scan for an order statistic where they are few."""
     keys = keys_of(values)
-    return values[(keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))]
+    inside: NDArray[Any] = values[(keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))]
+    return inside
 
 
 def order_statistics(
@@ -244,8 +245,8 @@ def order_statistics(
 ) -> list[Number]:
     """Return the k-th smallest value for each k of `ranks`, 1-based and exact.
 
-    `start` counted the same values that each call of `scan` yields, in any pieces and order, NULLs left out. It is called
-    not at all where `start` knows every value, else 1 to 3 times; at most `most` values are held at a time.
+    `start` counted the same values that each call of `scan` yields, in any pieces and order, NULLs left out. It is
+    called not at all where `start` knows every value, else 1 to 3 times; at most `most` values are held at a time.
     """
     found: dict[int, Number] = {}
     open_ranks: dict[int, Bucket] = {}

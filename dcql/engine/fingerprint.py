@@ -9,7 +9,7 @@ It is the tree of SEMANTICS §5 with the domain T = "dcql.pool.v1" ‖ 00 and K 
     hash   = SHA256(T ‖ 02 ‖ u8(K) ‖ schema ‖ u64be(number of samples) ‖ root)
 
 where text(s) = u32be(number of bytes) ‖ UTF-8 of s, and columns are ordered by the UTF-8 of their names. `uid` counts
-among the columns of the schema and is left out of the row, so that a uid written short is the uid written with its zeros.
+among the columns of the schema and is left out of the row, so that a uid written short is that with its zeros.
 A type is INT, FLOAT, DOUBLE, TEXT, BOOL, or for other columns the text that `dcql.catalog.parquet.spelling` gives:
 `list<T>` for every kind of list, `struct<"name": T, ..>` in the order of the names, `binary`, else arrow's own name.
 

@@ -96,9 +96,10 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
     scalars = [field.name for field in footer.schema if type_of(field.type) in DTYPES]
     numeric = [name for name in scalars if type_of(footer.schema.field(name).type).numeric]
     distributions = {column: Distribution(DTYPES[type_of(footer.schema.field(column).type)]) for column in numeric}
+    kinds = pa.schema([(column, arrow_type(type_of(footer.schema.field(column).type))) for column in scalars])
     nulls = dict.fromkeys(footer.schema.names, 0)
     done = 0
-    with _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs, _Sidecar(folder) as sidecar:
+    with _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs, _Sidecar(folder, kinds) as sidecar:
         for batch in _batches(footer, memory):
             _check_text(batch, name)
             high, low = parse_uids(batch.column("uid"), file=name, first_row=done)
@@ -113,8 +114,7 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
                 nulls[column] += missing
                 if column in distributions:
                     distributions[column].add(values[~absent] if missing else values, missing)
-                kind = arrow_type(type_of(array.type))
-                columns[column] = pa.array(values, kind, mask=absent if missing else None)
+                columns[column] = pa.array(values, kinds.field(column).type, mask=absent if missing else None)
             sidecar.add(columns)
             done += batch.num_rows
             progress(done)
@@ -173,11 +173,14 @@ class _Runs:
 
 
 class _Sidecar:
-    """Writes the sidecar in row groups of one size, whatever the size of the batches."""
+    """Writes the sidecar in row groups of one size, whatever the size of the batches; none where there is no column."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "sidecar.parquet"
+    def __init__(self, folder: Path, schema: Any) -> None:
         self._writer: Any = None
+        if len(schema):
+            self._writer = pq.ParquetWriter(
+                folder / "sidecar.parquet", schema, compression="NONE", use_dictionary=False, write_statistics=True
+            )
         self._held: list[Any] = []
         self._waiting = 0
 
@@ -196,10 +199,6 @@ class _Sidecar:
         if not columns:
             return
         table = pa.table(columns)
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                self._path, table.schema, compression="NONE", use_dictionary=False, write_statistics=True
-            )
         self._held.append(table)
         self._waiting += table.num_rows
         if self._waiting >= _GROUP:

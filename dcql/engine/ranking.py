@@ -1,7 +1,7 @@
 """Ranking a pool: the sorted runs of all its files, merged into one order of uids.
 
-The runs are cut at common uids into pieces that fit in memory, and each piece is sorted by itself. That gives, in one pass
-in the order of the uids: uids.npy, the position of every row, the logical fingerprint, and uids that come twice.
+The runs are cut at common uids into pieces that fit in memory, and each piece is sorted by itself. That gives, in one
+pass in the order of the uids: uids.npy, the position of every row, the logical fingerprint, and uids that come twice.
 """
 
 from collections.abc import Iterator
