@@ -1,3 +1,209 @@
 from dcql.codes.code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    # Pools: E0701 to E0719.
+    Code(
+        "E0701",
+        "no such pool",
+        "A pool is named by the name it was added under, or by the path of a folder, a .parquet file or a URL. "
+        "Nothing of that name was added and nothing lies at that path.",
+        "dcql run recipe.dcql --pool datacmp-small",
+        "dcql run recipe.dcql --pool datacomp-small",
+    ),
+    Code(
+        "E0702",
+        "folder without parquet files",
+        "A pool's samples lie in PATH/metadata/*.parquet, or in PATH/*.parquet where there is no such folder; "
+        "the files of part_*/ folders inside are taken too. None was found.",
+        "dcql pool add small ./shards",
+        "dcql pool add small ./small     # holds metadata/*.parquet",
+    ),
+    Code(
+        "E0703",
+        "not a whole parquet file",
+        "A file of the pool cannot be read as parquet: it is truncated, damaged, or something else under that name.",
+        "dcql pool add small ./small     # metadata/0a.parquet was cut off while it was copied",
+        "copy or download that file again, then: dcql pool add small ./small",
+    ),
+    Code(
+        "E0704",
+        "files of a pool differ in their columns",
+        "All files of a pool have the same columns of the same types, in any order; only the width of whole numbers "
+        "may differ. A file lacks a column, has one more, or has another type for it.",
+        "a.parquet has `text` as string, b.parquet has `text` as int64",
+        "write the files anew with one schema, or add them as two pools",
+    ),
+    Code(
+        "E0705",
+        "pool without a uid column",
+        "A sample is named by its uid, so that every file of a pool has a column `uid`.",
+        "a.parquet has the columns id, url, text",
+        "a.parquet has the columns uid, url, text",
+    ),
+    Code(
+        "E0706",
+        "uid is not text",
+        "The column `uid` holds text of 32 hex digits, as DataComp's metadata does.",
+        "a.parquet has `uid` as int64",
+        "a.parquet has `uid` as string",
+    ),
+    Code(
+        "E0707",
+        "pool changed since it was added",
+        "What `dcql pool add` recorded (the names, sizes and footers of the files) no longer holds: "
+        "a file changed, vanished or is new. A run on it could select other samples under the old fingerprint.",
+        "dcql run recipe.dcql --pool small     # after a file was replaced",
+        "dcql pool add small ./small",
+    ),
+    Code(
+        "E0708",
+        "not a name for a pool",
+        "A pool's name begins with a letter or digit and goes on with letters, digits, dots, underscores and hyphens.",
+        "dcql pool add my/pool ./small",
+        "dcql pool add my-pool ./small",
+    ),
+    Code(
+        "E0709",
+        "pool is being added",
+        "Another process adds or removes the pool of this name right now.",
+        "dcql pool add small ./small     # twice at once",
+        "wait for the other process to end, then try again",
+    ),
+    Code(
+        "E0710",
+        "damaged record of a pool",
+        "What `dcql pool add` wrote about the pool cannot be read, is incomplete, or is of another version of dcql.",
+        "dcql run recipe.dcql --pool small     # after files under ~/.dcql were deleted",
+        "dcql pool add small ./small",
+    ),
+    Code(
+        "E0711",
+        "column name used twice",
+        "Two columns of a file have the same name, so that the name does not say which is meant.",
+        "a.parquet has the columns uid, text, text",
+        "a.parquet has the columns uid, text, text_2",
+    ),
+    Code(
+        "E0712",
+        "pool cannot be read",
+        "The folder, URL or file of the pool exists or may exist, but reading it fails.",
+        "dcql pool add small s3://bucket/small     # without the package s3fs",
+        "install the package that the message names, or check the permissions",
+    ),
+    Code(
+        "E0713",
+        "store cannot be written",
+        "`dcql pool add` keeps its work under $DCQL_HOME (~/.dcql where it is not set), and writing there failed. "
+        "The version of the pool that was added before is still there.",
+        "dcql pool add small ./small     # on a full disk",
+        "DCQL_HOME=/large/disk dcql pool add small ./small",
+    ),
+    Code(
+        "E0714",
+        "file changed while it was added",
+        "A file's size or footer at the end of `dcql pool add` is not what it was at the start.",
+        "dcql pool add small ./small     # while the download still runs",
+        "add the pool when its files are complete",
+    ),
+    Code(
+        "E0715",
+        "whole number too large",
+        "INT is a signed 64-bit number; a column of unsigned numbers holds a value above 9223372036854775807.",
+        "a.parquet has `seed` as uint64 with the value 18446744073709551615",
+        "store such a column as text",
+    ),
+    Code(
+        "E0716",
+        "column type without a canonical form",
+        "The fingerprint of a pool commits to every value, and for this type of column no canonical bytes are defined.",
+        "a.parquet has `extra` as month_day_nano_interval",
+        "leave the column out, or store it as text or numbers",
+    ),
+    Code(
+        "E0717",
+        "pool was not added",
+        "This needs what `dcql pool add` records about a pool; a raw folder has none of it.",
+        "dcql pool describe ./small",
+        "dcql pool add small ./small, then: dcql pool describe small",
+    ),
+    Code(
+        "E0718",
+        "text is not UTF-8",
+        "A column of text holds bytes that are no UTF-8, so that functions of text have no meaning on it.",
+        "a.parquet has `text` with the bytes ff fe",
+        "write the column anew as UTF-8, or as binary",
+    ),
+    # Uids: E0720 to E0729.
+    Code(
+        "E0720",
+        "not a uid",
+        "A uid is 32 lower-case hex digits; a shorter one is padded with 0 on the left, as DataComp does. "
+        "The row named has something else.",
+        "9B2D5F00-53A1-4C0E-9C68-000000000001",
+        "9b2d5f0053a14c0e9c68000000000001",
+    ),
+    Code(
+        "E0721",
+        "two samples with one uid",
+        "A uid names one sample. Two rows of the pool have the same, so that a subset could not say which it means.",
+        "a.parquet and a copy of it, b.parquet, in one pool",
+        "remove one of the two rows or files",
+    ),
+    # Subset files: E0730 to E0739.
+    Code(
+        "E0730",
+        "not a subset file",
+        "A subset file is a .npy of dtype u8,u8 (or the same uids without a header); this file is neither.",
+        "Subset.load('notes.txt')",
+        "Subset.load('clip30.npy')",
+    ),
+    Code(
+        "E0731",
+        "subset file of another dtype",
+        "The .npy holds other data than uids, which are pairs of unsigned 64-bit numbers.",
+        "numpy.save('s.npy', numpy.arange(10))",
+        "numpy.save('s.npy', numpy.array([(0, 1)], 'u8,u8'))",
+    ),
+    Code(
+        "E0732",
+        "subset file of another shape",
+        "A subset file holds one row of uids, shape (n,).",
+        "numpy.save('s.npy', numpy.zeros((2, 3), 'u8,u8'))",
+        "numpy.save('s.npy', numpy.zeros(6, 'u8,u8'))",
+    ),
+    Code(
+        "E0733",
+        "subset file is not sorted",
+        "The uids of a subset file ascend; DataComp's tools look them up by bisection and would miss some here.",
+        "numpy.save('s.npy', numpy.array([(2, 0), (1, 0)], 'u8,u8'))",
+        "numpy.save('s.npy', numpy.array([(1, 0), (2, 0)], 'u8,u8'))",
+    ),
+    Code(
+        "E0734",
+        "truncated subset file",
+        "The file is shorter or longer than its header says, as after a broken copy.",
+        "Subset.load('clip30.npy')     # half of it was copied",
+        "copy the file again",
+    ),
+    Code(
+        "E0735",
+        "number of copies out of range",
+        "A subset holds each of its samples 1 to 4294967295 times.",
+        "a sample with 0 copies",
+        "a subset without that sample",
+    ),
+    Code(
+        "E0736",
+        "subset cannot be written",
+        "Writing the subset file failed; no half of it was left.",
+        "dcql run recipe.dcql --out /nowhere/s.npy",
+        "dcql run recipe.dcql --out s.npy",
+    ),
+    Code(
+        "E0737",
+        "subset cannot be read",
+        "Reading the subset file failed.",
+        "dcql diff a.npy missing.npy",
+        "dcql diff a.npy b.npy",
+    ),
+)

@@ -1,0 +1,316 @@
+"""The distribution of a column: every value with its count where they are few, else a histogram; exact k-th values.
+
+A value's *key* is an unsigned number in the value's own order and of w bits: 32 for float32, 64 for float64 and int64.
+
+    float: its bits with the sign bit set where it is clear, and all bits flipped where it is set
+    int64: its bits with the sign bit flipped, which adds 2^63
+
+A histogram counts keys by their top 16 bits. It says in which of 65,536 buckets the k-th smallest lies and how many
+lie before it; a second scan looks into that bucket alone. So any order statistic is exact in at most w / 16 scans and
+bounded memory, whatever the data, and both kinds of scan add up over files in any order.
+
+NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcql.engine.scalars import normalise
+
+MAX_DISTINCT = 65_536
+BUCKETS = 65_536
+_DTYPES = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.int64): 64}
+
+Keys = NDArray[Any]
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The keys from `low` to `high`, both inside: `before` values lie below them and `count` in them."""
+
+    low: int
+    high: int
+    before: int
+    count: int
+
+
+class Distribution:
+    """The distribution of one column of dtype float32, float64 or int64.
+
+    While at most 65,536 values are distinct it holds `values`, ascending, and `counts`; from then on None and
+    `histogram` of (65,536,) int64 instead. `rows` counts NULLs too, `nulls` them alone; `minimum` and `maximum` are
+    None where nothing else was seen. What it holds depends on the values alone, not on their order or how they came.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"a distribution is of float32, float64 or int64, not {self.dtype}")
+        self.rows = 0
+        self.nulls = 0
+        self.minimum: Number | None = None
+        self.maximum: Number | None = None
+        self.values: NDArray[Any] | None = np.empty(0, self.dtype)
+        self.counts: NDArray[np.int64] | None = np.empty(0, np.int64)
+        self._histogram: NDArray[np.int64] | None = None
+
+    @property
+    def present(self) -> int:
+        """The number of values that are not NULL."""
+        return self.rows - self.nulls
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
+        """How many values lie in each of the 65,536 buckets."""
+        if self._histogram is not None:
+            return self._histogram
+        return histogram(*self.value_counts())
+
+    def value_counts(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return every distinct value, ascending, and its count; raise ValueError where there are over 65,536."""
+        if self.values is None or self.counts is None:
+            raise ValueError(f"more than {MAX_DISTINCT} values are distinct: only the histogram is kept")
+        return self.values, self.counts
+
+    def add(self, values: NDArray[Any], nulls: int = 0) -> None:
+        """Count `values`, (n,) of the distribution's dtype, and `nulls` NULLs beside them."""
+        if values.dtype != self.dtype:
+            raise ValueError(f"values are {values.dtype}, the distribution is of {self.dtype}")
+        self.rows += len(values) + nulls
+        self.nulls += nulls
+        if self.dtype.kind == "f":
+            values, absent = normalise(values, np.zeros(len(values), np.bool_))
+            if absent.any():
+                self.nulls += int(absent.sum())
+                values = values[~absent]
+        if not len(values):
+            return
+        self._widen(values.min().item(), values.max().item())
+        if self._histogram is not None:
+            self._histogram += histogram(values)
+            return
+        distinct, counts = np.unique(values, return_counts=True)
+        self._add_counts(distinct, counts.astype(np.int64))
+
+    def merge(self, other: "Distribution") -> None:
+        """Count everything that `other` counted."""
+        if other.dtype != self.dtype:
+            raise ValueError(f"{other.dtype} does not merge with {self.dtype}")
+        self.rows += other.rows
+        self.nulls += other.nulls
+        if other.minimum is None or other.maximum is None:
+            return
+        self._widen(other.minimum, other.maximum)
+        if self._histogram is None and other._histogram is None:
+            self._add_counts(*other.value_counts())
+        else:
+            self._histogram = self.histogram + other.histogram
+            self.values = self.counts = None
+
+    def kth(self, k: int) -> Number | Bucket:
+        """Return the k-th smallest value, 1 <= k <= present; where only a histogram is kept, the bucket it lies in."""
+        if not 1 <= k <= self.present:
+            raise ValueError(f"k = {k} of {self.present} values")
+        if self.counts is not None and self.values is not None:
+            return _number(self.values[np.searchsorted(np.cumsum(self.counts), k)])
+        return narrow(whole(self.dtype, self.present), self.histogram, k)
+
+    def save(self, path: Path) -> None:
+        """Write the distribution as .npz; buckets that hold nothing are left out."""
+        summary = np.array([self.rows, self.nulls], np.int64)
+        seen = [] if self.minimum is None or self.maximum is None else [self.minimum, self.maximum]
+        held: dict[str, Any] = {"summary": summary, "range": np.array(seen, self.dtype)}
+        if self._histogram is None:
+            held["values"], held["counts"] = self.value_counts()
+        else:
+            held["buckets"] = np.flatnonzero(self._histogram).astype(np.uint16)
+            held["counts"] = self._histogram[held["buckets"]]
+        with path.open("wb") as file:
+            np.savez(file, **held)
+
+    @classmethod
+    def load(cls, path: Path) -> "Distribution":
+        """Read what `save` wrote; raise OSError, ValueError or KeyError for anything else."""
+        with np.load(path, allow_pickle=False) as held:
+            self = cls(held["range"].dtype)
+            self.rows, self.nulls = (int(number) for number in held["summary"])
+            if len(held["range"]):
+                self.minimum, self.maximum = (_number(value) for value in held["range"])
+            if "buckets" in held:
+                self.values = self.counts = None
+                self._histogram = np.zeros(BUCKETS, np.int64)
+                self._histogram[held["buckets"]] = held["counts"]
+            else:
+                self.values, self.counts = held["values"], held["counts"]
+        return self
+
+    def _widen(self, low: Number, high: Number) -> None:
+        self.minimum = low if self.minimum is None else min(self.minimum, low)
+        self.maximum = high if self.maximum is None else max(self.maximum, high)
+
+    def _add_counts(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        known, known_counts = self.value_counts()
+        distinct, places = np.unique(np.concatenate([known, values]), return_inverse=True)
+        if len(distinct) > MAX_DISTINCT:
+            self._histogram = histogram(known, known_counts) + histogram(values, counts)
+            self.values = self.counts = None
+            return
+        total = np.zeros(len(distinct), np.int64)
+        total[places[: len(known)]] = known_counts
+        total[places[len(known) :]] += counts  # the places of either side are distinct
+        self.values, self.counts = distinct, total
+
+
+def keys_of(values: NDArray[Any]) -> Keys:
+    """Return the keys of float32, float64 or int64 values without NaN: uint32 or uint64 in the values' order."""
+    width = _DTYPES[values.dtype]
+    unsigned, signed = np.dtype(f"u{width // 8}"), np.dtype(f"i{width // 8}")
+    sign = unsigned.type(1 << (width - 1))
+    if values.dtype.kind == "i":
+        return np.asarray(np.bitwise_xor(values.view(unsigned), sign))
+    bits = (values + values.dtype.type(0)).view(unsigned)
+    # An arithmetic shift of the sign over the whole word: all ones below zero, else none.
+    flips = np.right_shift(bits.view(signed), signed.type(width - 1)).view(unsigned)
+    return np.asarray(np.bitwise_xor(bits, np.bitwise_or(flips, sign)))
+
+
+def value_of(key: int, dtype: Any) -> Number:
+    """Return the value whose key this is."""
+    dtype = np.dtype(dtype)
+    width = _DTYPES[dtype]
+    sign = 1 << (width - 1)
+    if dtype.kind == "i":
+        return key - sign
+    bits = key ^ sign if key & sign else key ^ (2 * sign - 1)
+    return _number(np.array([bits], np.uint32 if width == 32 else np.uint64).view(dtype)[0])
+
+
+def histogram(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Count values (each `counts` times) by the top 16 bits of their keys: the first scan for an order statistic."""
+    return histogram_inside(values, whole(values.dtype, 0), counts)
+
+
+def whole(dtype: Any, count: int) -> Bucket:
+    """Return the bucket of all keys of a dtype, which holds `count` values."""
+    return Bucket(0, (1 << _DTYPES[np.dtype(dtype)]) - 1, 0, count)
+
+
+def histogram_inside(
+    values: NDArray[Any], bucket: Bucket, counts: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Count the values inside `bucket` by the next 16 bits of their keys: a further scan for an order statistic."""
+    keys = keys_of(values)
+    shift = keys.dtype.type(_shift(bucket))
+    if bucket.before or bucket.low or bucket.high != np.iinfo(keys.dtype).max:
+        inside = (keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))
+        keys = keys[inside]
+        counts = None if counts is None else counts[inside]
+    places = ((keys - keys.dtype.type(bucket.low)) >> shift).astype(np.int64)
+    if counts is None:
+        return np.bincount(places, minlength=BUCKETS).astype(np.int64, copy=False)
+    total = np.zeros(BUCKETS, np.int64)
+    np.add.at(total, places, counts)
+    return total
+
+
+def narrow(bucket: Bucket, counts: NDArray[np.int64], k: int) -> Bucket:
+    """Return the part of `bucket` that holds the k-th smallest of all values, given `histogram_inside` of all data."""
+    ends = bucket.before + np.cumsum(counts)
+    place = int(np.searchsorted(ends, k))
+    width = 1 << _shift(bucket)
+    low = bucket.low + place * width
+    count = int(counts[place])
+    return Bucket(low, low + width - 1, int(ends[place]) - count, count)
+
+
+def values_inside(values: NDArray[Any], bucket: Bucket) -> NDArray[Any]:
+    """Return the values inside `bucket`: a further scan for an order statistic where they are few."""
+    keys = keys_of(values)
+    inside: NDArray[Any] = values[(keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))]
+    return inside
+
+
+def order_statistics(
+    start: Distribution,
+    ranks: Sequence[int],
+    scan: Callable[[], Iterable[NDArray[Any]]],
+    *,
+    most: int = 1 << 20,
+) -> list[Number]:
+    """Return the k-th smallest value for each k of `ranks`, 1-based and exact.
+
+    `start` counted the same values that each call of `scan` yields, in any pieces and order, NULLs left out. It is
+    called not at all where `start` knows every value, else 1 to 3 times; at most `most` values are held at a time.
+    """
+    found: dict[int, Number] = {}
+    open_ranks: dict[int, Bucket] = {}
+    for k in ranks:
+        place = start.kth(k)
+        if isinstance(place, Bucket):
+            open_ranks[k] = place
+        else:
+            found[k] = place
+    while open_ranks:
+        open_ranks = _look_inside(open_ranks, scan, start.dtype, most, found)
+    return [found[k] for k in ranks]
+
+
+def _look_inside(
+    open_ranks: dict[int, Bucket],
+    scan: Callable[[], Iterable[NDArray[Any]]],
+    dtype: Any,
+    most: int,
+    found: dict[int, Number],
+) -> dict[int, Bucket]:
+    """Scan once: collect the values of small buckets, count those of others; return the ranks that stay open."""
+    buckets = sorted(set(open_ranks.values()), key=lambda bucket: (bucket.count, bucket.low))
+    collected: dict[Bucket, list[NDArray[Any]]] = {}
+    counted: dict[Bucket, NDArray[np.int64]] = {}
+    room = most
+    for bucket in buckets:
+        if bucket.count <= room:
+            collected[bucket] = []
+            room -= bucket.count
+        else:
+            counted[bucket] = np.zeros(BUCKETS, np.int64)
+    for values in _clean(scan()):
+        for bucket, parts in collected.items():
+            parts.append(values_inside(values, bucket))
+        for bucket in counted:
+            counted[bucket] += histogram_inside(values, bucket)
+    ordered = {bucket: np.sort(np.concatenate(parts)) for bucket, parts in collected.items()}
+    remaining: dict[int, Bucket] = {}
+    for k, bucket in open_ranks.items():
+        if bucket in ordered:
+            found[k] = _number(ordered[bucket][k - bucket.before - 1])
+            continue
+        inner = narrow(bucket, counted[bucket], k)
+        if inner.low == inner.high:
+            found[k] = value_of(inner.low, dtype)
+        else:
+            remaining[k] = inner
+    return remaining
+
+
+def _clean(pieces: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    for values in pieces:
+        if values.dtype.kind == "f":
+            values, absent = normalise(values, np.zeros(len(values), np.bool_))
+            values = values[~absent] if absent.any() else values
+        yield values
+
+
+def _shift(bucket: Bucket) -> int:
+    """Return how many bits of a key lie below the 16 that tell the parts of `bucket` apart."""
+    return (bucket.high - bucket.low + 1).bit_length() - 17
+
+
+def _number(value: Any) -> Number:
+    number: Number = value.item()
+    return number

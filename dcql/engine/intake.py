@@ -1,0 +1,257 @@
+"""Taking in one file of a pool: its sidecar, its uids and row digests as sorted runs, its distributions.
+
+What comes out is a folder, made under a temporary name and renamed when it is whole, so that it is kept for good:
+
+    sidecar.parquet   the INT, FLOAT, DOUBLE and BOOL columns, row for row (absent where there is none)
+    high.bin low.bin  the uids' halves, uint64, in sorted runs one after the other
+    row.bin           the row of each in the file, uint32 (uint64 from 2^32 rows on)
+    digest.bin        its row's digest, 32 bytes
+    marks.bin         every 256th uid of each run (dtype u8,u8), by which the runs of all files are cut for merging
+    <hash>.npz        the distribution of each numeric column, by the hash of its name
+    done.json         rows, the runs' lengths, the number of NULLs of each column
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dcql.catalog.parquet import Footer, damaged, first_line, type_of
+from dcql.catalog.types import Type
+from dcql.engine.distribution import Distribution
+from dcql.engine.fingerprint import row_digests
+from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
+from dcql.engine.uids import parse_uids
+from dcql.errors import Diagnostic, RunError
+from dcql.subset import UID, join_words, sort_order
+
+MARK_EVERY = 256
+_GROUP = 122_880  # rows of a sidecar's row group: DuckDB's own, so that its threads take one each
+_BATCH = 65_536
+_WORDS = np.dtype("<u8")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one file gave: `rows` in sorted runs of the lengths `runs`, and the number of NULLs by column."""
+
+    folder: Path
+    rows: int
+    runs: tuple[int, ...]
+    nulls: dict[str, int]
+
+    @property
+    def row_dtype(self) -> Any:
+        """The dtype of row.bin."""
+        return row_dtype(self.rows)
+
+
+def row_dtype(rows: int) -> Any:
+    """Return the dtype that numbers this many rows."""
+    return np.dtype("<u4" if rows < 2**32 else "<u8")
+
+
+def distribution_file(folder: Path, column: str) -> Path:
+    """Return where a folder keeps the distribution of a column, whose name may not suit a file."""
+    return folder / f"{hashlib.sha256(column.encode()).hexdigest()[:16]}.npz"
+
+
+def read_work(folder: Path) -> Work | None:
+    """Return the finished work of a folder, or None where there is none."""
+    try:
+        done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        return Work(folder, done["rows"], tuple(done["runs"]), done["nulls"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def work_key(footer: Footer) -> str:
+    """Return the key of a file's work: of its size, footer and first 64 KiB, whatever its name."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(footer.file.path)
+        head = filesystem.cat_file(path, start=0, end=min(footer.file.size, 1 << 16))
+    except OSError as error:
+        raise damaged(footer.file.name, first_line(error)) from error
+    text = f"dcql.work.v1 {footer.file.size} {footer.digest} ".encode("ascii")
+    return hashlib.sha256(text + hashlib.sha256(head).digest()).hexdigest()[:32]
+
+
+def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int], None]) -> None:
+    """Read one file once and write its work into the new `folder`; `progress` is told the rows done.
+
+    Raises RunError for what is wrong with the file, OSError for what is wrong with the folder.
+    """
+    folder.mkdir(parents=True)
+    name = footer.file.name
+    scalars = [field.name for field in footer.schema if type_of(field.type) in DTYPES]
+    numeric = [name for name in scalars if type_of(footer.schema.field(name).type).numeric]
+    distributions = {column: Distribution(DTYPES[type_of(footer.schema.field(column).type)]) for column in numeric}
+    kinds = pa.schema([(column, arrow_type(type_of(footer.schema.field(column).type))) for column in scalars])
+    nulls = dict.fromkeys(footer.schema.names, 0)
+    done = 0
+    with _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs, _Sidecar(folder, kinds) as sidecar:
+        for batch in _batches(footer, memory):
+            _check_text(batch, name)
+            high, low = parse_uids(batch.column("uid"), file=name, first_row=done)
+            runs.add(high, low, row_digests(batch, file=name))
+            columns: dict[str, Any] = {}
+            for column, array in zip(batch.schema.names, batch.columns, strict=True):
+                if column not in scalars:
+                    nulls[column] += array.null_count
+                    continue
+                values, absent = read_scalars(array, column=column, file=name)
+                missing = int(absent.sum())
+                nulls[column] += missing
+                if column in distributions:
+                    distributions[column].add(values[~absent] if missing else values, missing)
+                columns[column] = pa.array(values, kinds.field(column).type, mask=absent if missing else None)
+            sidecar.add(columns)
+            done += batch.num_rows
+            progress(done)
+    if done != footer.rows:
+        raise damaged(name, f"it holds {done} rows where its footer says {footer.rows}")
+    for column, distribution in distributions.items():
+        distribution.save(distribution_file(folder, column))
+    record = {"rows": done, "runs": runs.lengths, "nulls": nulls}
+    (folder / "done.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+class _Runs:
+    """Collects uids with their rows' digests, and writes them out sorted whenever `most` have come together."""
+
+    def __init__(self, folder: Path, rows: Any, most: int) -> None:
+        self.lengths: list[int] = []
+        self._folder = folder
+        self._row_dtype = rows
+        self._most = most
+        self._held: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        self._waiting = 0
+        self._files: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> "_Runs":
+        for part in ("high", "low", "row", "digest", "marks"):
+            self._files[part] = (self._folder / f"{part}.bin").open("wb")
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None and self._waiting:
+                self._flush()
+        finally:
+            for file in self._files.values():
+                file.close()
+
+    def add(self, high: NDArray[Any], low: NDArray[Any], digests: NDArray[Any]) -> None:
+        self._held.append((high, low, digests))
+        self._waiting += len(high)
+        if self._waiting >= self._most:
+            self._flush()
+
+    def _flush(self) -> None:
+        high, low, digests = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
+        self._held = []
+        order = sort_order(high, low)
+        high, low = high[order], low[order]
+        marks = slice(MARK_EVERY - 1, None, MARK_EVERY)
+        self._files["high"].write(high.astype(_WORDS, copy=False).data)
+        self._files["low"].write(low.astype(_WORDS, copy=False).data)
+        self._files["row"].write((order + sum(self.lengths)).astype(self._row_dtype).data)
+        self._files["digest"].write(digests[order].view(np.uint8).data)
+        self._files["marks"].write(join_words(high[marks], low[marks]).view(np.uint8).data)
+        self.lengths.append(self._waiting)
+        self._waiting = 0
+
+
+class _Sidecar:
+    """Writes the sidecar in row groups of one size, whatever the size of the batches; none where there is no column."""
+
+    def __init__(self, folder: Path, schema: Any) -> None:
+        self._writer: Any = None
+        if len(schema):
+            self._writer = pq.ParquetWriter(
+                folder / "sidecar.parquet", schema, compression="NONE", use_dictionary=False, write_statistics=True
+            )
+        self._held: list[Any] = []
+        self._waiting = 0
+
+    def __enter__(self) -> "_Sidecar":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None and self._waiting:
+                self._write(pa.concat_tables(self._held))
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+
+    def add(self, columns: dict[str, Any]) -> None:
+        if not columns:
+            return
+        table = pa.table(columns)
+        self._held.append(table)
+        self._waiting += table.num_rows
+        if self._waiting >= _GROUP:
+            table = pa.concat_tables(self._held)
+            while table.num_rows >= _GROUP:
+                self._write(table.slice(0, _GROUP))
+                table = table.slice(_GROUP)
+            self._held, self._waiting = [table], table.num_rows
+
+    def _write(self, table: Any) -> None:
+        self._writer.write_table(table.combine_chunks(), row_group_size=_GROUP)
+
+
+def _batches(footer: Footer, memory: int) -> Iterator[Any]:
+    """Yield the file's record batches, of fewer rows where rows are large."""
+    row = max(1, footer.byte_size // max(1, footer.rows))
+    size = max(256, min(_BATCH, memory // 16 // row))
+    try:
+        # Column chunks are read a piece at a time, so that memory does not grow with the file's row groups.
+        with fsspec.open(footer.file.path, "rb").open() as handle:
+            source = footer.file.path if "://" not in footer.file.path else handle
+            file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+            yield from (batch for batch in file.iter_batches(batch_size=size) if batch.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(footer.file.name, f"reading it fails: {first_line(error)}") from error
+
+
+def _check_text(batch: Any, name: str) -> None:
+    for column, array in zip(batch.schema.names, batch.columns, strict=True):
+        if type_of(array.type) not in (Type.TEXT, Type.NESTED):
+            continue
+        try:
+            array.validate(full=True)
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise RunError(
+                Diagnostic(
+                    "E0718",
+                    f"a text of `{column}` is not UTF-8",
+                    None,
+                    f"in `{name}`: {first_line(error)}",
+                    ("write the column anew as UTF-8, or as binary",),
+                )
+            ) from error
+
+
+def open_words(folder: Path, part: str) -> NDArray[np.uint64]:
+    """Return high.bin or low.bin of a work folder, mapped."""
+    path = folder / f"{part}.bin"
+    if path.stat().st_size == 0:
+        return np.empty(0, _WORDS)
+    return np.memmap(path, _WORDS, "r")
+
+
+def read_marks(folder: Path) -> NDArray[np.void]:
+    """Return marks.bin of a work folder."""
+    return np.fromfile(folder / "marks.bin", UID)

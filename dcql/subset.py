@@ -1,0 +1,413 @@
+"""A subset: the sorted bag of uids that a recipe selects, with its hash and its file."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcql.errors import Diagnostic, RunError
+
+# A uid as DataComp's subset files hold it: the first and the last 16 hex digits as numbers.
+UID = np.dtype([("f0", "<u8"), ("f1", "<u8")])
+
+HASH_BITS = 12
+MAX_COPIES = 2**32 - 1
+_CHUNK = 1 << 18  # rows taken at a time, so that memory beside the uids themselves stays at a few MB
+_MAGIC = b"\x93NUMPY"
+
+Uids = NDArray[np.void]
+Words = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """A sorted bag of 128-bit uids.
+
+    `uids` is (distinct,) of dtype u8,u8, strictly ascending; `copies` is (distinct,) uint32 from 1 up, or None where
+    every sample is taken once. Both are made read-only. Raises ValueError for arrays of another form.
+    """
+
+    uids: Uids
+    copies: NDArray[np.uint32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.uids.dtype != UID or self.uids.ndim != 1:
+            raise ValueError(f"uids are of dtype u8,u8 in one dimension, not {self.uids.dtype} in {self.uids.ndim}")
+        if _first_descent(self.uids, strict=True) is not None:
+            raise ValueError("uids ascend strictly: Subset.from_uids sorts")
+        object.__setattr__(self, "uids", _read_only(self.uids))
+        if self.copies is None:
+            return
+        if self.copies.dtype != np.uint32 or self.copies.shape != self.uids.shape:
+            raise ValueError(f"copies are uint32, one a uid, not {self.copies.dtype} of shape {self.copies.shape}")
+        if len(self.copies) and int(self.copies.min()) < 1:
+            raise ValueError("copies are 1 or more: Subset.from_uids refuses others with a diagnostic")
+        once = not len(self.copies) or int(self.copies.max()) == 1
+        object.__setattr__(self, "copies", None if once else _read_only(self.copies))
+
+    @classmethod
+    def from_uids(cls, uids: Uids, copies: NDArray[Any] | None = None) -> "Subset":
+        """Return the bag of `uids`, (n,) of dtype u8,u8 in any order, each taken `copies` times (once without).
+
+        A uid that comes again adds its copies. Raises RunError for copies outside 1 .. 2^32-1.
+        """
+        if uids.dtype != UID or uids.ndim != 1:
+            raise ValueError(f"uids are of dtype u8,u8 in one dimension, not {uids.dtype} in {uids.ndim}")
+        if copies is not None and (copies.dtype.kind not in "iu" or copies.shape != uids.shape):
+            raise ValueError("copies are whole numbers, one a uid")
+        if copies is not None:
+            _refuse_copies(uids, copies)
+        if _first_descent(uids, strict=True) is not None:
+            order = sort_order(np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))
+            uids = uids[order]
+            copies = None if copies is None else copies[order]
+        first = _starts(uids)
+        if not first.all():
+            starts = np.flatnonzero(first)
+            if copies is None:
+                copies = np.diff(starts, append=len(uids))
+            else:
+                copies = np.add.reduceat(copies.astype(np.uint64), starts)
+            uids = uids[starts]
+            _refuse_copies(uids, copies)
+        return cls(uids, None if copies is None else copies.astype(np.uint32))
+
+    @property
+    def distinct(self) -> int:
+        """The number of distinct uids."""
+        return len(self.uids)
+
+    @property
+    def total(self) -> int:
+        """The number of samples, copies counted."""
+        return self.distinct if self.copies is None else int(self.copies.sum(dtype=np.uint64))
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash `dcql1` of the bag (SEMANTICS §5)."""
+        tree = MerkleTree(b"dcql.subset.v1")
+        for start in range(0, self.distinct, _CHUNK):
+            part = self.uids[start : start + _CHUNK]
+            records = np.empty(len(part), np.dtype([("high", ">u8"), ("low", ">u8"), ("copies", ">u4")]))
+            records["high"], records["low"] = part["f0"], part["f1"]
+            records["copies"] = 1 if self.copies is None else self.copies[start : start + _CHUNK]
+            tree.update(np.ascontiguousarray(part["f0"]), records)
+        counts = self.distinct.to_bytes(8, "big") + self.total.to_bytes(8, "big")
+        return "dcql1:" + tree.seal(counts).hex()
+
+    def hex(self) -> Iterator[str]:
+        """Yield the distinct uids in order, 32 hex digits each."""
+        for start in range(0, self.distinct, _CHUNK):
+            for high, low in self.uids[start : start + _CHUNK].tolist():
+                yield f"{high:016x}{low:016x}"
+
+    def __len__(self) -> int:
+        return self.distinct
+
+    def __or__(self, other: "Subset") -> "Subset":
+        """Return the distinct uids of either, once each."""
+        both, _, starts, _ = _merge(self.uids, other.uids)
+        return Subset(both[starts])
+
+    def __and__(self, other: "Subset") -> "Subset":
+        """Return the distinct uids of both, once each."""
+        both, _, starts, _ = _merge(self.uids, other.uids)
+        return Subset(both[~starts])
+
+    def __sub__(self, other: "Subset") -> "Subset":
+        """Return the distinct uids that `other` lacks, once each."""
+        both, ours, starts, ends = _merge(self.uids, other.uids)
+        return Subset(both[starts & ends & ours])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Subset):
+            return NotImplemented
+        if self.distinct != other.distinct or (self.copies is None) != (other.copies is None):
+            return False
+        if self.copies is not None and other.copies is not None and not np.array_equal(self.copies, other.copies):
+            return False
+        return bool(np.array_equal(self.uids, other.uids))
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __repr__(self) -> str:
+        return f"Subset(distinct={self.distinct}, total={self.total})"
+
+    def save(self, path: str | Path) -> None:
+        """Write DataComp's subset file: .npy of dtype u8,u8, sorted, each uid as often as it has copies.
+
+        The file appears whole or not at all. Raises RunError where it cannot be written.
+        """
+        path = Path(path)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with unfinished.open("wb") as file:
+                np.lib.format.write_array_header_1_0(
+                    file, {"descr": UID.descr, "fortran_order": False, "shape": (self.total,)}
+                )
+                self._write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except OSError as error:
+            _refuse("E0736", f"cannot write subset `{path}`", error.strerror or str(error), _advice(error))
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _write(self, file: BinaryIO) -> None:
+        for start in range(0, self.distinct, _CHUNK):
+            part = self.uids[start : start + _CHUNK]
+            if self.copies is None:
+                file.write(part.tobytes())
+                continue
+            copies = self.copies[start : start + _CHUNK].astype(np.int64)
+            # Where one chunk repeats to more than a few MB, it goes out uid by uid.
+            if int(copies.sum()) <= 8 * _CHUNK:
+                file.write(np.repeat(part, copies).tobytes())
+                continue
+            for uid, count in zip(part, copies.tolist(), strict=True):
+                for done in range(0, count, _CHUNK):
+                    file.write(uid.tobytes() * min(_CHUNK, count - done))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Subset":
+        """Read a subset file as `save` or DataComp writes it, or DataComp's raw form of it without a header.
+
+        Raises RunError for a file that cannot be read, is of another form, truncated or not sorted.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                rows = _rows(file, size, path)
+                uids = np.fromfile(file, UID, rows)
+        except OSError as error:
+            _refuse("E0737", f"cannot read subset `{path}`", error.strerror or str(error), _advice(error))
+        place = _first_descent(uids, strict=False)
+        if place is not None:
+            _refuse(
+                "E0733",
+                f"subset `{path}` is not sorted",
+                f"uid {_text(uids[place])} stands after {_text(uids[place - 1])}, at position {place}",
+                "sort it as DataComp does: `numpy.save(path, numpy.sort(numpy.load(path)))`",
+            )
+        return cls.from_uids(uids)
+
+
+class MerkleTree:
+    """A SHA-256 tree over 2^12 leaves, one for each value of the uid's first 12 bits (SEMANTICS §5).
+
+    It is fed with records of one width in the order of their uids, in pieces of any size, and holds digests only.
+    """
+
+    def __init__(self, domain: bytes) -> None:
+        self._tag = domain + b"\0"
+        self._empty = hashlib.sha256(self._tag + b"\0").digest()
+        self._leaves = [self._empty] * 2**HASH_BITS
+        self._open: tuple[int, Any] | None = None
+
+    def update(self, high: Words, records: NDArray[Any]) -> None:
+        """Append `records`, (n, ..) contiguous, of the uids that begin with `high`, (n,) uint64 ascending."""
+        if not len(high):
+            return
+        shift = np.uint64(64 - HASH_BITS)
+        first, last = int(high[0] >> shift), int(high[-1] >> shift)
+        edges = np.searchsorted(high, np.arange(first + 1, last + 1, dtype=np.uint64) << shift).tolist()
+        data = records.view(np.uint8).reshape(-1).data
+        width = records.nbytes // len(high)
+        for leaf, start, end in zip(range(first, last + 1), [0, *edges], [*edges, len(high)], strict=True):
+            if start < end:
+                self._hash_of(leaf).update(data[start * width : end * width])
+
+    def _hash_of(self, leaf: int) -> Any:
+        if self._open is None or self._open[0] != leaf:
+            if self._open is not None and self._open[0] > leaf:
+                raise ValueError("records come in the order of their uids")
+            self._close()
+            self._open = (leaf, hashlib.sha256(self._tag + b"\0"))
+        return self._open[1]
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._leaves[self._open[0]] = self._open[1].digest()
+
+    def seal(self, header: bytes) -> bytes:
+        """Return the digest of the whole tree, bound to `header`; nothing may follow."""
+        self._close()
+        level = self._leaves
+        inner = self._tag + b"\1"
+        while len(level) > 1:
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [hashlib.sha256(inner + left + right).digest() for left, right in pairs]
+        return hashlib.sha256(self._tag + b"\2" + bytes([HASH_BITS]) + header + level[0]).digest()
+
+
+def sort_order(high: Words, low: Words) -> NDArray[np.intp]:
+    """Return the permutation that sorts 128-bit numbers given as two (n,) uint64; equal ones in any order."""
+    order = _order_by(high)
+    ordered = high[order]
+    same = ordered[1:] == ordered[:-1]
+    if not same.any():
+        return order
+    # Equal uids tie as well, and need no second look.
+    below = low[order]
+    if not (same & (below[1:] < below[:-1])).any():
+        return order
+    if ordered[0] == ordered[-1]:
+        return _order_by(low)
+    tied = np.zeros(len(high), np.bool_)
+    tied[1:] |= same
+    tied[:-1] |= same
+    places = order[tied]
+    order[tied] = places[np.lexsort((low[places], high[places]))]
+    return order
+
+
+def _order_by(key: Words) -> NDArray[np.intp]:
+    """Return np.argsort(key), made faster by one radix step that leaves pieces of the size of a cache."""
+    if len(key) < 1 << 16:
+        return np.argsort(key)
+    # The bits above are shared by all, so that the cast keeps the order.
+    shift = max(0, (int(key.min()) ^ int(key.max())).bit_length() - 8)
+    top = (key >> np.uint64(shift)).astype(np.uint8)
+    order = np.argsort(top, kind="stable")
+    gathered = key[order]
+    ends = np.cumsum(np.bincount(top, minlength=256)).tolist()
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        if end - start > 1:
+            order[start:end] = order[start:end][np.argsort(gathered[start:end])]
+    return order
+
+
+def join_words(high: Words, low: Words) -> Uids:
+    """Return (n,) uids of dtype u8,u8 from their two halves."""
+    uids = np.empty(len(high), UID)
+    uids["f0"], uids["f1"] = high, low
+    return uids
+
+
+def _merge(ours: Uids, theirs: Uids) -> tuple[Uids, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return all uids of two sets in order, whether each is ours, and whether it starts and ends its pair of equals."""
+    both = np.concatenate([ours, theirs])
+    order = sort_order(np.ascontiguousarray(both["f0"]), np.ascontiguousarray(both["f1"]))
+    both = both[order]
+    starts = _starts(both)
+    ends = np.ones(len(both), np.bool_)
+    ends[:-1] = starts[1:]
+    return both, order < len(ours), starts, ends
+
+
+def _starts(uids: Uids) -> NDArray[np.bool_]:
+    """Return where sorted uids differ from the one before."""
+    starts = np.ones(len(uids), np.bool_)
+    for start in range(1, len(uids), _CHUNK):
+        end = min(start + _CHUNK, len(uids))
+        now, before = uids[start:end], uids[start - 1 : end - 1]
+        starts[start:end] = (now["f0"] != before["f0"]) | (now["f1"] != before["f1"])
+    return starts
+
+
+def _first_descent(uids: Uids, *, strict: bool) -> int | None:
+    """Return the first position whose uid is below the one before (with `strict`, not above it), or None."""
+    for start in range(1, len(uids), _CHUNK):
+        end = min(start + _CHUNK, len(uids))
+        now, before = uids[start:end], uids[start - 1 : end - 1]
+        below = now["f0"] < before["f0"]
+        level = now["f0"] == before["f0"]
+        if level.any():
+            below |= level & ((now["f1"] <= before["f1"]) if strict else (now["f1"] < before["f1"]))
+        if below.any():
+            return start + int(np.argmax(below))
+    return None
+
+
+def _refuse_copies(uids: Uids, copies: NDArray[Any]) -> None:
+    wrong = (copies < 1) | (copies > MAX_COPIES)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        _refuse(
+            "E0735",
+            f"sample {_text(uids[place])} would be taken {int(copies[place])} times",
+            "a subset holds a sample 1 to 4294967295 times",
+            "leave out the samples that are taken 0 times, and scale the others down",
+        )
+
+
+def _rows(file: BinaryIO, size: int, path: Path) -> int:
+    """Return how many uids the open subset file holds, placed at the first; raise RunError for another form."""
+    if file.read(len(_MAGIC)) != _MAGIC:
+        file.seek(0)
+        if size == 0:
+            _refuse("E0734", f"subset `{path}` is truncated", "the file is empty", "copy or write it again")
+        if size % UID.itemsize:
+            _refuse(
+                "E0730",
+                f"`{path}` is not a subset file",
+                "it does not begin as .npy does, and does not hold whole uids of 16 bytes",
+                "a subset file is what `dcql run` writes: a .npy of dtype u8,u8",
+            )
+        return size // UID.itemsize
+    file.seek(0)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except (ValueError, EOFError) as error:
+        _refuse("E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {error}", "write it again")
+    if dtype != UID:
+        _refuse(
+            "E0731",
+            f"`{path}` holds {dtype}, not uids",
+            "a uid is two unsigned 64-bit numbers: dtype u8,u8",
+            "a subset file is what `dcql run` writes: a .npy of dtype u8,u8",
+        )
+    if len(shape) != 1 or fortran:
+        _refuse(
+            "E0732",
+            f"`{path}` has shape {shape}",
+            "a subset is one row of uids, shape (n,)",
+            "flatten it: `numpy.save(path, numpy.sort(numpy.load(path).ravel()))`",
+        )
+    rows = int(shape[0])
+    held = size - file.tell()
+    if held != rows * UID.itemsize:
+        kind = "truncated" if held < rows * UID.itemsize else "longer than its header says"
+        _refuse(
+            "E0734",
+            f"subset `{path}` is {kind}",
+            f"its header says {rows} uids of 16 bytes, and {held} bytes follow",
+            "copy or write it again",
+        )
+    return rows
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _text(uid: Any) -> str:
+    return f"{int(uid['f0']):016x}{int(uid['f1']):016x}"
+
+
+def _advice(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space on the disk, or name another folder"
+        case errno.ENOENT:
+            return "check the path: the file and its folder must exist"
+        case _:
+            return "check the path and its permissions"
+
+
+def _refuse(code: str, message: str, label: str, advice: str) -> NoReturn:
+    raise RunError(Diagnostic(code, message, None, label, (advice,)))
