@@ -1,24 +1,161 @@
-"""The compiler: one straight function, and the names of the things between its phases."""
+"""The compiler: one straight function from text to program, and one from there to a subset."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from dcql.catalog.inputs import load
 from dcql.catalog.library import library
+from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.plan.nodes import Plan
+from dcql.engine.duck import Resources
+from dcql.engine.run import Progress, Result
+from dcql.engine.run import run as run_program
+from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
+from dcql.lower.lower import lower
+from dcql.lower.program import Program
+from dcql.plan import nodes
+from dcql.plan.passes import optimize
 from dcql.plan.resolve import Catalog, resolve
-from dcql.source import Source
-from dcql.syntax.parser import parse
+from dcql.source import Source, Span
+from dcql.subset import Subset
+from dcql.syntax import ast
+from dcql.syntax.parser import parse, read
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A recipe after every phase but the last: what was written, what it means, and what is executed."""
+
+    source: Source
+    recipe: ast.Recipe
+    plan: nodes.Plan
+    program: Program
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe that was run on a pool."""
+
+    compiled: Compiled
+    pool: Pool
+    result: Result
+
+    @property
+    def subset(self) -> Subset:
+        """The subset."""
+        return self.result.subset
+
+    @property
+    def hash(self) -> str:
+        """The subset's hash, "dcql1:" and 64 hex digits."""
+        return self.result.subset.hash
 
 
 def check(
     source: Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None, path: Path | None = None
-) -> Plan:
-    """Check a recipe: everything short of running it.
+) -> nodes.Plan:
+    """Check a recipe: everything short of lowering it.
 
-    `path` is the recipe's file, None for a recipe that is text only. Raises RecipeError with every fault found.
+    `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
+    Raises RecipeError with every fault found.
     """
     recipe = parse(source)
-    catalog = Catalog(schema, library(), load(recipe, path))
-    return resolve(recipe, catalog, settings or {})
+    return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
+
+
+def compile(
+    recipe: str | Path | Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None
+) -> Compiled:
+    """Compile a recipe: a path, the name of one that ships, or a Source of its text.
+
+    Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
+    """
+    source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
+    plan = check(source, schema, settings, path)
+    _refuse_models(plan)
+    return Compiled(source, parse(source), plan, lower(optimize(plan)))
+
+
+def run(
+    recipe: str | Path | Source,
+    pool: str | Path | Pool,
+    settings: Mapping[str, str] | None = None,
+    resources: Resources | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Compile a recipe and run it on a pool: an added pool's name, or a folder or URL of parquet files.
+
+    Raises RecipeError for a wrong recipe and RunError for a run that failed.
+    """
+    opened = pool if isinstance(pool, Pool) else open_pool(pool)
+    compiled = compile(recipe, opened.schema, settings)
+    return Run(compiled, opened, run_program(compiled.program, opened, resources or Resources(), progress))
+
+
+def find_recipe(named: str | Path) -> tuple[Source, Path]:
+    """Return the text and the file of a recipe: a path, or the name of one that ships, such as `clip30`.
+
+    Raises RecipeError where there is none.
+    """
+    path = Path(named)
+    if path.exists() or path.suffix == ".dcql":
+        return read(path), path
+    shipped = shipped_recipes()
+    if str(named) in shipped:
+        return read(shipped[str(named)]), shipped[str(named)]
+    near = did_you_mean(str(named), shipped)
+    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
+    raise RecipeError(
+        Diagnostic("E0208", f"no recipe `{named}`", label="neither a file nor a recipe that ships", helps=helps)
+    )
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the recipes that ship with dcql, by name: the path below recipes/ and, where it is the only one, the last part."""
+    root = Path(str(files("dcql.recipes")))
+    paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.dcql"))}
+    last = [name.rsplit("/", 1)[-1] for name in paths]
+    short = {name.rsplit("/", 1)[-1]: path for name, path in paths.items() if last.count(name.rsplit("/", 1)[-1]) == 1}
+    return {**short, **paths}
+
+
+def _refuse_models(plan: nodes.Plan) -> None:
+    """Raise RunError for the names in a plan that need a model."""
+    diagnostics: dict[str, Diagnostic] = {}
+    for clause, name in _model_names(plan):
+        diagnostics.setdefault(
+            name,
+            Diagnostic(
+                "E0601",
+                f"`{name}` needs a model",
+                _where(name, clause.span) if clause is not None else None,
+                "known and typed, but this version cannot compute it",
+                ("`dcql check` checks the recipe; to run it, leave the clause out",),
+            ),
+        )
+    if diagnostics:
+        raise RunError(*diagnostics.values())
+
+
+def _model_names(plan: nodes.Plan) -> list[tuple[nodes.Clause | None, str]]:
+    found: list[tuple[nodes.Clause | None, str]] = []
+    for relation in (*(stage.relation for stage in plan.stages), plan.query):
+        for node in nodes.walk(relation):
+            inside = nodes.walk(node.expr) if isinstance(node, nodes.Clause) else iter((node,))
+            clause = node if isinstance(node, nodes.Clause) else None
+            for part in inside:
+                if isinstance(part, nodes.Feature):
+                    found.append((clause, part.name))
+                elif isinstance(part, nodes.InSet) and isinstance(part.set, nodes.ModelSet):
+                    found.append((clause, part.set.name))
+    return found
+
+
+def _where(name: str, span: Span | None) -> Span | None:
+    """Return the place of a name inside a clause, or the clause where a DEFINE hides it."""
+    if span is None or name not in span.text:
+        return span
+    start = span.start + span.text.index(name)
+    return Span(span.source, start, start + len(name))

@@ -94,7 +94,7 @@ def _numeric(pool: Pool, summary: ColumnSummary) -> ColumnSummary:
         summary.share,
         distinct,
         distribution.minimum,
-        tuple(zip(QUANTILES, found, strict=False)),
+        tuple(zip(QUANTILES, (at.value for at in found), strict=False)),
         distribution.maximum,
         tie,
     )

@@ -40,6 +40,14 @@ class Bucket:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class OrderStatistic:
+    """The k-th smallest value, and how many values equal it."""
+
+    value: Number
+    ties: int
+
+
 class Distribution:
     """The distribution of one column of dtype float32, float64 or int64.
 
@@ -113,12 +121,13 @@ class Distribution:
             self._histogram = self.histogram + other.histogram
             self.values = self.counts = None
 
-    def kth(self, k: int) -> Number | Bucket:
+    def kth(self, k: int) -> OrderStatistic | Bucket:
         """Return the k-th smallest value, 1 <= k <= present; where only a histogram is kept, the bucket it lies in."""
         if not 1 <= k <= self.present:
             raise ValueError(f"k = {k} of {self.present} values")
         if self.counts is not None and self.values is not None:
-            return _number(self.values[np.searchsorted(np.cumsum(self.counts), k)])
+            place = np.searchsorted(np.cumsum(self.counts), k)
+            return OrderStatistic(_number(self.values[place]), int(self.counts[place]))
         return narrow(whole(self.dtype, self.present), self.histogram, k)
 
     def save(self, path: Path) -> None:
@@ -242,13 +251,13 @@ def order_statistics(
     scan: Callable[[], Iterable[NDArray[Any]]],
     *,
     most: int = 1 << 20,
-) -> list[Number]:
+) -> list[OrderStatistic]:
     """Return the k-th smallest value for each k of `ranks`, 1-based and exact.
 
     `start` counted the same values that each call of `scan` yields, in any pieces and order, NULLs left out. It is
     called not at all where `start` knows every value, else 1 to 3 times; at most `most` values are held at a time.
     """
-    found: dict[int, Number] = {}
+    found: dict[int, OrderStatistic] = {}
     open_ranks: dict[int, Bucket] = {}
     for k in ranks:
         place = start.kth(k)
@@ -266,7 +275,7 @@ def _look_inside(
     scan: Callable[[], Iterable[NDArray[Any]]],
     dtype: Any,
     most: int,
-    found: dict[int, Number],
+    found: dict[int, OrderStatistic],
 ) -> dict[int, Bucket]:
     """Scan once: collect the values of small buckets, count those of others; return the ranks that stay open."""
     buckets = sorted(set(open_ranks.values()), key=lambda bucket: (bucket.count, bucket.low))
@@ -288,11 +297,13 @@ def _look_inside(
     remaining: dict[int, Bucket] = {}
     for k, bucket in open_ranks.items():
         if bucket in ordered:
-            found[k] = _number(ordered[bucket][k - bucket.before - 1])
+            inside = ordered[bucket]
+            value = inside[k - bucket.before - 1]
+            found[k] = OrderStatistic(_number(value), int((inside == value).sum()))
             continue
         inner = narrow(bucket, counted[bucket], k)
         if inner.low == inner.high:
-            found[k] = value_of(inner.low, dtype)
+            found[k] = OrderStatistic(value_of(inner.low, dtype), inner.count)
         else:
             remaining[k] = inner
     return remaining

@@ -11,12 +11,9 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import Block
+from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
-
-SAMPLES = "samples"
-ID = "@id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import ID, Chain, before
-from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statistic, Threshold
+from dcql.lower.chain import Chain, Member, before
+from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statement, Statistic, Threshold
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 
@@ -30,7 +29,7 @@ class _Lowering:
         self.sets: dict[nodes.NamedSet, str] = {}
         self.levels: dict[StatisticNode, int] = {}
         self._stage_levels: dict[str, int] = {}
-        for relation in self._reachable():
+        for relation in self._relations():
             for node in nodes.walk(relation):
                 if isinstance(node, StatisticNode):
                     self._name(node)
@@ -44,31 +43,24 @@ class _Lowering:
         last = max(self.levels.values(), default=0)
         stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, last + 1))
         chain = self._chain()
-        output = self._output(chain)
+        member = chain.relation(self.plan.query, "query")
+        output = self._output(chain, member)
         return Program(
             columns=self._columns(),
             sets=tuple((table, named) for named, table in self.sets.items()),
             stages=stages,
-            output_sql=output,
+            output=output,
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
             effect=effect(self.plan).name.lower(),
+            has_copies=member.copies is not None,
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
-    def _reachable(self) -> Iterator[nodes.Rel]:
-        """Yield the relations that the query needs, earlier stages first."""
-        needed: set[str] = set()
-        pending = [self.plan.query]
-        while pending:
-            for node in nodes.walk(pending.pop()):
-                if isinstance(node, nodes.Ref) and node.name not in needed:
-                    needed.add(node.name)
-                    pending.append(self.stages[node.name])
-        yield from (relation for name, relation in self.stages.items() if name in needed)
-        yield self.plan.query
+    def _relations(self) -> tuple[nodes.Rel, ...]:
+        return (*self.stages.values(), self.plan.query)
 
     def _name(self, node: StatisticNode) -> None:
         if node in self.names:
@@ -95,7 +87,7 @@ class _Lowering:
         return max((self._needs(child) for child in nodes.children(node)), default=0)
 
     def _columns(self) -> tuple[str, ...]:
-        names = {n.name for r in self._reachable() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
+        names = {n.name for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
         if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
             names.add("uid")  # for the tie hash
         if any(named.is_subset for named in self.sets):
@@ -180,8 +172,8 @@ class _Lowering:
             rank=q.rank,
             nulls_first=q.nulls_first,
             key_types=tuple(key.type for key in q.by),
-            counts_sql=sql.render(sql.order_by(counts, by_key)),
-            values_sql=sql.render(sql.order_by(values, [*by_key, (sql.column("value"), False, True)])),
+            counts=sql.render(sql.order_by(counts, by_key)),
+            values=sql.render(sql.order_by(values, [*by_key, (sql.column("value"), False, True)])),
             text=q.text,
             population=_called(q.population),
         )
@@ -207,14 +199,14 @@ class _Lowering:
             count=node.count,
             percent=(node.percent.numerator, node.percent.denominator) if node.percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
-            count_sql=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
-            key_sql=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
-            before_sql=sql.render(
+            samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
+            keys=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
+            ahead=sql.render(
                 sql.where(
                     sql.select([(c.copy(), n) for c, n in count], members.copy()), sql.both([present.copy(), ahead])
                 )
             ),
-            tie_sql=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
+            tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
             text=f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT",
         )
 
@@ -251,9 +243,8 @@ class _Lowering:
 
     # --- output -------------------------------------------------------------------------------------------------------
 
-    def _output(self, chain: Chain) -> str:
+    def _output(self, chain: Chain, member: Member) -> Statement:
         """Write the last query: the sample's id where it is kept, its copies, and the funnel's columns."""
-        member = chain.relation(self.plan.query, "query")
         kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
         items: list[tuple[exp.Expression, str]] = [(sql.column(ID) if member.everything else kept, "id")]
         if member.copies is not None:
@@ -269,15 +260,3 @@ class _Lowering:
 
 def _called(rel: nodes.Rel) -> str:
     return rel.name if isinstance(rel, nodes.Ref) else "pool"
-
-
-def features(plan: nodes.Plan) -> Mapping[str, Type]:
-    """Return the names in a plan that need a model, with their types."""
-    found: dict[str, Type] = {}
-    for relation in (*(stage.relation for stage in plan.stages), plan.query):
-        for node in nodes.walk(relation):
-            if isinstance(node, nodes.Feature):
-                found[node.name] = node.type
-            elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.ModelSet):
-                found[node.set.name] = node.set.type
-    return found

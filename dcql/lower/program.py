@@ -1,6 +1,6 @@
 """The program: DuckDB SQL over a table `samples`, in stages.
 
-`samples` holds the pool's columns that the program reads, normalised, and `row`, the position in the file. Whoever runs a
+`samples` holds the pool's columns that the program reads, normalised, and `@id`, what the last query tells a sample by. Whoever runs a
 program says what `samples` is: all files or one, raw or from sidecars. The SQL text is the same for all of them.
 Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
 """
@@ -10,6 +10,17 @@ from dataclasses import dataclass
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.nodes import NamedSet, Promise, Rank
+
+SAMPLES = "samples"
+ID = "@id"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL query, and the names of the parameters in it."""
+
+    text: str
+    parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Threshold:
 class Scan:
     """All thresholds of a stage, from one pass over the samples."""
 
-    sql: str
+    statement: Statement
     thresholds: tuple[Threshold, ...]
 
 
@@ -43,7 +54,7 @@ class Scan:
 class GroupedThreshold:
     """An order statistic a group: the table `name`, with columns `k0`, `k1`, .. and `value`.
 
-    `counts_sql` gives each group's keys, its samples and its values that are not NULL, in key order; `values_sql` gives keys,
+    `counts` gives each group's keys, its samples and its values that are not NULL, in key order; `values` gives keys,
     value and how many samples have it, in key order, then value order, NULLs left out.
     """
 
@@ -52,8 +63,8 @@ class GroupedThreshold:
     rank: Rank
     nulls_first: bool
     key_types: tuple[Type, ...]
-    counts_sql: str
-    values_sql: str
+    counts: Statement
+    values: Statement
     text: str
     population: str
 
@@ -63,18 +74,18 @@ class Cut:
     """Where LIMIT cuts: parameters `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and
     `$name_tie`, the last tie hash that is kept among the samples with those keys.
 
-    `count_sql` counts the samples; `key_sql` gives the keys at `$offset`; `before_sql` counts the samples before those keys;
-    `tie_sql` gives the tie hash at `$offset` among the samples with those keys.
+    `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys; `tie`
+    gives the tie hash at `$offset` among the samples with those keys.
     """
 
     name: str
     count: int | None
     percent: tuple[int, int] | None
     key_types: tuple[Type, ...]
-    count_sql: str
-    key_sql: str
-    before_sql: str
-    tie_sql: str
+    samples: Statement
+    keys: Statement
+    ahead: Statement
+    tie: Statement
     text: str
 
 
@@ -83,7 +94,7 @@ class Firsts:
     """The first sample of each group of a DISTINCT ON: the table `name` with the column `uid`."""
 
     name: str
-    sql: str
+    statement: Statement
     text: str
 
 
@@ -116,26 +127,28 @@ class Block:
 class Program:
     """An executable recipe.
 
-    `output_sql` gives, for every sample: `row`, the funnel's columns, and `copies`, 0 where the sample is left out. `columns`
+    `output` gives for every sample: `id`, NULL where it is left out; `copies` where a sample can have several; the funnel's
+    columns. `columns`
     are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
     """
 
     columns: tuple[str, ...]
     sets: tuple[tuple[str, NamedSet], ...]
     stages: tuple[Stage, ...]
-    output_sql: str
+    output: Statement
     blocks: tuple[Block, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]
     effect: str
+    has_copies: bool
 
-    def statements(self) -> list[tuple[str, str]]:
+    def statements(self) -> list[tuple[str, Statement]]:
         """Return every SQL statement with its title, in the order in which they run."""
-        result: list[tuple[str, str]] = []
+        result: list[tuple[str, Statement]] = []
         for number, stage in enumerate(self.stages, start=1):
             for statistic in stage.statistics:
-                result += [(f"stage {number}: {title}", sql) for title, sql in _titled(statistic)]
-        result.append(("output", self.output_sql))
+                result += [(f"stage {number}: {title}", statement) for title, statement in _titled(statistic)]
+        result.append(("output", self.output))
         return result
 
     @property
@@ -143,7 +156,7 @@ class Program:
         """The digest of everything that decides the subset, given a pool."""
         return sha256_of(
             {
-                "statements": [sql for _, sql in self.statements()],
+                "statements": [statement.text for _, statement in self.statements()],
                 "ranks": [
                     [t.name, str(t.rank.p), t.rank.datacomp, t.nulls_first]
                     for stage in self.stages
@@ -171,21 +184,21 @@ def _order_statistics(statistic: Statistic) -> tuple[Threshold | GroupedThreshol
             return ()
 
 
-def _titled(statistic: Statistic) -> list[tuple[str, str]]:
+def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
     match statistic:
         case Scan():
             names = ", ".join(f"${t.name} = {t.text} over {t.population}" for t in statistic.thresholds)
-            return [(names, statistic.sql)]
+            return [(names, statistic.statement)]
         case GroupedThreshold():
             title = f'"{statistic.name}" = {statistic.text} over {statistic.population}'
-            return [(f"{title}: counts", statistic.counts_sql), (f"{title}: values", statistic.values_sql)]
+            return [(f"{title}: counts", statistic.counts), (f"{title}: values", statistic.values)]
         case Cut():
             title = f"${statistic.name}: {statistic.text}"
             return [
-                (f"{title}: samples", statistic.count_sql),
-                (f"{title}: keys at the cut", statistic.key_sql),
-                (f"{title}: samples before them", statistic.before_sql),
-                (f"{title}: tie hash at the cut", statistic.tie_sql),
+                (f"{title}: samples", statistic.samples),
+                (f"{title}: keys at the cut", statistic.keys),
+                (f"{title}: samples before them", statistic.ahead),
+                (f"{title}: tie hash at the cut", statistic.tie),
             ]
         case Firsts():
-            return [(f'"{statistic.name}": {statistic.text}', statistic.sql)]
+            return [(f'"{statistic.name}": {statistic.text}', statistic.statement)]

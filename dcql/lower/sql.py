@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from dcql.catalog.types import Type
+from dcql.catalog.types import Column, Type
+from dcql.lower.program import ID, Statement
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -417,6 +418,51 @@ def subquery(query: Sql) -> Sql:
     return exp.Subquery(this=query)
 
 
-def render(query: Sql) -> str:
+def render(query: Sql) -> Statement:
     """Print SQL as DuckDB reads it, indented."""
-    return query.sql(dialect="duckdb", pretty=True)
+    names = sorted({parameter.name for parameter in query.find_all(exp.Parameter)})
+    return Statement(query.sql(dialect="duckdb", pretty=True), tuple(names))
+
+
+def samples(columns: Sequence[Column], files: Sequence[str], id_: str, *, normalised: bool) -> str:
+    """Print what `samples` is: the columns of parquet files, NaN as NULL and -0.0 as 0, and `@id`.
+
+    `id_` is "uid" for the uid as it is written, "row" for the position in the one file,
+    "none" for nothing. `normalised` files hold neither
+    NaN nor -0.0.
+    """
+    items: list[tuple[Sql, str]] = []
+    for one in columns:
+        value = column(one.name)
+        if one.name == "uid":
+            value = _padded(value)
+        elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
+            zeroed = exp.Add(this=value, expression=cast(integer(0), one.type))
+            value = case([(call("isnan", value.copy()), exp.Null())], zeroed)
+        if one.type in _TYPES and not normalised:
+            value = cast(value, one.type)
+        items.append((value, one.name))
+    if id_ == "uid":
+        items.append((column("uid"), ID))
+    elif id_ == "row":
+        items.append((_row_number(), ID))
+    options: list[Sql] = [_option("can_have_nan", exp.true())]
+    if id_ == "row":
+        options.append(_option("file_row_number", exp.true()))
+    names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
+    source = exp.Table(this=call("read_parquet", names, *options))
+    return str(select(items, source).sql(dialect="duckdb"))
+
+
+def _padded(uid: Sql) -> Sql:
+    """Pad a short uid with zeros on the left, as DataComp does."""
+    short = compare("<", call("strlen", uid.copy()), integer(32))
+    return case([(short, call("lpad", uid.copy(), integer(32), exp.Literal.string("0")))], uid)
+
+
+def _row_number() -> Sql:
+    return exp.Cast(this=column("file_row_number"), to=exp.DataType(this=exp.DataType.Type.UINT))
+
+
+def _option(name: str, value: Sql) -> Sql:
+    return exp.EQ(this=exp.Column(this=exp.Identifier(this=name)), expression=value)

@@ -1,0 +1,197 @@
+"""The DuckDB session: one connection, its settings, and how SQL goes in and columns come out.
+
+The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's own
+configuration says.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import fsspec
+
+from dcql.catalog.types import Column, Type
+from dcql.errors import Diagnostic, RunError
+from dcql.lower.program import SAMPLES, Statement
+from dcql.lower.sql import samples
+
+VERSION: str = duckdb.__version__
+
+_BATCH_ROWS = 1 << 18
+_DUCK_TYPES = {
+    Type.INT: "BIGINT",
+    Type.FLOAT: "FLOAT",
+    Type.DOUBLE: "DOUBLE",
+    Type.TEXT: "VARCHAR",
+    Type.BOOL: "BOOLEAN",
+}
+
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run may use: threads, and bytes of memory for DuckDB; None lets DuckDB choose."""
+
+    threads: int | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What `samples` is: columns of parquet files.
+
+    `id_` is "uid" for the uid as written, "row" for the position in the one file; see `lower.sql.samples`.
+    """
+
+    columns: tuple[Column, ...]
+    files: tuple[str, ...]
+    id_: str
+    normalised: bool
+
+    def sql(self) -> str:
+        """The query behind `samples`."""
+        return samples(self.columns, self.files, self.id_, normalised=self.normalised)
+
+
+class Session:
+    """An open DuckDB connection with dcql's settings."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:
+        """Run a statement over `source`; return its rows."""
+        return self._query(statement, source, parameters).fetchall()
+
+    def batches(self, statement: Statement, source: Source, parameters: Parameters) -> Iterator[Any]:
+        """Run a statement over `source`; yield Arrow record batches, so that memory stays bounded."""
+        with _run_errors():
+            yield from self._query(statement, source, parameters).to_arrow_reader(_BATCH_ROWS)
+
+    def store(self, name: str, columns: Sequence[tuple[str, Type]], rows: Sequence[Sequence[Any]]) -> None:
+        """Make a table of values."""
+        # Names and types here are dcql's own; values go in as parameters.
+        declared = ", ".join(f'"{column}" {_DUCK_TYPES[type_]}' for column, type_ in columns)
+        self._connection.execute(f'CREATE OR REPLACE TABLE "{name}" ({declared})')
+        if rows:
+            import pyarrow
+
+            arrays = [
+                pyarrow.array([row[i] for row in rows], _arrow_type(type_)) for i, (_, type_) in enumerate(columns)
+            ]
+            table = pyarrow.table(dict(zip([column for column, _ in columns], arrays, strict=True)))
+            self._connection.register("@values", table)
+            self._connection.execute(f'INSERT INTO "{name}" SELECT * FROM "@values"')
+            self._connection.unregister("@values")
+
+    def store_result(self, name: str, statement: Statement, source: Source, parameters: Parameters) -> None:
+        """Make a table of a statement's result."""
+        with _run_errors():
+            self._connection.execute(
+                f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}', _given(statement, parameters)
+            )
+
+    def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
+        with _run_errors():
+            return self._connection.sql(_with_samples(statement, source), params=_given(statement, parameters))
+
+
+def _with_samples(statement: Statement, source: Source) -> str:
+    return f'WITH "{SAMPLES}" AS ({source.sql()}) {statement.text}'
+
+
+def _given(statement: Statement, parameters: Parameters) -> dict[str, Any]:
+    return {name: parameters[name] for name in statement.parameters}
+
+
+@contextmanager
+def session(files: Sequence[str], resources: Resources) -> Iterator[Session]:
+    """Open a session that may read `files` and nothing else."""
+    with TemporaryDirectory(prefix="dcql-") as spill, duckdb.connect(":memory:") as connection:
+        for name, value in _settings(Path(spill), resources).items():
+            connection.execute(f"SET {name} = ?", [value])
+        remote = {protocol for file in files if (protocol := _protocol(file))}
+        for protocol in remote:
+            connection.register_filesystem(fsspec.filesystem(protocol))
+        if not remote:
+            # Nothing but the pool's files from here on, whatever the SQL says.
+            connection.execute("SET allowed_paths = ?", [list(files)])
+            connection.execute("SET allowed_directories = ?", [[spill]])
+            connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield Session(connection)
+
+
+def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "threads": resources.threads or os.cpu_count() or 1,
+        "temp_directory": str(spill),
+        "TimeZone": "UTC",
+        "default_collation": "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "enable_progress_bar": False,
+        # No part of a recipe depends on the order of rows, and keeping it costs memory.
+        "preserve_insertion_order": False,
+    }
+    if resources.memory is not None:
+        settings["memory_limit"] = f"{resources.memory}B"
+    return settings
+
+
+def _protocol(file: str) -> str | None:
+    return file.split("://", 1)[0] if "://" in file else None
+
+
+def _arrow_type(type_: Type) -> Any:
+    import pyarrow
+
+    return {
+        Type.INT: pyarrow.int64(),
+        Type.FLOAT: pyarrow.float32(),
+        Type.DOUBLE: pyarrow.float64(),
+        Type.TEXT: pyarrow.string(),
+        Type.BOOL: pyarrow.bool_(),
+    }[type_]
+
+
+@contextmanager
+def _run_errors() -> Iterator[None]:
+    """Turn DuckDB's errors into diagnostics."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise RunError(
+            Diagnostic(
+                "E0710",
+                "not enough memory",
+                label=_first(error),
+                helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
+            )
+        ) from error
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
+        raise RunError(
+            Diagnostic(
+                "E0711",
+                "a file of the pool could not be read",
+                label=_first(error),
+                helps=("check the file, or fetch it again",),
+            )
+        ) from error
+    except duckdb.Error as error:
+        raise RunError(
+            Diagnostic("E0901", "internal error: the engine refused dcql's SQL", label=_first(error), helps=_REPORT)
+        ) from error
+
+
+_REPORT = ("this is a bug in dcql: please report it with the recipe and the output of `dcql sql`",)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

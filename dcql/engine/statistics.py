@@ -1,0 +1,205 @@
+"""Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dcql.catalog.pool import Pool
+from dcql.catalog.types import Type
+from dcql.engine.describe import load_distribution
+from dcql.engine.distribution import Distribution, Number, OrderStatistic, order_statistics
+from dcql.engine.duck import Session
+from dcql.engine.scalars import read_scalars
+from dcql.engine.sources import columns_of, every_file
+from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
+
+_DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One statistic's value, as it goes into the manifest and the lock.
+
+    `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position, `ties` the
+    samples that share the value. `group` is empty but for a threshold with BY.
+    """
+
+    name: str
+    text: str
+    population: str
+    type: Type
+    value: Number | None
+    n: int
+    nulls: int
+    k: int
+    ties: int
+    group: tuple[Any, ...] = ()
+
+
+@dataclass
+class Statistics:
+    """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage."""
+
+    program: Program
+    pool: Pool
+    session: Session
+    parameters: dict[str, Any] = field(default_factory=dict)
+    found: list[list[Found]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.columns = columns_of(self.pool, self.program.columns)
+        self.source = every_file(self.pool, self.columns)
+
+    def compute(self, advance: Callable[[], None]) -> None:
+        """Compute every stage in order; call `advance` after each."""
+        for stage in self.program.stages:
+            self.found.append([])
+            for statistic in stage.statistics:
+                self._compute(statistic)
+            advance()
+
+    def _compute(self, statistic: Statistic) -> None:
+        match statistic:
+            case Scan():
+                self._scan(statistic)
+            case GroupedThreshold():
+                self._grouped(statistic)
+            case Cut():
+                self._cut(statistic)
+            case Firsts():
+                self.session.store_result(statistic.name, statistic.statement, self.source, self.parameters)
+
+    # --- thresholds ---------------------------------------------------------------------------------------------------
+
+    def _scan(self, scan: Scan) -> None:
+        by_value: dict[str, list[Threshold]] = {}
+        for threshold in scan.thresholds:
+            by_value.setdefault(threshold.value, []).append(threshold)
+        distributions = {value: self._stored(group[0]) for value, group in by_value.items()}
+        missing = {value: group[0] for value, group in by_value.items() if distributions[value] is None}
+        if missing:
+            distributions.update(self._distributions(scan, missing))
+        for value, thresholds in by_value.items():
+            distribution = distributions[value]
+            assert distribution is not None
+            self._thresholds(scan, distribution, thresholds)
+
+    def _stored(self, threshold: Threshold) -> Distribution | None:
+        if threshold.column is None or not self.pool.added:
+            return None
+        return load_distribution(self.pool, threshold.column)
+
+    def _distributions(self, scan: Scan, missing: dict[str, Threshold]) -> dict[str, Distribution]:
+        """Count all columns of a scan in one pass."""
+        result = {value: Distribution(_DTYPES[threshold.type]) for value, threshold in missing.items()}
+        for batch in self.session.batches(scan.statement, self.source, self.parameters):
+            for value, threshold in missing.items():
+                present, nulls = self._values(batch, threshold)
+                result[value].add(present, nulls)
+        return result
+
+    def _values(self, batch: Any, threshold: Threshold) -> tuple[np.ndarray[Any, Any], int]:
+        """Return a batch's values in the population, and how many of the population have none."""
+        values, absent = read_scalars(batch.column(threshold.value), column=threshold.value, file="")
+        if threshold.member is None:
+            return values[~absent], int(absent.sum())
+        member = batch.column(threshold.member).to_numpy(zero_copy_only=False)
+        return values[~absent], int((absent & member).sum())
+
+    def _thresholds(self, scan: Scan, distribution: Distribution, thresholds: list[Threshold]) -> None:
+        present, nulls = distribution.present, distribution.nulls
+        first = thresholds[0]
+
+        def values() -> Iterator[np.ndarray[Any, Any]]:
+            for batch in self.session.batches(scan.statement, self.source, self.parameters):
+                yield self._values(batch, first)[0]
+
+        ranks = {threshold: _position(threshold, present, nulls) for threshold in thresholds}
+        wanted = sorted({rank for _, _, rank in ranks.values() if rank > 0})
+        values_at = dict(zip(wanted, order_statistics(distribution, wanted, values), strict=True))
+        for threshold, (n, k, rank) in ranks.items():
+            at = values_at.get(rank)
+            self.parameters[threshold.name] = at.value if at is not None else None
+            self.found[-1].append(_found(threshold, at, n, nulls, k))
+
+    def _grouped(self, statistic: GroupedThreshold) -> None:
+        """Find each group's value from its values in order: one pass over (group, value, count)."""
+        width = len(statistic.key_types)
+        counted: dict[tuple[Any, ...], tuple[int, int, int]] = {}
+        nulls: dict[tuple[Any, ...], int] = {}
+        for row in self.session.rows(statistic.counts, self.source, self.parameters):
+            key, samples, known = row[:width], row[width], row[width + 1]
+            counted[key] = _position(statistic, known, samples - known)
+            nulls[key] = samples - known
+        at: dict[tuple[Any, ...], OrderStatistic] = {}
+        passed: dict[tuple[Any, ...], int] = {}
+        for key, value, count in self._ordered(statistic, width):
+            if key in at:
+                continue
+            before = passed.get(key, 0)
+            if before < counted[key][2] <= before + count:
+                at[key] = OrderStatistic(value, count)
+            passed = {key: before + count}
+        columns = [*((f"k{i}", type_) for i, type_ in enumerate(statistic.key_types)), ("value", statistic.type)]
+        table = [(*key, found.value) for key, found in at.items()]
+        self.session.store(statistic.name, columns, table)
+        for key, (n, k, _) in counted.items():
+            self.found[-1].append(_found(statistic, at.get(key), n, nulls[key], k, key))
+
+    def _ordered(self, statistic: GroupedThreshold, width: int) -> Iterable[tuple[tuple[Any, ...], Number, int]]:
+        for batch in self.session.batches(statistic.values, self.source, self.parameters):
+            columns = [column.to_pylist() for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                yield row[:width], row[width], row[width + 1]
+
+    # --- cuts ---------------------------------------------------------------------------------------------------------
+
+    def _cut(self, cut: Cut) -> None:
+        """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
+        samples = self._number(cut.samples)
+        if cut.percent is not None:
+            numerator, denominator = cut.percent
+            kept = numerator * samples // (denominator * 100)
+        else:
+            assert cut.count is not None
+            kept = min(cut.count, samples)
+        nothing = {f"{cut.name}_{i}": None for i in range(len(cut.key_types))}
+        self.parameters |= {**nothing, f"{cut.name}_tie": None, f"{cut.name}_keep": 1}
+        if kept in (0, samples):
+            self.parameters[f"{cut.name}_keep"] = 0 if kept == 0 else 2
+        else:
+            keys = self._at(cut, "keys", kept - 1)
+            self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
+            ahead = self._number(cut.ahead)
+            self.parameters[f"{cut.name}_tie"] = self._at(cut, "tie", kept - ahead - 1)[0]
+        self.found[-1].append(Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0))
+
+    def _number(self, statement: Any) -> int:
+        return int(self.session.rows(statement, self.source, self.parameters)[0][0])
+
+    def _at(self, cut: Cut, which: str, offset: int) -> tuple[Any, ...]:
+        parameters = {**self.parameters, "offset": offset}
+        return self.session.rows(getattr(cut, which), self.source, parameters)[0]
+
+
+def _found(
+    threshold: Threshold | GroupedThreshold,
+    at: OrderStatistic | None,
+    n: int,
+    nulls: int,
+    k: int,
+    group: tuple[Any, ...] = (),
+) -> Found:
+    value, ties = (at.value, at.ties) if at is not None else (None, 0)
+    return Found(threshold.name, threshold.text, threshold.population, threshold.type, value, n, nulls, k, ties, group)
+
+
+def _position(threshold: Threshold | GroupedThreshold, present: int, nulls: int) -> tuple[int, int, int]:
+    """Return n, k, and the position among the values that are not NULL: 0 where the statistic is NULL."""
+    n = present + (nulls if threshold.nulls_first else 0)
+    if n == 0:
+        return 0, 0, 0
+    k = threshold.rank.k(n)
+    return n, k, max(0, k - nulls) if threshold.nulls_first else k
