@@ -17,6 +17,7 @@ from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks, row_dty
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, join_words, sort_order
 
+SMALLEST_PIECE = 1 << 16  # rows; smaller pieces save no memory worth their reads
 _SHOWN = 3  # duplicates named in the diagnostic
 
 
@@ -38,7 +39,7 @@ def rank(works: dict[str, Work], folder: Path, memory: int, columns: list[tuple[
     """
     runs = list(_runs(works))
     total = sum(work.rows for work in works.values())
-    most = max(1 << 16, memory // 1024)
+    most = max(SMALLEST_PIECE, memory // 1024)
     cuts = _cuts(runs, _splitters(works, runs, most))
     dtype = row_dtype(total)
     positions = folder / "positions"
