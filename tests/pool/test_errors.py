@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -269,12 +270,22 @@ CASES = {
 }
 
 
+# What differs between versions of pyarrow: its own words, and the digest of a footer that names its writer.
+VARYING = (
+    (r"(?<=reading it fails: ).*", "<reason>"),
+    (r"(?<=in `a.parquet`: ).*UTF8.*", "<reason>"),
+    (r"(?<=work/)[0-9a-f]{32}", "<key>"),
+)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_message(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: bool):
     with pytest.raises(RunError) as caught:
         CASES[name](tmp_path, monkeypatch)
     assert caught.value.diagnostics[0].code == name[:5]
     said = str(caught.value).replace(str(tmp_path), "<tmp>") + "\n"
+    for varies, name_of_it in VARYING:
+        said = re.sub(varies, name_of_it, said)
     expected = ERRORS / f"{name}.txt"
     if update:
         expected.write_text(said, encoding="utf-8")

@@ -93,7 +93,7 @@ def test_memory_filesystem():
     assert pool.rows == raw.rows == 100
     with files.open("/bucket/metadata/b.parquet", "wb") as file:
         pq.write_table(samples(51), file)
-    with pytest.raises(RunError, match="`b.parquet` has another size"):
+    with pytest.raises(RunError, match="has another size"):
         open_pool("remote")
 
 
@@ -151,5 +151,5 @@ def test_another_footer_of_the_same_size_is_found(tmp_path: Path):
     size = path.stat().st_size
     write(numbers.set_column(1, "n", pa.array([1, 3])), path)
     assert path.stat().st_size == size
-    with pytest.raises(RunError, match="`a.parquet` changed"):
+    with pytest.raises(RunError, match="E0707"):
         open_pool("p")
