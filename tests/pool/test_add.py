@@ -407,3 +407,9 @@ def test_a_path_is_taken_as_it_stands(tmp_path: Path):
         write(samples(3), tmp_path / name / "x.parquet")
         assert open_pool(tmp_path / name).files[0].path == str(tmp_path / name / "x.parquet")
         assert add("p", tmp_path / name).rows == 3
+
+
+def test_a_pool_of_one_uid_is_refused(tmp_path: Path):
+    write(pa.table({"uid": ["0"] * 2000}), tmp_path / "pool" / "a.parquet")
+    with pytest.raises(RunError, match=r"E0721[^ ]* two samples have one uid\n  0{32}: row \d+ of `a.parquet` and row"):
+        add("p", tmp_path / "pool")
