@@ -90,8 +90,8 @@ def _runs(works: dict[str, Work]) -> Iterator[_Run]:
 def _splitters(works: dict[str, Work], runs: list[_Run], most: int) -> NDArray[np.void]:
     """Return uids that cut all runs into pieces of about `most` rows together, whatever their distribution.
 
-    Each run adds at most 255 rows that no mark accounts for. Raises RunError where two marks are one uid, because a piece
-    of one uid could be cut no further.
+    Each run adds at most 255 rows that no mark accounts for. Raises RunError where two marks are one uid, because a
+    piece of one uid could be cut no further.
     """
     marks = np.concatenate([read_marks(work.folder) for work in works.values()] or [np.empty(0, UID)])
     marks = marks[sort_order(np.ascontiguousarray(marks["f0"]), np.ascontiguousarray(marks["f1"]))]
