@@ -1,0 +1,84 @@
+"""The random recipes parse and reach the whole grammar; random faults give diagnostics and nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from generate import faulty_texts, recipes
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from dcql.errors import RecipeError, render
+from dcql.source import Source
+from dcql.syntax import _standalone, ast
+from dcql.syntax.parser import parse
+from dcql.syntax.scan import scan
+
+
+def named_alternatives() -> set[str]:
+    """Return the names that a tree of the grammar can have."""
+    return {
+        row["alias"] or row["origin"]["name"]
+        for row in _standalone.MEMO.values()
+        if row["__type__"] == "Rule"
+        and not row["origin"]["name"].startswith("_")
+        and not (row["options"]["expand1"] and len(row["expansion"]) == 1 and not row["alias"])
+    }
+
+
+def nodes(item: Any) -> Iterator[ast.Node]:
+    """Yield every node of a tree."""
+    if isinstance(item, tuple):
+        for part in item:
+            yield from nodes(part)
+    elif isinstance(item, (ast.Node, ast.Recipe)):
+        if isinstance(item, ast.Node):
+            yield item
+        for name in item.__match_args__:
+            yield from nodes(getattr(item, name))
+
+
+def test_recipes_reach_the_whole_grammar() -> None:
+    parser = _standalone.Lark_StandAlone()
+    seen: set[str] = set()
+
+    @seed(0)
+    @settings(max_examples=300, database=None)
+    @given(recipes(files=True))
+    def visit(text: str) -> None:
+        source = Source("generated.dcql", text)
+        for statement in scan(source)[0]:
+            tree = parser.parse(text[statement.start : statement.end])
+            seen.update(subtree.data for subtree in tree.iter_subtrees())
+
+    visit()
+    assert seen == named_alternatives()
+
+
+@given(recipes(files=True))
+def test_recipes_parse(text: str) -> None:
+    parse(Source("generated.dcql", text))
+
+
+@given(recipes(files=True))
+def test_an_expression_parses_alone_as_it_does_in_its_place(text: str) -> None:
+    for node in nodes(parse(Source("generated.dcql", text))):
+        if isinstance(node, ast.Expr):
+            alone = parse(Source("part.dcql", f"DEFINE part AS {node.span.text}; SELECT uid FROM pool"))
+            definition = alone.definitions[0]
+            assert isinstance(definition, ast.Define)
+            assert definition.body == node
+        elif isinstance(node, ast.Select):
+            alone = parse(Source("part.dcql", node.span.text))
+            assert alone.query is not None
+            assert alone.query.body == node
+
+
+@given(st.one_of(faulty_texts(), st.text(alphabet="q(),;'-\"%* \n01.aSELECT", max_size=40)))
+def test_the_parser_raises_nothing_but_recipe_errors(text: str) -> None:
+    source = Source("generated.dcql", text)
+    try:
+        parse(source)
+    except RecipeError as error:
+        assert all(diagnostic.span is not None for diagnostic in error.diagnostics)
+        assert all(0 <= d.span.start <= d.span.end <= len(text) for d in error.diagnostics if d.span)
+        assert render(error.diagnostics)
