@@ -6,7 +6,7 @@ The columns are those of a DataComp pool, and `grp INT` (with NULLs), `quality D
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DrawFn
 
 INTEGERS = ("original_width", "original_height", "grp", "width", "height")
 SCORES = ("clip_b32_similarity_score", "clip_l14_similarity_score", "clip_l14", "clip_b32", "quality")
@@ -120,13 +120,16 @@ def conditions(draw: DrawFn, scope: Scope) -> str:
             operator = pick(draw, "=", "<>", "!=", "<", "<=", ">", ">=")
             return f"{draw(numbers(scope.inner()))} {operator} {draw(operands(scope))}"
         case 2:
-            return f"{draw(numbers(scope.inner()))} {negated}BETWEEN {draw(operands(scope))} AND {draw(operands(scope))}"
+            return (
+                f"{draw(numbers(scope.inner()))} {negated}BETWEEN {draw(operands(scope))} AND {draw(operands(scope))}"
+            )
         case 3:
             return f"{draw(texts(scope.inner()))} {negated}LIKE {pick(draw, *LITERALS)}"
         case 4:
             return f"{pick(draw, *TEXTS, *SCORES, *INTEGERS, 'flag')} IS {negated}NULL"
         case 5:
-            return f"{pick(draw, *INTEGERS)} {negated}IN ({', '.join(draw(st.lists(st.sampled_from(['1', '2', '300']), min_size=1, max_size=3)))})"
+            values = draw(st.lists(st.sampled_from(["1", "2", "300"]), min_size=1, max_size=3))
+            return f"{pick(draw, *INTEGERS)} {negated}IN ({', '.join(values)})"
         case 6:
             return f"flag {pick(draw, '=', '<>')} {pick(draw, 'TRUE', 'FALSE')}"
         case 7:
@@ -162,7 +165,9 @@ def orders(draw: DrawFn, scope: Scope) -> str:
 def limits(draw: DrawFn, scope: Scope) -> str:
     """A LIMIT clause."""
     percent = (f"LIMIT {param} PERCENT" for param in scope.params)
-    return pick(draw, "LIMIT 3", "LIMIT 0", "LIMIT 2.0", "LIMIT 30 PERCENT", "LIMIT 12.5 PERCENT", "LIMIT 5 * 2", *percent)
+    return pick(
+        draw, "LIMIT 3", "LIMIT 0", "LIMIT 2.0", "LIMIT 30 PERCENT", "LIMIT 12.5 PERCENT", "LIMIT 5 * 2", *percent
+    )
 
 
 @st.composite
@@ -243,7 +248,9 @@ def recipes(draw: DrawFn, files: bool = False, depth: int = 3) -> str:
         cut = (i * 7 + len(layout)) % max(1, len(words) - 1) + 1
         before, after = " ".join(words[:cut]), " ".join(words[cut:])
         # Text literals hold spaces too, and no line ends inside one.
-        text = before + (space if before.count("'") % 2 == 0 and "--" not in before.rpartition("\n")[2] else " ") + after
+        text = (
+            before + (space if before.count("'") % 2 == 0 and "--" not in before.rpartition("\n")[2] else " ") + after
+        )
     return text
 
 
@@ -261,7 +268,39 @@ def faulty_texts(draw: DrawFn) -> str:
 
 
 FRAGMENTS = (
-    *("", "(", ")", "'", '"', ";", ",", ".", "--", "/*", "*/", "`", "%", "==", "||", "::", "\x00", "\r", "\ufeff", "\ud800"),
+    *(
+        "",
+        "(",
+        ")",
+        "'",
+        '"',
+        ";",
+        ",",
+        ".",
+        "--",
+        "/*",
+        "*/",
+        "`",
+        "%",
+        "==",
+        "||",
+        "::",
+        "\x00",
+        "\r",
+        "\ufeff",
+        "\ud800",
+    ),
     *(" SELECT ", " FROM ", " WITH ", " q( ", " q(0.7, x) ", " NOT ", " AND ", " CASE ", " END ", " LIMIT 3 ", " BY "),
-    *(" GROUP BY x ", " JOIN t ", " IS TRUE ", " 30% ", " 1e999 ", " UNION ", " EXPECT ", " PERCENT ", " OVER () ", " = "),
+    *(
+        " GROUP BY x ",
+        " JOIN t ",
+        " IS TRUE ",
+        " 30% ",
+        " 1e999 ",
+        " UNION ",
+        " EXPECT ",
+        " PERCENT ",
+        " OVER () ",
+        " = ",
+    ),
 )
