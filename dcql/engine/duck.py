@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
-import fsspec
 
 from dcql.catalog.types import Column, Type
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import SAMPLES, Id, Statement
 from dcql.lower.sql import samples
+from dcql.plan.nodes import Literal
 
 VERSION: str = duckdb.__version__
 
@@ -44,16 +44,17 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `samples` is: columns of parquet files. `normalised` files hold neither NaN nor -0.0."""
+    """What `samples` is: columns of parquet files; see `lower.sql.samples`."""
 
     columns: tuple[Column, ...]
     files: tuple[str, ...]
     id_: Id
     normalised: bool
+    needed: tuple[tuple[str, str, Literal], ...] = ()
 
     def sql(self) -> str:
         """The query behind `samples`."""
-        return samples(self.columns, self.files, self.id_, normalised=self.normalised)
+        return samples(self.columns, self.files, self.id_, normalised=self.normalised, needed=self.needed)
 
 
 class Session:
@@ -115,6 +116,8 @@ def session(files: Sequence[str], resources: Resources) -> Iterator[Session]:
             connection.execute(f"SET {name} = ?", [value])
         remote = {protocol for file in files if (protocol := _protocol(file))}
         for protocol in remote:
+            import fsspec  # few pools are remote, and it is slow to import
+
             connection.register_filesystem(fsspec.filesystem(protocol))
         if not remote:
             # Nothing but the pool's files from here on, whatever the SQL says.

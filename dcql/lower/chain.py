@@ -90,14 +90,12 @@ class Chain:
 
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
         source = self.relation(rel.input, f"{name}.from")
-        branches: list[tuple[Sql, Sql]] = []
+        holds = [self.expression(clause.expr, name) for clause in rel.clauses]
+        passed = _passed(holds)
         if not source.everything:
-            branches.append((sql.opposite(source.present), exp.Null()))
-        for passed, clause in enumerate(rel.clauses):
-            holds = sql.is_true(self.expression(clause.expr, name))
-            branches.append((sql.opposite(holds), sql.integer(passed)))
-        every = sql.integer(len(rel.clauses))
-        depth = self.column(sql.small(sql.case(branches, every)), f"@{name}.clauses")
+            passed = sql.case([(source.present, passed)], sql.integer(len(holds) + 1))
+        depth = self.column(sql.small(passed), f"@{name}.clauses")
+        every = sql.integer(len(holds))
         fallible = [node for clause in rel.clauses for node in nodes.walk(clause.expr) if _can_fail(node)]
         undefined = None
         if fallible:
@@ -106,7 +104,7 @@ class Chain:
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
         self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined))
-        passed_all = sql.is_true(sql.compare("=", depth, every.copy()))
+        passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}.clauses", len(rel.clauses)))
 
     def _failed(self, node: nodes.Node, name: str) -> Sql:
@@ -245,6 +243,22 @@ def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey
         same_so_far = [sql.same(keys[j].copy(), at[j].copy()) for j in range(i)]
         cases.append(sql.both([*same_so_far, sql.is_true(sql.either([ahead, null]))]))
     return sql.either(cases)
+
+
+def _passed(holds: Sequence[Sql]) -> Sql:
+    """Count how many conditions are TRUE before the first that is not.
+
+    Nested CASEs test each condition bare, which DuckDB does twice as fast as with a guard for NULL; beyond a few, a flat
+    CASE keeps the nesting low.
+    """
+    every = sql.integer(len(holds))
+    if len(holds) > 16:
+        failed = [sql.opposite(sql.is_true(condition)) for condition in holds]
+        return sql.case([(fails, sql.integer(i)) for i, fails in enumerate(failed)], every)
+    result: Sql = every
+    for i in reversed(range(len(holds))):
+        result = sql.case([(holds[i], result)], sql.integer(i))
+    return result
 
 
 def _count(member: Member) -> Sql:

@@ -7,7 +7,19 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
-from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statement, Statistic, Threshold
+from dcql.lower.program import (
+    ID,
+    Cut,
+    Firsts,
+    GroupedThreshold,
+    Needed,
+    Program,
+    Scan,
+    Stage,
+    Statement,
+    Statistic,
+    Threshold,
+)
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 
@@ -53,6 +65,7 @@ class _Lowering:
             output=output,
             marks=marks,
             kept_where=kept_where,
+            needed=self._needed(),
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
@@ -260,6 +273,25 @@ class _Lowering:
             where = ("kept", 1)
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+
+    def _needed(self) -> tuple[Needed, ...]:
+        """Return the bare comparisons of the last WHERE, where no clause of the recipe costs more than a comparison."""
+        query = self.plan.query
+        if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
+            return ()
+        inside = [node for clause in query.clauses for node in nodes.walk(clause.expr)]
+        if any(isinstance(node, nodes.Column) and not node.type.numeric for node in inside):
+            return ()
+        return tuple(needed for clause in query.clauses if (needed := self._bare(clause.expr)) is not None)
+
+    def _bare(self, expr: nodes.Expr) -> Needed | None:
+        match expr:
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Literal() as value) if expr.op != "<>":
+                return Needed(column.name, expr.op, value, column.type)
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Quantile(by=()) as q) if expr.op != "<>":
+                return Needed(column.name, expr.op, self.names[q], column.type)
+            case _:
+                return None
 
     def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
         """Return the columns of both forms: copies and the funnel's."""
