@@ -4,7 +4,7 @@ Every expression resolves to a typed node, or to an untyped constant (`Exact`) t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NoReturn, Protocol
 
@@ -28,11 +28,15 @@ MAX_DEPTH = 240
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An expression as written, and what the names in it stand for: a DEFINE's body has its own."""
+    """An expression as written, and what the names in it stand for: a DEFINE's body has its own.
+
+    `within` are the DEFINEs whose bodies it was written out of, outermost first; an argument keeps those of its caller.
+    """
 
     expr: ast.Expr
     scope: Scope
     arguments: Mapping[str, "Bound"]
+    within: tuple[ast.Define, ...] = ()
 
 
 class QueryResolver(Protocol):
@@ -62,7 +66,6 @@ class Expressions:
     quantiles_allowed: bool = True
     count: int = 0
     depth: int = 0
-    expanding: tuple[ast.Define, ...] = ()
     used: set[int] = field(default_factory=set)
 
     # --- entry points -------------------------------------------------------------------------------------------------
@@ -94,7 +97,7 @@ class Expressions:
     def conjuncts(self, bound: Bound) -> list[Bound]:
         """Return the operands of a top-level AND, or the expression itself; a DEFINE stays whole."""
         if isinstance(bound.expr, ast.And):
-            return [Bound(operand, bound.scope, bound.arguments) for operand in bound.expr.operands]
+            return [self._in(bound, operand) for operand in bound.expr.operands]
         return [bound]
 
     # --- the walk -----------------------------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ class Expressions:
         return Exact(Fraction(expr.value))
 
     def _in(self, bound: Bound, expr: ast.Expr) -> Bound:
-        return Bound(expr, bound.scope, bound.arguments)
+        return replace(bound, expr=expr)
 
     def _expand(self, bound: Bound) -> Bound:
         """Follow a DEFINE's parameter or an argument-less DEFINE to the expression that it stands for."""
@@ -226,14 +229,15 @@ class Expressions:
             if entry is None or entry.define.parameters is not None:
                 return None
             self.used.add(id(entry.define))
-            return Bound(entry.define.body, entry.scope, {})
+            return Bound(entry.define.body, entry.scope, {}, (*bound.within, entry.define))
         if isinstance(expr, ast.Call):
             entry = self._define(expr.name, bound.scope)
             if entry is None or entry.define.parameters is None or len(entry.define.parameters) != len(expr.arguments):
                 return None
             self.used.add(id(entry.define))
             given = [self._in(bound, argument) for argument in expr.arguments]
-            return Bound(entry.define.body, entry.scope, dict(zip(entry.define.parameters, given, strict=True)))
+            arguments = dict(zip(entry.define.parameters, given, strict=True))
+            return Bound(entry.define.body, entry.scope, arguments, (*bound.within, entry.define))
         return None
 
     def _define(self, name: str, scope: Scope) -> DefineEntry | None:
@@ -321,25 +325,19 @@ class Expressions:
         return nodes.Column(column.name, column.type)
 
     def _inline(self, expr: ast.Name | ast.Call, body: Bound, bound: Bound) -> Value:
-        define = next(
-            (entry.define for entry in (self._define_of(expr, bound),) if entry is not None),
-            None,
-        )
-        if define is None:
-            return self.resolve(body)
-        if any(define is outer for outer in self.expanding):
-            names = " -> ".join([*(outer.name for outer in self.expanding), define.name])
-            self._wrong("E0205", f"`{define.name}` is defined by itself", bound, names, "break the circle")
-        self.expanding = (*self.expanding, define)
-        try:
-            return self.resolve(body)
-        finally:
-            self.expanding = self.expanding[:-1]
-
-    def _define_of(self, expr: ast.Name | ast.Call, bound: Bound) -> DefineEntry | None:
-        if isinstance(expr, ast.Name):
-            return None if expr.text in bound.arguments else self._define(expr.text, bound.scope)
-        return self._define(expr.name, bound.scope)
+        """Resolve the body that a DEFINE's name or call, or a parameter, stands for."""
+        is_parameter = isinstance(expr, ast.Name) and expr.text in bound.arguments
+        if not is_parameter and any(body.within[-1] is outer for outer in bound.within):
+            circle = body.within[[outer is body.within[-1] for outer in body.within].index(True) :]
+            names = " -> ".join(define.name for define in circle)
+            self._wrong(
+                "E0205",
+                f"`{circle[-1].name}` is defined by itself",
+                bound,
+                names,
+                "write one of them without the other" if len(circle) > 2 else "leave its own name out of it",
+            )
+        return self.resolve(body)
 
     def _call(self, expr: ast.Call, bound: Bound) -> Value:
         body = self._body(bound)
