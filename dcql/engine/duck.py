@@ -17,7 +17,7 @@ import fsspec
 
 from dcql.catalog.types import Column, Type
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import SAMPLES, Statement
+from dcql.lower.program import SAMPLES, Id, Statement
 from dcql.lower.sql import samples
 
 VERSION: str = duckdb.__version__
@@ -44,14 +44,11 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `samples` is: columns of parquet files.
-
-    `id_` is "uid" for the uid as written, "row" for the position in the one file; see `lower.sql.samples`.
-    """
+    """What `samples` is: columns of parquet files. `normalised` files hold neither NaN nor -0.0."""
 
     columns: tuple[Column, ...]
     files: tuple[str, ...]
-    id_: str
+    id_: Id
     normalised: bool
 
     def sql(self) -> str:
@@ -132,13 +129,11 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "threads": resources.threads or os.cpu_count() or 1,
         "temp_directory": str(spill),
-        "TimeZone": "UTC",
-        "default_collation": "",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "enable_progress_bar": False,
-        # No part of a recipe depends on the order of rows, and keeping it costs memory.
-        "preserve_insertion_order": False,
+        # Marks are matched to samples by their order (Program.marks).
+        "preserve_insertion_order": True,
     }
     if resources.memory is not None:
         settings["memory_limit"] = f"{resources.memory}B"

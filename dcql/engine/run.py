@@ -8,7 +8,7 @@ import numpy as np
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.sources import columns_of, every_path, rows_of_file, uids_of_every_file
+from dcql.engine.sources import columns_of, every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
@@ -96,24 +96,46 @@ class _Output:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         kept = np.zeros(self._pool.rows, np.bool_)
         copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
-        for number, file in enumerate(self._pool.files):
-            if file.rows:
-                ranks = np.load(file.rank, mmap_mode="r")  # type: ignore[arg-type]
-                for rows, taken in self._of_file(file):
-                    places = ranks[rows]
-                    kept[places] = True
-                    if copies is not None:
-                        copies[places] = taken
-            tell("samples", number + 1, len(self._pool.files))
+        parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
+        for ranks, taken in parts:
+            kept[ranks] = True
+            if copies is not None:
+                copies[ranks] = taken
         assert self._pool.uids is not None
-        uids = np.load(self._pool.uids, mmap_mode="r")[kept]
-        return Subset(uids, copies[kept] if copies is not None else None)
+        places = np.flatnonzero(kept)
+        # Taken as 16-byte items, uids come several times faster than as pairs.
+        uids = np.load(self._pool.uids, mmap_mode="r").view("V16").take(places).view(UID)
+        return Subset(uids, copies[places] if copies is not None else None)
 
-    def _of_file(self, file: PoolFile) -> Iterator[tuple[Any, Any]]:
-        source = rows_of_file(self._pool, file, self._columns)
-        for batch in self._session.batches(self._program.output, source, self._parameters):
+    def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
+        """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
+        assert self._program.marks is not None
+        ranks = _InOrder([file for file in self._pool.files if file.rows])
+        column, mark = self._program.kept_where
+        source = every_file(self._pool, self._columns)
+        for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
-            yield self._kept(batch, lambda ids: ids.to_numpy(zero_copy_only=False))
+            held = batch.column(column)
+            kept = held.fill_null(mark + 1).to_numpy() == mark
+            taken = self._copies(batch)[kept] if self._program.has_copies else None
+            yield ranks.take(batch.num_rows)[kept], taken
+            tell("samples", ranks.done, self._pool.rows)
+        ranks.finish()
+
+    def _told_by_row(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
+        """Yield the ranks of the kept samples, and their copies, file by file, told by their position in the file."""
+        done = 0
+        for file in self._pool.files:
+            if not file.rows:
+                continue
+            ranks = np.load(file.rank)  # type: ignore[arg-type]
+            source = rows_of_file(self._pool, file, self._columns)
+            for batch in self._session.batches(self._program.output, source, self._parameters):
+                self._count(batch)
+                ids, taken = self._kept(batch)
+                yield ranks[ids.to_numpy()], taken
+            done += file.rows
+            tell("samples", done, self._pool.rows)
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
@@ -123,8 +145,8 @@ class _Output:
         done = 0
         for batch in self._session.batches(self._program.output, source, self._parameters):
             self._count(batch)
-            found, taken = self._kept(batch, lambda ids: parse_uids(ids, file=self._pool.source))
-            uids.append(join_words(*found))
+            ids, taken = self._kept(batch)
+            uids.append(join_words(*parse_uids(ids, file=self._pool.source)))
             copies.append(taken)
             done += batch.num_rows
             tell("samples", done, self._pool.rows)
@@ -141,23 +163,22 @@ class _Output:
             )
         return subset
 
-    def _kept(self, batch: Any, read: Callable[[Any], Any]) -> tuple[Any, Any]:
-        """Return the ids of the kept samples of a batch, read by `read`, and their copies."""
+    def _kept(self, batch: Any) -> tuple[Any, Any]:
+        """Return the ids of the kept samples of a batch, and their copies."""
         ids = batch.column("id")
-        taken = None
-        if self._program.has_copies:
-            kept = ids.is_valid()
-            taken = batch.column("copies").filter(kept).to_numpy(zero_copy_only=False)
-            self._refuse_too_many(taken)
-        return read(ids.drop_null()), taken
+        if not self._program.has_copies:
+            return ids.drop_null(), None
+        return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]
 
-    def _refuse_too_many(self, taken: Any) -> None:
-        if len(taken) and int(taken.max()) >= 1 << 32:
+    def _copies(self, batch: Any) -> Any:
+        copies = batch.column("copies").to_numpy()
+        if len(copies) and int(copies.max()) >= 1 << 32:
             raise RunError(
                 Diagnostic(
                     "E0755", "a sample has more than 4,294,967,295 copies", helps=("use UNION: it takes each once",)
                 )
             )
+        return copies
 
     def _count(self, batch: Any) -> None:
         for number, block in enumerate(self._program.blocks):
@@ -176,6 +197,43 @@ class _Output:
             left = np.cumsum(depths[:-1][::-1])[::-1]
             result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
         return tuple(result)
+
+
+class _InOrder:
+    """The ranks of a pool's samples, taken from the front."""
+
+    def __init__(self, files: list[PoolFile]) -> None:
+        self.done = 0
+        self._files = iter(files)
+        self._ranks: Any = np.empty(0, np.uint32)
+
+    def take(self, count: int) -> Any:
+        """Return the ranks of the next `count` samples."""
+        while len(self._ranks) < count:
+            following = next(self._files, None)
+            if following is None:
+                raise _uneven()
+            more = np.load(following.rank)  # type: ignore[arg-type]
+            self._ranks = np.concatenate([self._ranks, more]) if len(self._ranks) else more
+        taken, self._ranks = self._ranks[:count], self._ranks[count:]
+        self.done += count
+        return taken
+
+    def finish(self) -> None:
+        """Raise RunError where samples are left."""
+        if len(self._ranks) or next(self._files, None) is not None:
+            raise _uneven()
+
+
+def _uneven() -> RunError:
+    return RunError(
+        Diagnostic(
+            "E0756",
+            "the pool's files do not hold the samples that were added",
+            label="more or fewer rows than ranks",
+            helps=("run `dcql pool add` again",),
+        )
+    )
 
 
 def _keep_promises(promises: tuple[Promise, ...], kept: int, samples: int) -> None:

@@ -45,11 +45,14 @@ class _Lowering:
         chain = self._chain()
         member = chain.relation(self.plan.query, "query")
         output = self._output(chain, member)
+        marks, kept_where = self._marks(chain, member)
         return Program(
             columns=self._columns(),
             sets=tuple((table, named) for named, table in self.sets.items()),
             stages=stages,
             output=output,
+            marks=marks,
+            kept_where=kept_where,
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
@@ -244,18 +247,33 @@ class _Lowering:
     # --- output -------------------------------------------------------------------------------------------------------
 
     def _output(self, chain: Chain, member: Member) -> Statement:
-        """Write the last query: the sample's id where it is kept, its copies, and the funnel's columns."""
+        """Write the last query in the form with ids."""
         kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
-        items: list[tuple[exp.Expression, str]] = [(sql.column(ID) if member.everything else kept, "id")]
+        id_ = (sql.column(ID) if member.everything else kept, "id")
+        return sql.render(sql.select([id_, *self._told(chain, member)], chain.source()))
+
+    def _marks(self, chain: Chain, member: Member) -> tuple[Statement | None, tuple[str, int]]:
+        """Write the last query in the form of marks, and which mark says that a sample is kept."""
+        items = self._told(chain, member)
+        where = member.where
+        if where is None:
+            where = ("kept", 1)
+            items.append((sql.small(member.present.copy()), "kept"))
+        return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+
+    def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
+        """Return the columns of both forms: copies and the funnel's."""
+        items: list[tuple[exp.Expression, str]] = []
         if member.copies is not None:
-            items.append(
-                (sql.case([(member.present.copy(), sql.unsigned(member.copies.copy()))], exp.Null()), "copies")
+            copies = sql.case(
+                [(member.present.copy(), sql.unsigned(member.copies.copy()))], sql.unsigned(sql.integer(0))
             )
+            items.append((copies, "copies"))
         for block in chain.blocks:
             items.append((sql.column(block.depth), block.depth))
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
-        return sql.render(sql.select(items, chain.source()))
+        return items
 
 
 def _called(rel: nodes.Rel) -> str:

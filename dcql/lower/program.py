@@ -6,6 +6,7 @@ Statistics of earlier stages enter later SQL as parameters `$q1`, and those with
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
@@ -13,6 +14,14 @@ from dcql.plan.nodes import NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
+
+
+class Id(Enum):
+    """What `@id` tells a sample by."""
+
+    UID = "the uid as it is written"
+    ROW = "the position in the one file that is read"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +136,19 @@ class Block:
 class Program:
     """An executable recipe.
 
-    `output` gives for every sample: `id`, NULL where it is left out; `copies` where a sample can have several; the funnel's
-    columns. `columns`
-    are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
+    The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a sample
+    can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out; and `marks`,
+    whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`.
+    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `columns` are the pool
+    columns that any of the SQL reads, `sets` the tables of values by table name.
     """
 
     columns: tuple[str, ...]
     sets: tuple[tuple[str, NamedSet], ...]
     stages: tuple[Stage, ...]
     output: Statement
+    marks: Statement | None
+    kept_where: tuple[str, int]
     blocks: tuple[Block, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]
