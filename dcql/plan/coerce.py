@@ -62,7 +62,7 @@ def mixes(a: str, b: str) -> bool:
 def mix_help(a: str, b: str) -> tuple[str, ...]:
     """Return a help line for two types that do not mix."""
     if "TEXT" in (a, b) and "BOOL" not in (a, b):
-        return ("text is written in quotes, `'2'`; a number without, `2`",)
+        return ("nothing is converted: text is written in quotes, `'2'`, a number without, `2`",)
     if "BOOL" in (a, b):
         return ("compare truth values with TRUE or FALSE",)
     return ()

@@ -36,13 +36,15 @@ MAX_DEPTH = 240
 class Bound:
     """An expression as written, and what the names in it stand for: a DEFINE's body has its own.
 
-    `within` are the DEFINEs whose bodies it was written out of, outermost first; an argument keeps those of its caller.
+    `within` are the DEFINEs whose bodies it was written out of, outermost first, and `use` is where the first of them
+    was named. An argument keeps those of its caller.
     """
 
     expr: ast.Expr
     scope: Scope
     arguments: Mapping[str, "Bound"]
     within: tuple[ast.Define, ...] = ()
+    use: Span | None = None
 
 
 class QueryResolver(Protocol):
@@ -255,7 +257,7 @@ class Expressions:
             if entry is None or entry.define.parameters is not None:
                 return None
             self.used.add(id(entry.define))
-            return Bound(entry.define.body, entry.scope, {}, (*bound.within, entry.define))
+            return Bound(entry.define.body, entry.scope, {}, (*bound.within, entry.define), bound.use or expr.span)
         if isinstance(expr, ast.Call):
             entry = self._define(expr.name, bound.scope)
             if entry is None or entry.define.parameters is None or len(entry.define.parameters) != len(expr.arguments):
@@ -263,7 +265,9 @@ class Expressions:
             self.used.add(id(entry.define))
             given = [self._in(bound, argument) for argument in expr.arguments]
             arguments = dict(zip(entry.define.parameters, given, strict=True))
-            return Bound(entry.define.body, entry.scope, arguments, (*bound.within, entry.define))
+            return Bound(
+                entry.define.body, entry.scope, arguments, (*bound.within, entry.define), bound.use or expr.span
+            )
         return None
 
     def _define(self, name: str, scope: Scope) -> DefineEntry | None:
@@ -321,7 +325,7 @@ class Expressions:
             self._denied(name, bound, bound.expr.span)
         if name in MODEL_SETS:
             self._wrong("E0203", f"`{name}` is no value", bound, "it is a set", f"test membership: `x IN {name}`")
-        helps = suggestion(name, scope.values(), f"the columns are {listed(scope.schema.names())}")
+        helps = suggestion(name, scope.values(), f"the columns are {listed(_usable(scope))}")
         if len(expr.parts) == 1 and did_you_mean(name, scope.values()) is None:
             helps = (*helps, f"text is written in quotes: `'{name}'`")
         self._wrong("E0201", f"unknown name `{name}`", bound, "not a column of the pool, a DEFINE or a PARAM", *helps)
@@ -334,7 +338,7 @@ class Expressions:
                 f"unknown column `{name}`",
                 bound,
                 "the pool has no such column",
-                *suggestion(name, list(scope.schema.names()), f"the columns are {listed(scope.schema.names())}"),
+                *suggestion(name, _usable(scope), f"the columns are {listed(_usable(scope))}"),
             )
         if column.type is Type.NESTED:
             self._wrong(
@@ -487,7 +491,7 @@ class Expressions:
             is_uid = value == nodes.Column("uid", Type.TEXT)
             return nodes.InSet(value, named_set(name, entry.set, value.type, is_uid, expr.name.span, self.diagnostics))
         if entry is None and name in MODEL_SETS:
-            value = self._of_type(subject, MODEL_SETS[name].type, f"IN {name}")
+            value = self._of_type(subject, MODEL_SETS[name].type, f"`IN {name}`")
             return nodes.InSet(value, nodes.ModelSet(name, MODEL_SETS[name].type))
         if entry is not None or name in bound.scope.values():
             self._wrong_at(
@@ -671,10 +675,10 @@ class Expressions:
 
     def _misplaced_quantile(self, bound: Bound) -> NoReturn:
         written = " ".join(bound.expr.span.text.split())
-        self._wrong(
+        self._wrong_at(
             "E0309",
             "q stands where no order statistic can",
-            bound,
+            bound.use or bound.expr.span,
             "q is a whole side of a comparison; the other side is what it ranks",
             f"let it stand alone, `x >= {written}`; arithmetic goes to the other side",
         )
@@ -751,7 +755,7 @@ class Expressions:
 
     def _type_help(self, wanted: Type, found: str, bound: Bound) -> tuple[str, ...]:
         written = " ".join(bound.expr.span.text.split())
-        short = written if len(written) <= 40 else "x"
+        short = "x" if len(written) > 40 or isinstance(bound.expr, ast.Number) and wanted is Type.BOOL else written
         if wanted is Type.BOOL and found == "TEXT":
             return (f"write a comparison, such as `{short} = 'photo'`",) if short[0] != "'" else ("write a comparison",)
         if wanted is Type.BOOL:
@@ -772,6 +776,11 @@ class Expressions:
             span, label = self.place, f"in {span.source.name}, line {line}: {label}"
         self.diagnostics.add(code, message, span, label, tuple(helps))
         raise WrongError
+
+
+def _usable(scope: Scope) -> list[str]:
+    """Return the columns that an expression may name."""
+    return [column.name for column in scope.schema.columns if column.type is not Type.NESTED]
 
 
 def _of_help(written: ast.Quantile) -> tuple[str, ...]:
