@@ -1,5 +1,6 @@
 """The compiler: one straight function from text to program, and one from there to a subset."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,6 +23,8 @@ from dcql.source import Source, Span
 from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
+
+MAX_CALLS = 20_000
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def check(
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
+    # A level of nesting takes several calls in each phase; how deep a recipe may nest is bounded by the phases themselves.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
 
