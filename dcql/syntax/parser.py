@@ -1,6 +1,7 @@
 """Recipe text -> syntax tree, with every error of the file at once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -78,6 +79,9 @@ def _statements(source: Source) -> tuple[list[Tree], Diagnostics]:
             errors.found.extend(result)
         else:
             trees.append(result)
+    if len(errors.found) >= MAX_ERRORS:
+        *first, last = sorted(errors.found, key=lambda found: found.span.start if found.span else 0)[:MAX_ERRORS]
+        errors.found = [*first, replace(last, helps=(*last.helps, f"only the first {MAX_ERRORS} errors are shown"))]
     return trees, errors
 
 
