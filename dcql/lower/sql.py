@@ -230,7 +230,7 @@ class ExpressionLowering:
                 wide = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DataType.Type.INT128))
                 return exp.TryCast(this=call("abs", wide), to=exp.DataType(this=_TYPES[Type.INT]))
             case "abs":
-                return call("abs", *arguments)
+                return finite(call("abs", *arguments))
             case "code_points":
                 return call("length", *arguments)
             case "python_words":
