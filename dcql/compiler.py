@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from dcql.catalog.inputs import load
+from dcql.catalog.inputs import Inputs, load
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import DATACOMP, Schema
@@ -30,6 +30,7 @@ class Compiled:
 
     source: Source
     recipe: ast.Recipe
+    inputs: Inputs
     plan: nodes.Plan
     program: Program
 
@@ -73,9 +74,11 @@ def compile(
     Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
     """
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
-    plan = check(source, schema, settings, path)
+    parsed = parse(source)
+    inputs = load(parsed, path)
+    plan = resolve(parsed, Catalog(schema, library(), inputs), settings or {})
     _refuse_models(plan)
-    return Compiled(source, parse(source), plan, lower(optimize(plan)))
+    return Compiled(source, parsed, inputs, plan, lower(optimize(plan)))
 
 
 def run(
