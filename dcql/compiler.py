@@ -12,6 +12,7 @@ from dcql.catalog.types import DATACOMP, Schema
 from dcql.engine.duck import Resources
 from dcql.engine.run import Progress, Result
 from dcql.engine.run import run as run_program
+from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
 from dcql.lower.lower import lower
 from dcql.lower.program import Program
@@ -93,8 +94,21 @@ def run(
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
     opened = pool if isinstance(pool, Pool) else open_pool(pool)
-    compiled = compile(recipe, opened.schema, settings)
-    return Run(compiled, opened, run_program(compiled.program, opened, resources or Resources(), progress))
+    return run_compiled(compile(recipe, opened.schema, settings), opened, resources, progress)
+
+
+def run_compiled(
+    compiled: Compiled,
+    pool: Pool,
+    resources: Resources | None = None,
+    progress: Progress | None = None,
+    frozen: Mapping[str, Found] | None = None,
+) -> Run:
+    """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
+
+    Raises RunError for a run that failed.
+    """
+    return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
 
 
 def find_recipe(named: str | Path) -> tuple[Source, Path]:

@@ -98,7 +98,7 @@ class Session:
             )
 
     def checksum(self, name: str, column: str) -> tuple[int, str]:
-        """Return the rows of a stored table, and the XOR of the MD5 of its texts as 32 hex digits: the same in any order."""
+        """Return the rows of a stored table, and the XOR of the MD5 of a column's texts: 32 hex digits in any order."""
         rows, folded = self._connection.execute(
             f'SELECT count(*), bit_xor(md5_number("{column}")) FROM "{name}"'
         ).fetchall()[0]
