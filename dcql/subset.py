@@ -66,7 +66,8 @@ class Subset:
             _refuse_copies(uids, copies)
         if _first_descent(uids, strict=True) is not None:
             order = sort_order(np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))
-            uids = uids[order]
+            # Taken as 16-byte items, uids come several times faster than as pairs.
+            uids = uids.view("V16").take(order).view(UID)
             copies = None if copies is None else copies[order]
         first = _starts(uids)
         if not first.all():

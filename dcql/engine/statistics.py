@@ -8,10 +8,8 @@ import numpy as np
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
-from dcql.engine.describe import load_distribution
-from dcql.engine.distribution import Distribution, Number, OrderStatistic, order_statistics
+from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session
-from dcql.engine.scalars import read_scalars
 from dcql.engine.sources import columns_of, every_file
 from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
 
@@ -118,11 +116,10 @@ class Statistics:
 
     def _values(self, batch: Any, threshold: Threshold) -> tuple[np.ndarray[Any, Any], int]:
         """Return a batch's values in the population, and how many of the population have none."""
-        values, absent = read_scalars(batch.column(threshold.value), column=threshold.value, file="")
-        if threshold.member is None:
-            return values[~absent], int(absent.sum())
-        member = batch.column(threshold.member).to_numpy(zero_copy_only=False)
-        return values[~absent], int((absent & member).sum())
+        column = batch.column(threshold.value)
+        present = (column.drop_null() if column.null_count else column).to_numpy()
+        population = batch.num_rows if threshold.member is None else batch.column(threshold.member).true_count
+        return present, population - len(present)
 
     def _thresholds(self, scan: Scan, distribution: Distribution, thresholds: list[Threshold]) -> None:
         present, nulls = distribution.present, distribution.nulls
