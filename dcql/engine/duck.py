@@ -95,6 +95,13 @@ class Session:
                 f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}', _given(statement, parameters)
             )
 
+    def checksum(self, name: str, column: str) -> tuple[int, str]:
+        """Return the rows of a stored table, and the XOR of the MD5 of a column's texts: 32 hex digits in any order."""
+        rows, folded = self._connection.execute(
+            f'SELECT count(*), bit_xor(md5_number("{column}")) FROM "{name}"'
+        ).fetchall()[0]
+        return int(rows), f"{int(folded or 0):032x}"
+
     def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
         with _run_errors():
             return self._connection.sql(_with_samples(statement, source), params=_given(statement, parameters))

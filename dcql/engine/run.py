@@ -1,6 +1,6 @@
 """Program, pool -> subset: statistics stage by stage, then every sample once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,15 +42,22 @@ class Result:
     funnel: tuple[BlockCounts, ...]
 
 
-def run(program: Program, pool: Pool, resources: Resources, progress: Progress | None = None) -> Result:
+def run(
+    program: Program,
+    pool: Pool,
+    resources: Resources,
+    progress: Progress | None = None,
+    frozen: Mapping[str, Found] | None = None,
+) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
+    `frozen` gives statistics that are not computed again, by name.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or _silent
     with session(every_path(pool), resources) as open_session:
         _store_sets(program, open_session)
-        statistics = Statistics(program, pool, open_session)
+        statistics = Statistics(program, pool, open_session, frozen or {})
         statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
         output = _Output(program, pool, open_session, statistics.parameters)
         subset = output.of_added(tell) if pool.added else output.of_raw(tell)
