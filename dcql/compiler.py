@@ -122,7 +122,7 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that ship, by name: the path below recipes/ and, where no other has it, its last part alone."""
+    """Return the recipes that ship, by name: the path below recipes/ and its last part where that is unique."""
     root = _shipped_folder()
     paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.dcql"))}
     last = [name.rsplit("/", 1)[-1] for name in paths]
