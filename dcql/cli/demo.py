@@ -40,7 +40,8 @@ def _expand(folder: Path, tell: object) -> None:
     if (folder / "metadata").is_dir():
         return
     try:
-        from dcql.demo.expand import DemoPoolError, expand
+        # mypy does not know where package-dir maps dcql.demo to.
+        from dcql.demo.expand import DemoPoolError, expand  # type: ignore[import-not-found]
     except ImportError as error:
         raise RunError(_missing("it is not installed with this dcql")) from error
     try:
@@ -52,7 +53,7 @@ def _expand(folder: Path, tell: object) -> None:
 
 
 def _missing(label: str) -> Diagnostic:
-    return Diagnostic("E0763", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
+    return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
 
 
 def _note(pool: Pool) -> "Text":

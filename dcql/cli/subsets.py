@@ -133,7 +133,7 @@ def _refuse_other_pool(opened: "Pool", stated: dict[str, Any]) -> None:
     what = f"its fingerprint is {opened.fingerprint}" if opened.added else "it was not added, so it has no fingerprint"
     raise RunError(
         Diagnostic(
-            "E0760",
+            "E0761",
             f"pool `{opened.name}` is not the one of the run",
             None,
             f"{what}; the run was over `{stated['name']}`, {stated['fingerprint']}",

@@ -206,7 +206,7 @@ CODES: tuple[Code, ...] = (
         "dcql diff a.npy missing.npy",
         "dcql diff a.npy b.npy",
     ),
-    # Running: E0750 to E0755.
+    # Running: E0750 to E0756.
     Code(
         "E0750",
         "not enough memory",
@@ -243,64 +243,72 @@ CODES: tuple[Code, ...] = (
         "SELECT uid FROM many UNION ALL SELECT uid FROM many",
         "SELECT uid FROM many UNION SELECT uid FROM many",
     ),
-    # Run folders and what is made of them: E0756 to E0769.
     Code(
         "E0756",
+        "files of the pool do not fit its record",
+        "A file of the pool holds more or fewer samples than `dcql pool add` recorded, though its footer is the same.",
+        "dcql run recipe.dcql --pool small --out s     # a sidecar under ~/.dcql was replaced",
+        "dcql pool add small ./small",
+    ),
+    # Run folders and what is made of them: E0757 to E0769.
+    Code(
+        "E0757",
         "output folder is something else",
-        "`--out` names a file, or a folder with files that no run wrote. A run replaces only what an earlier run wrote, "
-        "so that a mistyped path destroys nothing.",
+        "`--out` names a file, or a folder with files that no run wrote. A run replaces only what an earlier run "
+        "wrote, so that a mistyped path destroys nothing.",
         "dcql run recipe.dcql --out .",
         "dcql run recipe.dcql --out runs/clip30",
     ),
     Code(
-        "E0757",
+        "E0758",
         "output cannot be written",
         "Writing the result failed. No half of it was left, and what lay at that path before is unchanged.",
         "dcql run recipe.dcql --out /full/disk/clip30",
         "dcql run recipe.dcql --out /other/disk/clip30",
     ),
     Code(
-        "E0758",
+        "E0759",
         "not a run folder",
         "A run folder is what `dcql run --out` writes: it holds manifest.json and subset.npy.",
         "dcql export ./small --columns url",
         "dcql export runs/clip30 --columns url",
     ),
     Code(
-        "E0759",
+        "E0760",
         "damaged run folder",
-        "What lies in the run folder does not fit together: the manifest cannot be read, or the subset does not have the "
-        "hash that the manifest states.",
+        "What lies in the run folder does not fit together: the manifest cannot be read, or the subset does not have "
+        "the hash that the manifest states.",
         "dcql diff runs/a runs/b     # runs/b/subset.npy was replaced by hand",
         "run the recipe again, or name the .npy file itself",
     ),
     Code(
-        "E0760",
+        "E0761",
         "pool is not the one of the run",
-        "The run's manifest names the pool by its fingerprint, and the pool that was opened has another one. Its rows may "
-        "not be those that the recipe saw.",
+        "The run's manifest names the pool by its fingerprint, and the pool that was opened has another one. Its rows "
+        "may not be those that the recipe saw.",
         "dcql export runs/clip30 --pool medium     # a run over `small`",
         "dcql export runs/clip30 --pool small",
     ),
     Code(
-        "E0761",
+        "E0762",
         "no such column to export",
         "`--columns` names columns of the pool, separated by commas; the pool has none of that name.",
         "dcql export runs/clip30 --columns url,caption",
         "dcql export runs/clip30 --columns url,text",
     ),
     Code(
-        "E0762",
+        "E0763",
         "samples that the pool lacks",
-        "The subset holds uids that are in no file of the pool: it was selected from another pool, or the pool lost rows.",
+        "The subset holds uids that are in no file of the pool: it was selected from another pool, or the pool lost "
+        "rows.",
         "dcql export clip30.npy --pool medium     # a subset of `small`",
         "dcql export clip30.npy --pool small",
     ),
     Code(
-        "E0763",
+        "E0764",
         "demo pool cannot be made",
-        "Without `--pool` a recipe runs on the demo pool, which is unpacked under $DCQL_HOME (~/.dcql where it is not set) "
-        "on first use. Its bytes are missing or damaged, or the disk is full.",
+        "Without `--pool` a recipe runs on the demo pool, which is unpacked under $DCQL_HOME (~/.dcql where it is not "
+        "set) on first use. Its bytes are missing or damaged, or the disk is full.",
         "dcql run clip30 --out s     # where the package's data was deleted",
         "dcql run clip30 --out s --pool ./small",
     ),

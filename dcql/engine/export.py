@@ -118,12 +118,12 @@ def find(uids: Uids, high: Words, low: Words) -> NDArray[np.int64]:
 def _unknown(name: str, pool: Pool, known: tuple[str, ...]) -> Diagnostic:
     near = did_you_mean(name, known)
     help_ = f"a similar column exists: `{near}`" if near else f"its columns: {', '.join(known[:20])}"
-    return Diagnostic("E0761", f"unknown column `{name}`", None, f"not a column of pool `{pool.name}`", (help_,))
+    return Diagnostic("E0762", f"unknown column `{name}`", None, f"not a column of pool `{pool.name}`", (help_,))
 
 
 def _missing(count: int, pool: Pool) -> Diagnostic:
     return Diagnostic(
-        "E0762",
+        "E0763",
         f"{count:,} samples of the subset are not in pool `{pool.name}`",
         None,
         "the subset was selected from another pool, or the pool lost rows",

@@ -83,7 +83,7 @@ def read(folder: Path) -> RunFolder:
     """Read a run folder. Raises RunError for another folder, and for a subset without the hash in the manifest."""
     if not (folder / MANIFEST).is_file() or not (folder / SUBSET).is_file():
         _refuse_reading(
-            "E0758",
+            "E0759",
             f"`{folder}` is not a run folder",
             f"it holds no {MANIFEST} and {SUBSET}" if folder.is_dir() else "there is no such folder",
             "name a folder that `dcql run --out` wrote",
@@ -94,7 +94,7 @@ def read(folder: Path) -> RunFolder:
         manifest["pool"]["name"], manifest["recipe"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         _refuse_reading(
-            "E0759",
+            "E0760",
             f"`{folder / MANIFEST}` cannot be read",
             str(error) if isinstance(error, OSError) else "it is not the manifest of a run",
             "run the recipe again",
@@ -102,7 +102,7 @@ def read(folder: Path) -> RunFolder:
     subset = Subset.load(folder / SUBSET)
     if subset.hash != stated:
         _refuse_reading(
-            "E0759",
+            "E0760",
             f"`{folder / SUBSET}` is not the subset of its manifest",
             f"its hash is {subset.hash}, the manifest states {stated}",
             "run the recipe again, or name the .npy file itself",
@@ -218,12 +218,12 @@ def _unwritable(path: Path) -> Iterator[None]:
 
 
 def _refuse(path: Path, label: str, helps: tuple[str, ...]) -> NoReturn:
-    raise RunError(Diagnostic("E0757", f"cannot write `{path}`", None, label, helps))
+    raise RunError(Diagnostic("E0758", f"cannot write `{path}`", None, label, helps))
 
 
 def _refuse_other(folder: Path, label: str) -> NoReturn:
     help_ = "name a new folder, or one that an earlier run wrote"
-    raise RunError(Diagnostic("E0756", f"`{folder}` is not a run folder", None, label, (help_,)))
+    raise RunError(Diagnostic("E0757", f"`{folder}` is not a run folder", None, label, (help_,)))
 
 
 def _refuse_reading(code: str, message: str, label: str, help_: str) -> NoReturn:

@@ -8,10 +8,9 @@ from dcql.catalog.pool import Pool
 from dcql.engine import duck
 from dcql.engine.run import Result
 from dcql.inspect.funnel import counts_to_json, funnel, threshold_to_json
+from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
 from dcql.source import Source
-
-SEMANTICS = 1  # of SEMANTICS.md: what a recipe means
 
 
 def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:

@@ -29,8 +29,8 @@ TOKEN = re.compile(
   | (?P<word>     [A-Za-z_][A-Za-z_0-9]*(?!\w) )
   | (?P<number>   (?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]) )
   | (?P<text>     '(?:[^'\r\n]|'')*' )
-  | (?P<open>     '[^\r\n]*?(?=;?[ \t]*(?:\r?\n|\Z)) )
-  | (?P<block>    /\*(?:.*?\*/|[^\n]*) )
+  | (?P<open>     '(?:[^\r\n;]|;(?![ \t]*\r?$))* )
+  | (?P<block>    /\*.*?(?:\*/|\Z) )
   | (?P<cast>     ::\s*\w* )
   | (?P<concat>   \|\| )
   | (?P<match>    !?~~?\*? )
@@ -43,7 +43,7 @@ TOKEN = re.compile(
   | (?P<variable> [$:@\#]\w+ | \{\{?\s*\w+\s*\}?\} )
   | (?P<other>    \w+ | . )
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 LANGUAGE = frozenset({"space", "comment", "word", "number", "text", "symbol"})
 
