@@ -1,17 +1,19 @@
 """The compiler: one straight function from text to program, and one from there to a subset."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from dcql.catalog.inputs import load
+from dcql.catalog.inputs import Inputs, load
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import DATACOMP, Schema
 from dcql.engine.duck import Resources
 from dcql.engine.run import Progress, Result
 from dcql.engine.run import run as run_program
+from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
 from dcql.lower.lower import lower
 from dcql.lower.program import Program
@@ -23,6 +25,8 @@ from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
 
+MAX_CALLS = 20_000
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -30,6 +34,7 @@ class Compiled:
 
     source: Source
     recipe: ast.Recipe
+    inputs: Inputs
     plan: nodes.Plan
     program: Program
 
@@ -61,6 +66,8 @@ def check(
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
+    # A level of nesting takes several calls in each phase; how deep a recipe may nest is bounded by the phases themselves.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
 
@@ -73,9 +80,11 @@ def compile(
     Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
     """
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
-    plan = check(source, schema, settings, path)
+    parsed = parse(source)
+    inputs = load(parsed, path)
+    plan = resolve(parsed, Catalog(schema, library(), inputs), settings or {})
     _refuse_models(plan)
-    return Compiled(source, parse(source), plan, lower(optimize(plan)))
+    return Compiled(source, parsed, inputs, plan, lower(optimize(plan)))
 
 
 def run(
@@ -90,8 +99,21 @@ def run(
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
     opened = pool if isinstance(pool, Pool) else open_pool(pool)
-    compiled = compile(recipe, opened.schema, settings)
-    return Run(compiled, opened, run_program(compiled.program, opened, resources or Resources(), progress))
+    return run_compiled(compile(recipe, opened.schema, settings), opened, resources, progress)
+
+
+def run_compiled(
+    compiled: Compiled,
+    pool: Pool,
+    resources: Resources | None = None,
+    progress: Progress | None = None,
+    frozen: Mapping[str, Found] | None = None,
+) -> Run:
+    """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
+
+    Raises RunError for a run that failed.
+    """
+    return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
 
 
 def find_recipe(named: str | Path) -> tuple[Source, Path]:

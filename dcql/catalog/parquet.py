@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from dcql.catalog.types import Column, Schema, Type
 from dcql.errors import Diagnostic, RunError
@@ -41,6 +42,14 @@ class Footer:
     byte_size: int  # of all columns, uncompressed
 
 
+def locate(place: str) -> tuple[Any, str]:
+    """Return the fsspec filesystem of a path or URL, and the path in it; a path without `://` is local as it stands."""
+    if "://" in place:
+        filesystem, path = fsspec.core.url_to_fs(place)
+        return filesystem, str(path)
+    return LocalFileSystem(), os.fspath(Path(place).absolute())
+
+
 def list_files(source: str) -> tuple[Listed, ...]:
     """Return the parquet files of the folder, file or URL `source` in DataComp's layout, sorted by name.
 
@@ -48,7 +57,7 @@ def list_files(source: str) -> tuple[Listed, ...]:
     Raises RunError where there are none.
     """
     try:
-        filesystem, root = fsspec.core.url_to_fs(source)
+        filesystem, root = locate(source)
         if not filesystem.exists(root):
             raise FileNotFoundError(source)
         if filesystem.isfile(root):
@@ -109,7 +118,7 @@ def read_footers(files: Iterable[Listed]) -> tuple[Footer, ...]:
 def current_size(file: Listed) -> int | None:
     """Return the size that the file has now, None where it vanished; raise RunError where it cannot be asked."""
     try:
-        filesystem, path = fsspec.core.url_to_fs(file.path)
+        filesystem, path = locate(file.path)
         filesystem.invalidate_cache()
         return int(filesystem.size(path))
     except FileNotFoundError:
@@ -210,7 +219,7 @@ def physical_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
 
 def _read_footer(file: Listed) -> Footer | Diagnostic:
     try:
-        filesystem, path = fsspec.core.url_to_fs(file.path)
+        filesystem, path = locate(file.path)
         tail = filesystem.cat_file(path, start=max(0, file.size - _TAIL), end=file.size)
         if len(tail) < 12 or tail[-4:] != _MAGIC:
             return _damaged(file, "its end is not that of a parquet file")
@@ -306,6 +315,6 @@ def _is_text(name: str) -> bool:
 
 
 def _address(filesystem: Any, path: str) -> str:
-    if isinstance(filesystem, fsspec.implementations.local.LocalFileSystem):
+    if isinstance(filesystem, LocalFileSystem):
         return os.fspath(Path(path).absolute())
     return str(filesystem.unstrip_protocol(path))

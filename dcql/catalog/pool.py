@@ -181,11 +181,11 @@ def read_recorded(name: str) -> Pool:
         pool = _from_record(record, folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(_damaged(name, f"pool.toml lacks or garbles {error}")) from error
-    kept = [pool.uids, pool.distributions]
-    kept += [path for file in pool.files for path in (file.sidecar, file.rank)]
-    for path in kept:
-        if path is not None and not path.exists():
-            raise RunError(_damaged(name, f"`{path.relative_to(folder)}` is missing"))
+    kept = [(pool.uids, 16 * pool.rows), (pool.distributions, 0)]
+    kept += [(file.sidecar, 0) for file in pool.files] + [(file.rank, 4 * file.rows) for file in pool.files]
+    for path, size in kept:
+        if path is not None and not (path.exists() and path.stat().st_size >= size):
+            raise RunError(_damaged(name, f"`{path.relative_to(folder)}` is missing or cut off"))
     return pool
 
 

@@ -18,8 +18,8 @@ import tomli_w
 from dcql.catalog import parquet, store
 from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
 from dcql.catalog.types import Schema
-from dcql.engine.distribution import Distribution
-from dcql.engine.intake import Progress, Work, distribution_file, read_work, take_in, work_key
+from dcql.engine.distribution import Distribution, distribution_file
+from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
 from dcql.errors import Diagnostic, RunError
@@ -120,8 +120,15 @@ def _same(name: str, source: str, footers: tuple[parquet.Footer, ...], keys: dic
         recorded = read_recorded(name)
     except RunError:
         return False
-    ranks = {file.name: file.rank.stem for file in recorded.files if file.rank is not None}
-    return recorded.source == source and recorded.physical == _physical(footers) and ranks == keys
+    if recorded.source != source or recorded.physical != _physical(footers):
+        return False
+    if {file.name: file.rank.stem for file in recorded.files if file.rank is not None} != keys:
+        return False
+    if any(read_work(store.pool_folder(name) / "work" / key) is None for key in keys.values()):
+        return False
+    numeric = [column.name for column in recorded.schema.columns if column.type.numeric]
+    folder = recorded.distributions
+    return folder is not None and all(distribution_file(folder, column).exists() for column in numeric)
 
 
 def _take_in_all(

@@ -8,7 +8,7 @@ What comes out is a folder, made under a temporary name and renamed when it is w
     digest.bin        its row's digest, 32 bytes
     marks.bin         every 256th uid of each run (dtype u8,u8), by which the runs of all files are cut for merging
     <hash>.npz        the distribution of each numeric column, by the hash of its name
-    done.json         rows, the runs' lengths, the number of NULLs of each column
+    done.json         rows, the runs' lengths, the number of NULLs of each column, the sizes of the files above
 """
 
 import hashlib
@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.catalog.parquet import Footer, damaged, first_line, type_of
+from dcql.catalog.parquet import Footer, damaged, first_line, locate, type_of
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution
+from dcql.engine.distribution import Distribution, distribution_file
 from dcql.engine.fingerprint import row_digests
 from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
@@ -61,24 +60,21 @@ def row_dtype(rows: int) -> Any:
     return np.dtype("<u4" if rows < 2**32 else "<u8")
 
 
-def distribution_file(folder: Path, column: str) -> Path:
-    """Return where a folder keeps the distribution of a column, whose name may not suit a file."""
-    return folder / f"{hashlib.sha256(column.encode()).hexdigest()[:16]}.npz"
-
-
 def read_work(folder: Path) -> Work | None:
-    """Return the finished work of a folder, or None where there is none."""
+    """Return the finished work of a folder, or None where there is none or a file of it is gone."""
     try:
         done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        if any((folder / name).stat().st_size != size for name, size in done["files"].items()):
+            return None
         return Work(folder, done["rows"], tuple(done["runs"]), done["nulls"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def work_key(footer: Footer) -> str:
     """Return the key of a file's work: of its size, footer and first 64 KiB, whatever its name."""
     try:
-        filesystem, path = fsspec.core.url_to_fs(footer.file.path)
+        filesystem, path = locate(footer.file.path)
         head = filesystem.cat_file(path, start=0, end=min(footer.file.size, 1 << 16))
     except OSError as error:
         raise damaged(footer.file.name, first_line(error)) from error
@@ -122,7 +118,8 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
         raise damaged(name, f"it holds {done} rows where its footer says {footer.rows}")
     for column, distribution in distributions.items():
         distribution.save(distribution_file(folder, column))
-    record = {"rows": done, "runs": runs.lengths, "nulls": nulls}
+    files = {entry.name: entry.stat().st_size for entry in folder.iterdir()}
+    record = {"rows": done, "runs": runs.lengths, "nulls": nulls, "files": files}
     (folder / "done.json").write_text(json.dumps(record), encoding="utf-8")
 
 
@@ -218,9 +215,9 @@ def _batches(footer: Footer, memory: int) -> Iterator[Any]:
     size = max(256, min(_BATCH, memory // 16 // row))
     try:
         # Column chunks are read a piece at a time, so that memory does not grow with the file's row groups.
-        with fsspec.open(footer.file.path, "rb").open() as handle:
-            source = footer.file.path if "://" not in footer.file.path else handle
-            file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+        filesystem, path = locate(footer.file.path)
+        with filesystem.open(path, "rb") as handle:
+            file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20)
             yield from (batch for batch in file.iter_batches(batch_size=size) if batch.num_rows)
     except (OSError, pa.ArrowException) as error:
         raise damaged(footer.file.name, f"reading it fails: {first_line(error)}") from error

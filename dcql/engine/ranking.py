@@ -17,6 +17,7 @@ from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks, row_dty
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, join_words, sort_order
 
+SMALLEST_PIECE = 1 << 16  # rows; smaller pieces save no memory worth their reads
 _SHOWN = 3  # duplicates named in the diagnostic
 
 
@@ -38,7 +39,7 @@ def rank(works: dict[str, Work], folder: Path, memory: int, columns: list[tuple[
     """
     runs = list(_runs(works))
     total = sum(work.rows for work in works.values())
-    most = max(1 << 16, memory // 1024)
+    most = max(SMALLEST_PIECE, memory // 1024)
     cuts = _cuts(runs, _splitters(works, runs, most))
     dtype = row_dtype(total)
     positions = folder / "positions"
@@ -89,15 +90,16 @@ def _runs(works: dict[str, Work]) -> Iterator[_Run]:
 def _splitters(works: dict[str, Work], runs: list[_Run], most: int) -> NDArray[np.void]:
     """Return uids that cut all runs into pieces of about `most` rows together, whatever their distribution.
 
-    Each run adds at most 255 rows that no mark accounts for.
+    Each run adds at most 255 rows that no mark accounts for. Raises RunError where two marks are one uid, because a
+    piece of one uid could be cut no further.
     """
     marks = np.concatenate([read_marks(work.folder) for work in works.values()] or [np.empty(0, UID)])
     marks = marks[sort_order(np.ascontiguousarray(marks["f0"]), np.ascontiguousarray(marks["f1"]))]
+    same = marks[1:] == marks[:-1]
+    if same.any():
+        raise RunError(_duplicates(list(marks[1:][same]), runs))
     step = max(1, most // MARK_EVERY)
-    splitters = marks[step - 1 :: step]
-    different = np.ones(len(splitters), np.bool_)
-    different[1:] = splitters[1:] != splitters[:-1]
-    return splitters[different]
+    return marks[step - 1 :: step]
 
 
 def _cuts(runs: list[_Run], splitters: NDArray[np.void]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Program, pool -> subset: statistics stage by stage, then every sample once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,11 @@ import numpy as np
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.sources import columns_of, every_path, rows_of_file, uids_of_every_file
+from dcql.engine.sources import columns_of, every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
-from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
-from dcql.plan.nodes import NamedSet, Promise
+from dcql.plan.nodes import Literal, NamedSet, Promise
 from dcql.plan.sets import set_values
 from dcql.subset import UID, Subset, join_words
 
@@ -43,15 +42,22 @@ class Result:
     funnel: tuple[BlockCounts, ...]
 
 
-def run(program: Program, pool: Pool, resources: Resources, progress: Progress | None = None) -> Result:
+def run(
+    program: Program,
+    pool: Pool,
+    resources: Resources,
+    progress: Progress | None = None,
+    frozen: Mapping[str, Found] | None = None,
+) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
+    `frozen` gives statistics that are not computed again, by name.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or _silent
     with session(every_path(pool), resources) as open_session:
         _store_sets(program, open_session)
-        statistics = Statistics(program, pool, open_session)
+        statistics = Statistics(program, pool, open_session, frozen or {})
         statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
         output = _Output(program, pool, open_session, statistics.parameters)
         subset = output.of_added(tell) if pool.added else output.of_raw(tell)
@@ -96,76 +102,127 @@ class _Output:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         kept = np.zeros(self._pool.rows, np.bool_)
         copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
-        for number, file in enumerate(self._pool.files):
-            if file.rows:
-                ranks = np.load(file.rank, mmap_mode="r")  # type: ignore[arg-type]
-                for rows, taken in self._of_file(file):
-                    places = ranks[rows]
-                    kept[places] = True
-                    if copies is not None:
-                        copies[places] = taken
-            tell("samples", number + 1, len(self._pool.files))
+        parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
+        for ranks, taken in parts:
+            kept[ranks] = True
+            if copies is not None:
+                copies[ranks] = taken
         assert self._pool.uids is not None
-        uids = np.load(self._pool.uids, mmap_mode="r")[kept]
-        return Subset(uids, copies[kept] if copies is not None else None)
+        places = np.flatnonzero(kept)
+        # Taken as 16-byte items, uids come several times faster than as pairs.
+        uids = np.load(self._pool.uids, mmap_mode="r").view("V16").take(places).view(UID)
+        return Subset(uids, copies[places] if copies is not None else None)
 
-    def _of_file(self, file: PoolFile) -> Iterator[tuple[Any, Any]]:
-        source = rows_of_file(self._pool, file, self._columns)
-        for batch in self._session.batches(self._program.output, source, self._parameters):
+    def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
+        """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
+        assert self._program.marks is not None
+        ranks = _InOrder([file for file in self._pool.files if file.rows])
+        column, mark = self._program.kept_where
+        source = every_file(self._pool, self._columns)
+        for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
-            yield self._kept(batch, lambda ids: ids.to_numpy(zero_copy_only=False))
+            kept = batch.column(column).to_numpy() == mark
+            taken = self._copies(batch)[kept] if self._program.has_copies else None
+            yield ranks.take(batch.num_rows)[kept], taken
+            tell("samples", ranks.done, self._pool.rows)
+        ranks.finish()
+
+    def _told_by_row(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
+        """Yield the ranks of the kept samples, and their copies, file by file, told by their position in the file."""
+        done = 0
+        for file in self._pool.files:
+            if not file.rows:
+                continue
+            ranks = np.load(file.rank)  # type: ignore[arg-type]
+            source = rows_of_file(self._pool, file, self._columns)
+            for batch in self._session.batches(self._program.output, source, self._parameters):
+                self._count(batch)
+                ids, taken = self._kept(batch)
+                yield ranks[ids.to_numpy()], taken
+            done += file.rows
+            tell("samples", done, self._pool.rows)
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
-        source = uids_of_every_file(self._pool, self._columns)
-        uids: list[Any] = []
+        # An added pool needs none of this, and pyarrow's functions are slow to import.
+        from dcql.engine.uids import parse_uids
+
+        skipping = self._needed()
+        if skipping:
+            self._count_all(tell)
+        source = uids_of_every_file(self._pool, self._columns, skipping)
+        halves: list[tuple[Any, Any]] = []
         copies: list[Any] = []
         done = 0
         for batch in self._session.batches(self._program.output, source, self._parameters):
-            self._count(batch)
-            found, taken = self._kept(batch, lambda ids: parse_uids(ids, file=self._pool.source))
-            uids.append(join_words(*found))
+            if not skipping:
+                self._count(batch)
+                done += batch.num_rows
+                tell("samples", done, self._pool.rows)
+            ids, taken = self._kept(batch)
+            halves.append(parse_uids(ids, file=self._pool.source))
             copies.append(taken)
-            done += batch.num_rows
-            tell("samples", done, self._pool.rows)
-        every = np.concatenate(uids) if uids else np.empty(0, UID)
-        subset = Subset.from_uids(every, np.concatenate(copies) if self._program.has_copies and copies else None)
-        if subset.distinct != len(every):
+        high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
+        halves.clear()
+        every = np.concatenate(copies) if self._program.has_copies and copies else None
+        subset = Subset.from_uids(join_words(high, low), every)
+        if subset.distinct != len(high):
             raise RunError(
                 Diagnostic(
                     "E0754",
-                    f"{len(every) - subset.distinct:,} uids come more than once",
+                    f"{len(high) - subset.distinct:,} uids come more than once",
                     label="two samples of the pool share a uid",
                     helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
                 )
             )
         return subset
 
-    def _kept(self, batch: Any, read: Callable[[Any], Any]) -> tuple[Any, Any]:
-        """Return the ids of the kept samples of a batch, read by `read`, and their copies."""
-        ids = batch.column("id")
-        taken = None
-        if self._program.has_copies:
-            kept = ids.is_valid()
-            taken = batch.column("copies").filter(kept).to_numpy(zero_copy_only=False)
-            self._refuse_too_many(taken)
-        return read(ids.drop_null()), taken
+    def _needed(self) -> tuple[tuple[str, str, Literal], ...]:
+        """Return the comparisons by which a scan of raw files may skip samples, parameters filled in."""
+        if self._program.marks is None:
+            return ()
+        filled = [
+            value if isinstance(value := one.value, Literal) else Literal(self._parameters[value], one.type)
+            for one in self._program.needed
+        ]
+        return tuple((one.column, one.op, value) for one, value in zip(self._program.needed, filled, strict=True))
 
-    def _refuse_too_many(self, taken: Any) -> None:
-        if len(taken) and int(taken.max()) >= 1 << 32:
+    def _count_all(self, tell: Progress) -> None:
+        """Count the funnel over all samples, for a scan that skips."""
+        assert self._program.marks is not None
+        done = 0
+        source = every_file(self._pool, self._columns)
+        for batch in self._session.batches(self._program.marks, source, self._parameters):
+            self._count(batch)
+            done += batch.num_rows
+            tell("samples", done, self._pool.rows)
+
+    def _kept(self, batch: Any) -> tuple[Any, Any]:
+        """Return the ids of the kept samples of a batch, and their copies."""
+        ids = batch.column("id")
+        if not self._program.has_copies:
+            return ids.drop_null(), None
+        return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]
+
+    def _copies(self, batch: Any) -> Any:
+        copies = batch.column("copies").to_numpy()
+        if len(copies) and int(copies.max()) >= 1 << 32:
             raise RunError(
                 Diagnostic(
                     "E0755", "a sample has more than 4,294,967,295 copies", helps=("use UNION: it takes each once",)
                 )
             )
+        return copies
 
     def _count(self, batch: Any) -> None:
         for number, block in enumerate(self._program.blocks):
-            depths = batch.column(block.depth)
-            outside = depths.null_count
-            counted = np.bincount(depths.drop_null().to_numpy(), minlength=len(block.clauses) + 1)
-            self._depths[number][:-1] += counted
-            self._depths[number][-1] += outside
+            depths = batch.column(block.depth).to_numpy()
+            counted = self._depths[number]
+            if len(counted) <= 8:
+                # Faster than bincount, which widens every number to 64 bits first.
+                counted += [np.count_nonzero(depths == passed) for passed in range(len(counted))]
+            else:
+                counted += np.bincount(depths, minlength=len(counted))
             if block.undefined is not None:
                 self._undefined[number] += batch.column(block.undefined).true_count
 
@@ -176,6 +233,43 @@ class _Output:
             left = np.cumsum(depths[:-1][::-1])[::-1]
             result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
         return tuple(result)
+
+
+class _InOrder:
+    """The ranks of a pool's samples, taken from the front."""
+
+    def __init__(self, files: list[PoolFile]) -> None:
+        self.done = 0
+        self._files = iter(files)
+        self._ranks: Any = np.empty(0, np.uint32)
+
+    def take(self, count: int) -> Any:
+        """Return the ranks of the next `count` samples."""
+        while len(self._ranks) < count:
+            following = next(self._files, None)
+            if following is None:
+                raise _uneven()
+            more = np.load(following.rank)  # type: ignore[arg-type]
+            self._ranks = np.concatenate([self._ranks, more]) if len(self._ranks) else more
+        taken, self._ranks = self._ranks[:count], self._ranks[count:]
+        self.done += count
+        return taken
+
+    def finish(self) -> None:
+        """Raise RunError where samples are left."""
+        if len(self._ranks) or next(self._files, None) is not None:
+            raise _uneven()
+
+
+def _uneven() -> RunError:
+    return RunError(
+        Diagnostic(
+            "E0756",
+            "the pool's files do not hold the samples that were added",
+            label="more or fewer rows than ranks",
+            helps=("run `dcql pool add` again",),
+        )
+    )
 
 
 def _keep_promises(promises: tuple[Promise, ...], kept: int, samples: int) -> None:

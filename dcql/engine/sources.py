@@ -3,6 +3,8 @@
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Column, Type
 from dcql.engine.duck import Source
+from dcql.lower.program import Id
+from dcql.plan.nodes import Literal
 
 # What a sidecar holds (dcql.catalog.pool.PoolFile).
 _IN_SIDECAR = (Type.INT, Type.FLOAT, Type.DOUBLE, Type.BOOL)
@@ -15,22 +17,22 @@ def columns_of(pool: Pool, names: tuple[str, ...]) -> tuple[Column, ...]:
 
 
 def every_file(pool: Pool, columns: tuple[Column, ...]) -> Source:
-    """Return all samples of the pool at once."""
+    """Return all samples of the pool at once, in the order of its files."""
     if _sidecars_suffice(pool, columns):
-        return Source(columns, tuple(str(file.sidecar) for file in pool.files), "none", True)
-    return Source(columns, tuple(file.path for file in pool.files), "none", False)
+        return Source(columns, tuple(str(file.sidecar) for file in pool.files), Id.NONE, True)
+    return Source(columns, tuple(file.path for file in pool.files), Id.NONE, False)
 
 
-def uids_of_every_file(pool: Pool, columns: tuple[Column, ...]) -> Source:
-    """Return all samples of a raw pool, told by their uids as written."""
-    return Source(columns, tuple(file.path for file in pool.files), "uid", False)
+def uids_of_every_file(pool: Pool, columns: tuple[Column, ...], needed: tuple[tuple[str, str, Literal], ...]) -> Source:
+    """Return the samples of a raw pool that pass the comparisons in `needed`, told by their uids as written."""
+    return Source(columns, tuple(file.path for file in pool.files), Id.UID, False, needed)
 
 
 def rows_of_file(pool: Pool, file: PoolFile, columns: tuple[Column, ...]) -> Source:
     """Return the samples of one file of an added pool, told by their position in it."""
     if _sidecars_suffice(pool, columns):
-        return Source(columns, (str(file.sidecar),), "row", True)
-    return Source(columns, (file.path,), "row", False)
+        return Source(columns, (str(file.sidecar),), Id.ROW, True)
+    return Source(columns, (file.path,), Id.ROW, False)
 
 
 def every_path(pool: Pool) -> tuple[str, ...]:

@@ -7,7 +7,19 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
-from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statement, Statistic, Threshold
+from dcql.lower.program import (
+    ID,
+    Cut,
+    Firsts,
+    GroupedThreshold,
+    Needed,
+    Program,
+    Scan,
+    Stage,
+    Statement,
+    Statistic,
+    Threshold,
+)
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 
@@ -45,11 +57,15 @@ class _Lowering:
         chain = self._chain()
         member = chain.relation(self.plan.query, "query")
         output = self._output(chain, member)
+        marks, kept_where = self._marks(chain, member)
         return Program(
             columns=self._columns(),
             sets=tuple((table, named) for named, table in self.sets.items()),
             stages=stages,
             output=output,
+            marks=marks,
+            kept_where=kept_where,
+            needed=self._needed(),
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
@@ -244,18 +260,52 @@ class _Lowering:
     # --- output -------------------------------------------------------------------------------------------------------
 
     def _output(self, chain: Chain, member: Member) -> Statement:
-        """Write the last query: the sample's id where it is kept, its copies, and the funnel's columns."""
+        """Write the last query in the form with ids."""
         kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
-        items: list[tuple[exp.Expression, str]] = [(sql.column(ID) if member.everything else kept, "id")]
+        id_ = (sql.column(ID) if member.everything else kept, "id")
+        return sql.render(sql.select([id_, *self._told(chain, member)], chain.source()))
+
+    def _marks(self, chain: Chain, member: Member) -> tuple[Statement | None, tuple[str, int]]:
+        """Write the last query in the form of marks, and which mark says that a sample is kept."""
+        items = self._told(chain, member)
+        where = member.where
+        if where is None:
+            where = ("kept", 1)
+            items.append((sql.small(member.present.copy()), "kept"))
+        return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+
+    def _needed(self) -> tuple[Needed, ...]:
+        """Return the bare comparisons of the last WHERE, where no clause of the recipe costs more than a comparison."""
+        query = self.plan.query
+        if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
+            return ()
+        inside = [node for clause in query.clauses for node in nodes.walk(clause.expr)]
+        if any(isinstance(node, nodes.Column) and not node.type.numeric for node in inside):
+            return ()
+        return tuple(needed for clause in query.clauses if (needed := self._bare(clause.expr)) is not None)
+
+    def _bare(self, expr: nodes.Expr) -> Needed | None:
+        match expr:
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Literal() as value) if expr.op != "<>":
+                return Needed(column.name, expr.op, value, column.type)
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Quantile(by=()) as q) if expr.op != "<>":
+                return Needed(column.name, expr.op, self.names[q], column.type)
+            case _:
+                return None
+
+    def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
+        """Return the columns of both forms: copies and the funnel's."""
+        items: list[tuple[exp.Expression, str]] = []
         if member.copies is not None:
-            items.append(
-                (sql.case([(member.present.copy(), sql.unsigned(member.copies.copy()))], exp.Null()), "copies")
+            copies = sql.case(
+                [(member.present.copy(), sql.unsigned(member.copies.copy()))], sql.unsigned(sql.integer(0))
             )
+            items.append((copies, "copies"))
         for block in chain.blocks:
             items.append((sql.column(block.depth), block.depth))
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
-        return sql.render(sql.select(items, chain.source()))
+        return items
 
 
 def _called(rel: nodes.Rel) -> str:

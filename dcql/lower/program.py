@@ -6,13 +6,22 @@ Statistics of earlier stages enter later SQL as parameters `$q1`, and those with
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
-from dcql.plan.nodes import NamedSet, Promise, Rank
+from dcql.plan.nodes import Literal, NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
+
+
+class Id(Enum):
+    """What `@id` tells a sample by."""
+
+    UID = "the uid as it is written"
+    ROW = "the position in the one file that is read"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,8 @@ class Stage:
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
-    `depth` is the output column with the number of clauses passed, NULL outside of what the SELECT reads. `undefined` is the
+    `depth` is the output column with the number of clauses passed, one more than there are for samples that the SELECT does
+    not read. `undefined` is the
     output column that is TRUE where an operation of the SELECT gave NULL for values that are not, None where none can.
     """
 
@@ -123,19 +133,35 @@ class Block:
     undefined: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A comparison that every kept sample passes: `column op value`, the value a literal or a parameter's name."""
+
+    column: str
+    op: str
+    value: Literal | str
+    type: Type
+
+
 @dataclass(frozen=True)
 class Program:
     """An executable recipe.
 
-    `output` gives for every sample: `id`, NULL where it is left out; `copies` where a sample can have several; the funnel's
-    columns. `columns`
-    are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
+    The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a sample
+    can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out; and `marks`,
+    whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`.
+    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `needed`
+    lets a scan of raw files skip what cannot be kept; it is empty where that would not pay, because a clause reads text.
+    `columns` are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
     """
 
     columns: tuple[str, ...]
     sets: tuple[tuple[str, NamedSet], ...]
     stages: tuple[Stage, ...]
     output: Statement
+    marks: Statement | None
+    kept_where: tuple[str, int]
+    needed: tuple[Needed, ...]
     blocks: tuple[Block, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]

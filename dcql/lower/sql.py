@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Column, Type
-from dcql.lower.program import ID, Statement
+from dcql.lower.program import ID, Id, Statement
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -424,12 +424,18 @@ def render(query: Sql) -> Statement:
     return Statement(query.sql(dialect="duckdb", pretty=True), tuple(names))
 
 
-def samples(columns: Sequence[Column], files: Sequence[str], id_: str, *, normalised: bool) -> str:
+def samples(
+    columns: Sequence[Column],
+    files: Sequence[str],
+    id_: Id,
+    *,
+    normalised: bool,
+    needed: Sequence[tuple[str, str, nodes.Literal]] = (),
+) -> str:
     """Print what `samples` is: the columns of parquet files, NaN as NULL and -0.0 as 0, and `@id`.
 
-    `id_` is "uid" for the uid as it is written, "row" for the position in the one file,
-    "none" for nothing. `normalised` files hold neither
-    NaN nor -0.0.
+    `normalised` files hold neither NaN nor -0.0. Samples that fail a comparison of `needed` may be left out; it reads the
+    columns as they are, where NaN is larger than any number, so that parquet scans can skip by it.
     """
     items: list[tuple[Sql, str]] = []
     for one in columns:
@@ -442,16 +448,20 @@ def samples(columns: Sequence[Column], files: Sequence[str], id_: str, *, normal
         if one.type in _TYPES and not normalised:
             value = cast(value, one.type)
         items.append((value, one.name))
-    if id_ == "uid":
-        items.append((column("uid"), ID))
-    elif id_ == "row":
-        items.append((_row_number(), ID))
+    match id_:
+        case Id.UID:
+            items.append((column("uid"), ID))
+        case Id.ROW:
+            items.append((_row_number(), ID))
+        case Id.NONE:
+            items.append((exp.true(), ID))
     options: list[Sql] = [_option("can_have_nan", exp.true())]
-    if id_ == "row":
+    if id_ is Id.ROW:
         options.append(_option("file_row_number", exp.true()))
     names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
     source = exp.Table(this=call("read_parquet", names, *options))
-    return str(select(items, source).sql(dialect="duckdb"))
+    passing = [compare(op, column(name), literal(value)) for name, op, value in needed]
+    return str(where(select(items, source), both(passing)).sql(dialect="duckdb"))
 
 
 def _padded(uid: Sql) -> Sql:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -14,12 +15,17 @@ from dcql.syntax.tree import FinalQuery, TreeBuilder
 
 __all__ = ["parse", "parse_library", "read"]
 
-# The tables are read once. The builder knows the statement that is being parsed, so one is parsed at a time.
+Tree = ast.Definition | FinalQuery
+
+# The builder knows the statement that is being parsed, so one is parsed at a time.
 _builder = TreeBuilder()
-_parser = Lark_StandAlone(transformer=_builder)  # type: ignore[no-untyped-call]
 _lock = Lock()
 
-Tree = ast.Definition | FinalQuery
+
+@cache
+def _parser() -> Any:
+    """Return the parser of one statement; its tables are read once."""
+    return Lark_StandAlone(transformer=_builder)  # type: ignore[no-untyped-call]
 
 
 def parse(source: Source) -> ast.Recipe:
@@ -90,7 +96,7 @@ def _parse(source: Source, statement: Statement) -> Tree | list[Diagnostic]:
     with _lock:
         _builder.begin(source, statement.start)
         try:
-            tree: Tree = _parser.parse(source.text[statement.start : statement.end])
+            tree: Tree = _parser().parse(source.text[statement.start : statement.end])
         except UnexpectedInput as error:
             return [_unexpected(source, statement, error)]
         found = _builder.found

@@ -207,6 +207,14 @@ def test_extremes_are_refused_quickly(text: str, code: str | None) -> None:
     assert time.process_time() - begin < 2
 
 
+def test_the_deepest_trees_can_be_compared_hashed_and_drawn() -> None:
+    text = WHERE + "NOT (" * 190 + "a" + ")" * 190
+    one, other = (parse(Source("test.dcql", text)) for _ in range(2))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len(repr(one)) > 190
+
+
 @pytest.mark.parametrize("code", [code for code in CODES if code.startswith("E01")])
 def test_every_code_has_a_case_and_an_explanation(code: str) -> None:
     row = CODES[code]
