@@ -174,7 +174,7 @@ def _run_errors() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise RunError(
             Diagnostic(
-                "E0710",
+                "E0750",
                 "not enough memory",
                 label=_first(error),
                 helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
@@ -183,7 +183,7 @@ def _run_errors() -> Iterator[None]:
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
         raise RunError(
             Diagnostic(
-                "E0711",
+                "E0751",
                 "a file of the pool could not be read",
                 label=_first(error),
                 helps=("check the file, or fetch it again",),

@@ -102,9 +102,14 @@ class Chain:
             failed = sql.either([self._failed(node, name) for node in fallible])
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
-        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined))
+        statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
+        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined, statistics))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}.clauses", len(rel.clauses)))
+
+    def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
+        found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
+        return tuple(dict.fromkeys(found))
 
     def _failed(self, node: nodes.Node, name: str) -> Sql:
         """Write whether an operation gives NULL though its operands are not."""
