@@ -5,24 +5,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dcql.catalog.inputs import load
+from dcql.catalog.inputs import Inputs, load
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.engine.duck import Resources
-from dcql.engine.run import Progress, Result
-from dcql.engine.run import run as run_program
 from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
-from dcql.lower.lower import lower
-from dcql.lower.program import Program
 from dcql.plan import nodes
 from dcql.plan.passes import optimize
 from dcql.plan.resolve import Catalog, resolve
 from dcql.source import Source, Span
-from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
+
+# Lowering and running import sqlglot, DuckDB and pyarrow, which take longer to import than a recipe takes to check.
+if TYPE_CHECKING:
+    from dcql.engine.duck import Resources
+    from dcql.engine.run import Progress, Result
+    from dcql.engine.statistics import Found
+    from dcql.lower.program import Program
+    from dcql.subset import Subset
 
 MAX_CALLS = 20_000
 
@@ -33,8 +36,9 @@ class Compiled:
 
     source: Source
     recipe: ast.Recipe
+    inputs: Inputs
     plan: nodes.Plan
-    program: Program
+    program: "Program"
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,10 @@ class Run:
 
     compiled: Compiled
     pool: Pool
-    result: Result
+    result: "Result"
 
     @property
-    def subset(self) -> Subset:
+    def subset(self) -> "Subset":
         """The subset."""
         return self.result.subset
 
@@ -77,26 +81,46 @@ def compile(
 
     Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
     """
+    from dcql.lower.lower import lower
+
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
-    plan = check(source, schema, settings, path)
+    parsed = parse(source)
+    inputs = load(parsed, path)
+    plan = resolve(parsed, Catalog(schema, library(), inputs), settings or {})
     _refuse_models(plan)
-    return Compiled(source, parse(source), plan, lower(optimize(plan)))
+    return Compiled(source, parsed, inputs, plan, lower(optimize(plan)))
 
 
 def run(
     recipe: str | Path | Source,
     pool: str | Path | Pool,
     settings: Mapping[str, str] | None = None,
-    resources: Resources | None = None,
-    progress: Progress | None = None,
+    resources: "Resources | None" = None,
+    progress: "Progress | None" = None,
 ) -> Run:
     """Compile a recipe and run it on a pool: an added pool's name, or a folder or URL of parquet files.
 
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
     opened = pool if isinstance(pool, Pool) else open_pool(pool)
-    compiled = compile(recipe, opened.schema, settings)
-    return Run(compiled, opened, run_program(compiled.program, opened, resources or Resources(), progress))
+    return run_compiled(compile(recipe, opened.schema, settings), opened, resources, progress)
+
+
+def run_compiled(
+    compiled: Compiled,
+    pool: Pool,
+    resources: "Resources | None" = None,
+    progress: "Progress | None" = None,
+    frozen: "Mapping[str, Found] | None" = None,
+) -> Run:
+    """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
+
+    Raises RunError for a run that failed.
+    """
+    from dcql.engine.duck import Resources
+    from dcql.engine.run import run as run_program
+
+    return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
 
 
 def find_recipe(named: str | Path) -> tuple[Source, Path]:
@@ -109,7 +133,9 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
         return read(path), path
     shipped = shipped_recipes()
     if str(named) in shipped:
-        return read(shipped[str(named)]), shipped[str(named)]
+        path = shipped[str(named)]
+        # The same name on every machine, wherever dcql is installed.
+        return Source(f"recipes/{path.relative_to(_shipped_folder()).as_posix()}", read(path).text), path
     near = did_you_mean(str(named), shipped)
     helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
     raise RecipeError(
@@ -118,12 +144,16 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that ship with dcql, by name: the path below recipes/, or its last part where that is unique."""
-    root = Path(str(files("dcql.recipes")))
+    """Return the recipes that ship, by name: the path below recipes/ and its last part where that is unique."""
+    root = _shipped_folder()
     paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.dcql"))}
     last = [name.rsplit("/", 1)[-1] for name in paths]
     short = {name.rsplit("/", 1)[-1]: path for name, path in paths.items() if last.count(name.rsplit("/", 1)[-1]) == 1}
     return {**short, **paths}
+
+
+def _shipped_folder() -> Path:
+    return Path(str(files("dcql.recipes")))
 
 
 def _refuse_models(plan: nodes.Plan) -> None:

@@ -141,7 +141,7 @@ def _render_one(diagnostic: Diagnostic) -> str:
             f"{margin}| {' ' * before}{caret} {printable(diagnostic.label)}".rstrip(),
         ]
     elif diagnostic.label:
-        lines.append(f"  {printable(diagnostic.label)}")
+        lines += [f"  {printable(line)}" for line in diagnostic.label.split("\n")]
     for text in diagnostic.helps:
         first, *rest = text.split("\n")
         lines.append(f"{margin}= help: {printable(first)}")

@@ -42,4 +42,12 @@ CODES: tuple[Code, ...] = (
         "`dcql verify recipe.dcql --pool medium` with a lock made over `small`",
         "`dcql verify recipe.dcql --pool small`",
     ),
+    Code(
+        "E0806",
+        "lock cannot be written",
+        "The file of the lock cannot be made or replaced. A lock lies beside its recipe unless another file is named; the "
+        "folder of a recipe that ships with dcql is often not writable.",
+        "`dcql lock clip30 --pool small`, with dcql installed by another user",
+        "`dcql lock clip30 --pool small -o clip30.lock`",
+    ),
 )

@@ -18,8 +18,8 @@ import tomli_w
 from dcql.catalog import parquet, store
 from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
 from dcql.catalog.types import Schema
-from dcql.engine.distribution import Distribution
-from dcql.engine.intake import Progress, Work, distribution_file, read_work, take_in, work_key
+from dcql.engine.distribution import Distribution, distribution_file
+from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
 from dcql.errors import Diagnostic, RunError

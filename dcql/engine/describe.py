@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, read_record
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution, Number, order_statistics
-from dcql.engine.intake import distribution_file
+from dcql.engine.distribution import Number, load_distribution, order_statistics
 from dcql.errors import Diagnostic, RunError
 
 QUANTILES = tuple(Fraction(percent, 100) for percent in (1, 5, 25, 50, 75, 95, 99))
@@ -40,24 +39,6 @@ class ColumnSummary:
     quantiles: tuple[tuple[Fraction, Number], ...] = ()
     maximum: Number | None = None
     tie: tuple[Number, int] | None = None
-
-
-def load_distribution(pool: Pool, column: str) -> Distribution:
-    """Return the distribution of a numeric column of an added pool; raise RunError for a raw pool."""
-    folder = _added(pool)
-    path = distribution_file(folder, column)
-    try:
-        return Distribution.load(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            Diagnostic(
-                "E0710",
-                f"the record of pool `{pool.name}` is damaged",
-                None,
-                f"the distribution of `{column}` cannot be read",
-                (f"run `dcql pool add {pool.name} {pool.source}` again",),
-            )
-        ) from error
 
 
 def describe(pool: Pool) -> tuple[ColumnSummary, ...]:

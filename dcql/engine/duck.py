@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
-import fsspec
 
 from dcql.catalog.types import Column, Type
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import SAMPLES, Id, Statement
 from dcql.lower.sql import samples
+from dcql.plan.nodes import Literal
 
 VERSION: str = duckdb.__version__
 
@@ -44,16 +44,17 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `samples` is: columns of parquet files. `normalised` files hold neither NaN nor -0.0."""
+    """What `samples` is: columns of parquet files; see `lower.sql.samples`."""
 
     columns: tuple[Column, ...]
     files: tuple[str, ...]
     id_: Id
     normalised: bool
+    needed: tuple[tuple[str, str, Literal], ...] = ()
 
     def sql(self) -> str:
         """The query behind `samples`."""
-        return samples(self.columns, self.files, self.id_, normalised=self.normalised)
+        return samples(self.columns, self.files, self.id_, normalised=self.normalised, needed=self.needed)
 
 
 class Session:
@@ -94,6 +95,13 @@ class Session:
                 f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}', _given(statement, parameters)
             )
 
+    def checksum(self, name: str, column: str) -> tuple[int, str]:
+        """Return the rows of a stored table, and the XOR of the MD5 of a column's texts: 32 hex digits in any order."""
+        rows, folded = self._connection.execute(
+            f'SELECT count(*), bit_xor(md5_number("{column}")) FROM "{name}"'
+        ).fetchall()[0]
+        return int(rows), f"{int(folded or 0):032x}"
+
     def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
         with _run_errors():
             return self._connection.sql(_with_samples(statement, source), params=_given(statement, parameters))
@@ -115,6 +123,8 @@ def session(files: Sequence[str], resources: Resources) -> Iterator[Session]:
             connection.execute(f"SET {name} = ?", [value])
         remote = {protocol for file in files if (protocol := _protocol(file))}
         for protocol in remote:
+            import fsspec  # few pools are remote, and it is slow to import
+
             connection.register_filesystem(fsspec.filesystem(protocol))
         if not remote:
             # Nothing but the pool's files from here on, whatever the SQL says.
@@ -164,7 +174,7 @@ def _run_errors() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise RunError(
             Diagnostic(
-                "E0710",
+                "E0750",
                 "not enough memory",
                 label=_first(error),
                 helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
@@ -173,7 +183,7 @@ def _run_errors() -> Iterator[None]:
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
         raise RunError(
             Diagnostic(
-                "E0711",
+                "E0751",
                 "a file of the pool could not be read",
                 label=_first(error),
                 helps=("check the file, or fetch it again",),

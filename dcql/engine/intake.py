@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.parquet import Footer, damaged, first_line, locate, type_of
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution
+from dcql.engine.distribution import Distribution, distribution_file
 from dcql.engine.fingerprint import row_digests
 from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
@@ -58,11 +58,6 @@ class Work:
 def row_dtype(rows: int) -> Any:
     """Return the dtype that numbers this many rows."""
     return np.dtype("<u4" if rows < 2**32 else "<u8")
-
-
-def distribution_file(folder: Path, column: str) -> Path:
-    """Return where a folder keeps the distribution of a column, whose name may not suit a file."""
-    return folder / f"{hashlib.sha256(column.encode()).hexdigest()[:16]}.npz"
 
 
 def read_work(folder: Path) -> Work | None:

@@ -1,6 +1,6 @@
 """Program, pool -> subset: statistics stage by stage, then every sample once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,9 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import columns_of, every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
-from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
-from dcql.plan.nodes import NamedSet, Promise
+from dcql.plan.nodes import Literal, NamedSet, Promise
 from dcql.plan.sets import set_values
 from dcql.subset import UID, Subset, join_words
 
@@ -43,15 +42,22 @@ class Result:
     funnel: tuple[BlockCounts, ...]
 
 
-def run(program: Program, pool: Pool, resources: Resources, progress: Progress | None = None) -> Result:
+def run(
+    program: Program,
+    pool: Pool,
+    resources: Resources,
+    progress: Progress | None = None,
+    frozen: Mapping[str, Found] | None = None,
+) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
+    `frozen` gives statistics that are not computed again, by name.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or _silent
     with session(every_path(pool), resources) as open_session:
         _store_sets(program, open_session)
-        statistics = Statistics(program, pool, open_session)
+        statistics = Statistics(program, pool, open_session, frozen or {})
         statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
         output = _Output(program, pool, open_session, statistics.parameters)
         subset = output.of_added(tell) if pool.added else output.of_raw(tell)
@@ -115,8 +121,7 @@ class _Output:
         source = every_file(self._pool, self._columns)
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
-            held = batch.column(column)
-            kept = held.fill_null(mark + 1).to_numpy() == mark
+            kept = batch.column(column).to_numpy() == mark
             taken = self._copies(batch)[kept] if self._program.has_copies else None
             yield ranks.take(batch.num_rows)[kept], taken
             tell("samples", ranks.done, self._pool.rows)
@@ -139,29 +144,58 @@ class _Output:
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
-        source = uids_of_every_file(self._pool, self._columns)
-        uids: list[Any] = []
+        # An added pool needs none of this, and pyarrow's functions are slow to import.
+        from dcql.engine.uids import parse_uids
+
+        skipping = self._needed()
+        if skipping:
+            self._count_all(tell)
+        source = uids_of_every_file(self._pool, self._columns, skipping)
+        halves: list[tuple[Any, Any]] = []
         copies: list[Any] = []
         done = 0
         for batch in self._session.batches(self._program.output, source, self._parameters):
-            self._count(batch)
+            if not skipping:
+                self._count(batch)
+                done += batch.num_rows
+                tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            uids.append(join_words(*parse_uids(ids, file=self._pool.source)))
+            halves.append(parse_uids(ids, file=self._pool.source))
             copies.append(taken)
-            done += batch.num_rows
-            tell("samples", done, self._pool.rows)
-        every = np.concatenate(uids) if uids else np.empty(0, UID)
-        subset = Subset.from_uids(every, np.concatenate(copies) if self._program.has_copies and copies else None)
-        if subset.distinct != len(every):
+        high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
+        halves.clear()
+        every = np.concatenate(copies) if self._program.has_copies and copies else None
+        subset = Subset.from_uids(join_words(high, low), every)
+        if subset.distinct != len(high):
             raise RunError(
                 Diagnostic(
                     "E0754",
-                    f"{len(every) - subset.distinct:,} uids come more than once",
+                    f"{len(high) - subset.distinct:,} uids come more than once",
                     label="two samples of the pool share a uid",
                     helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
                 )
             )
         return subset
+
+    def _needed(self) -> tuple[tuple[str, str, Literal], ...]:
+        """Return the comparisons by which a scan of raw files may skip samples, parameters filled in."""
+        if self._program.marks is None:
+            return ()
+        filled = [
+            value if isinstance(value := one.value, Literal) else Literal(self._parameters[value], one.type)
+            for one in self._program.needed
+        ]
+        return tuple((one.column, one.op, value) for one, value in zip(self._program.needed, filled, strict=True))
+
+    def _count_all(self, tell: Progress) -> None:
+        """Count the funnel over all samples, for a scan that skips."""
+        assert self._program.marks is not None
+        done = 0
+        source = every_file(self._pool, self._columns)
+        for batch in self._session.batches(self._program.marks, source, self._parameters):
+            self._count(batch)
+            done += batch.num_rows
+            tell("samples", done, self._pool.rows)
 
     def _kept(self, batch: Any) -> tuple[Any, Any]:
         """Return the ids of the kept samples of a batch, and their copies."""
@@ -182,11 +216,13 @@ class _Output:
 
     def _count(self, batch: Any) -> None:
         for number, block in enumerate(self._program.blocks):
-            depths = batch.column(block.depth)
-            outside = depths.null_count
-            counted = np.bincount(depths.drop_null().to_numpy(), minlength=len(block.clauses) + 1)
-            self._depths[number][:-1] += counted
-            self._depths[number][-1] += outside
+            depths = batch.column(block.depth).to_numpy()
+            counted = self._depths[number]
+            if len(counted) <= 8:
+                # Faster than bincount, which widens every number to 64 bits first.
+                counted += [np.count_nonzero(depths == passed) for passed in range(len(counted))]
+            else:
+                counted += np.bincount(depths, minlength=len(counted))
             if block.undefined is not None:
                 self._undefined[number] += batch.column(block.undefined).true_count
 

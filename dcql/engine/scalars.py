@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.parquet import type_of
 from dcql.catalog.types import Type
+from dcql.engine.distribution import normalise
 from dcql.errors import Diagnostic, RunError
 
 DTYPES = {
@@ -50,16 +51,6 @@ def read_scalars(array: Any, *, column: str, file: str) -> tuple[NDArray[Any], N
         array = pc.fill_null(array, pa.scalar(0).cast(array.type))
     values = array.to_numpy(zero_copy_only=False)
     return normalise(values, nulls) if contract in (Type.FLOAT, Type.DOUBLE) else (values, nulls)
-
-
-def normalise(values: NDArray[Any], nulls: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return floats with -0.0 as 0 and NaN as a NULL whose value is 0."""
-    values = values + values.dtype.type(0)  # -0.0 + 0.0 is 0.0
-    absent = np.isnan(values)
-    if absent.any():
-        values[absent] = 0
-        nulls = nulls | absent
-    return values, nulls
 
 
 def decoded(array: Any) -> Any:

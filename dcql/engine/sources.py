@@ -4,6 +4,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Column, Type
 from dcql.engine.duck import Source
 from dcql.lower.program import Id
+from dcql.plan.nodes import Literal
 
 # What a sidecar holds (dcql.catalog.pool.PoolFile).
 _IN_SIDECAR = (Type.INT, Type.FLOAT, Type.DOUBLE, Type.BOOL)
@@ -22,9 +23,9 @@ def every_file(pool: Pool, columns: tuple[Column, ...]) -> Source:
     return Source(columns, tuple(file.path for file in pool.files), Id.NONE, False)
 
 
-def uids_of_every_file(pool: Pool, columns: tuple[Column, ...]) -> Source:
-    """Return all samples of a raw pool, told by their uids as written."""
-    return Source(columns, tuple(file.path for file in pool.files), Id.UID, False)
+def uids_of_every_file(pool: Pool, columns: tuple[Column, ...], needed: tuple[tuple[str, str, Literal], ...]) -> Source:
+    """Return the samples of a raw pool that pass the comparisons in `needed`, told by their uids as written."""
+    return Source(columns, tuple(file.path for file in pool.files), Id.UID, False, needed)
 
 
 def rows_of_file(pool: Pool, file: PoolFile, columns: tuple[Column, ...]) -> Source:

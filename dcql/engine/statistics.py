@@ -1,6 +1,6 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,10 +8,8 @@ import numpy as np
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
-from dcql.engine.describe import load_distribution
-from dcql.engine.distribution import Distribution, Number, OrderStatistic, order_statistics
+from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session
-from dcql.engine.scalars import read_scalars
 from dcql.engine.sources import columns_of, every_file
 from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
 
@@ -23,7 +21,9 @@ class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
     `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position, `ties` the
-    samples that share the value. `group` is empty but for a threshold with BY.
+    samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does not: where a
+    LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or nothing); for
+    DISTINCT ON, a checksum of the samples that are first.
     """
 
     name: str
@@ -36,15 +36,21 @@ class Found:
     k: int
     ties: int
     group: tuple[Any, ...] = ()
+    at: tuple[Any, ...] = ()
 
 
 @dataclass
 class Statistics:
-    """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage."""
+    """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage.
+
+    `frozen` are statistics that are taken as given, by name; thresholds with BY and the samples that are first in a
+    DISTINCT ON are many values and always computed.
+    """
 
     program: Program
     pool: Pool
     session: Session
+    frozen: Mapping[str, Found] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     found: list[list[Found]] = field(default_factory=list)
 
@@ -62,6 +68,10 @@ class Statistics:
 
     def _compute(self, statistic: Statistic) -> None:
         match statistic:
+            case Scan() if all(threshold.name in self.frozen for threshold in statistic.thresholds):
+                for threshold in statistic.thresholds:
+                    self.parameters[threshold.name] = self.frozen[threshold.name].value
+                    self.found[-1].append(self.frozen[threshold.name])
             case Scan():
                 self._scan(statistic)
             case GroupedThreshold():
@@ -70,6 +80,10 @@ class Statistics:
                 self._cut(statistic)
             case Firsts():
                 self.session.store_result(statistic.name, statistic.statement, self.source, self.parameters)
+                count, checksum = self.session.checksum(statistic.name, "uid")
+                self.found[-1].append(
+                    Found(statistic.name, statistic.text, "", Type.INT, count, count, 0, 0, 0, at=(checksum,))
+                )
 
     # --- thresholds ---------------------------------------------------------------------------------------------------
 
@@ -102,11 +116,10 @@ class Statistics:
 
     def _values(self, batch: Any, threshold: Threshold) -> tuple[np.ndarray[Any, Any], int]:
         """Return a batch's values in the population, and how many of the population have none."""
-        values, absent = read_scalars(batch.column(threshold.value), column=threshold.value, file="")
-        if threshold.member is None:
-            return values[~absent], int(absent.sum())
-        member = batch.column(threshold.member).to_numpy(zero_copy_only=False)
-        return values[~absent], int((absent & member).sum())
+        column = batch.column(threshold.value)
+        present = (column.drop_null() if column.null_count else column).to_numpy()
+        population = batch.num_rows if threshold.member is None else batch.column(threshold.member).true_count
+        return present, population - len(present)
 
     def _thresholds(self, scan: Scan, distribution: Distribution, thresholds: list[Threshold]) -> None:
         present, nulls = distribution.present, distribution.nulls
@@ -157,6 +170,15 @@ class Statistics:
     # --- cuts ---------------------------------------------------------------------------------------------------------
 
     def _cut(self, cut: Cut) -> None:
+        found = self.frozen.get(cut.name) or self._find_cut(cut)
+        kept, samples = found.value, found.n
+        self.parameters[f"{cut.name}_keep"] = 0 if kept == 0 else 2 if kept == samples else 1
+        *keys, tie = found.at or (None,) * (len(cut.key_types) + 1)
+        self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
+        self.parameters[f"{cut.name}_tie"] = tie
+        self.found[-1].append(found)
+
+    def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
         samples = self._number(cut.samples)
         if cut.percent is not None:
@@ -165,16 +187,13 @@ class Statistics:
         else:
             assert cut.count is not None
             kept = min(cut.count, samples)
-        nothing = {f"{cut.name}_{i}": None for i in range(len(cut.key_types))}
-        self.parameters |= {**nothing, f"{cut.name}_tie": None, f"{cut.name}_keep": 1}
-        if kept in (0, samples):
-            self.parameters[f"{cut.name}_keep"] = 0 if kept == 0 else 2
-        else:
+        at: tuple[Any, ...] = ()
+        if kept not in (0, samples):
             keys = self._at(cut, "keys", kept - 1)
             self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
             ahead = self._number(cut.ahead)
-            self.parameters[f"{cut.name}_tie"] = self._at(cut, "tie", kept - ahead - 1)[0]
-        self.found[-1].append(Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0))
+            at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
+        return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=at)
 
     def _number(self, statement: Any) -> int:
         return int(self.session.rows(statement, self.source, self.parameters)[0][0])
@@ -199,7 +218,7 @@ def _found(
 def _position(threshold: Threshold | GroupedThreshold, present: int, nulls: int) -> tuple[int, int, int]:
     """Return n, k, and the position among the values that are not NULL: 0 where the statistic is NULL."""
     n = present + (nulls if threshold.nulls_first else 0)
-    if n == 0:
-        return 0, 0, 0
     k = threshold.rank.k(n)
+    if n == 0:
+        return n, k, 0
     return n, k, max(0, k - nulls) if threshold.nulls_first else k

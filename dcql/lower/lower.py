@@ -7,11 +7,22 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
-from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Stage, Statement, Statistic, Threshold
+from dcql.lower.program import (
+    ID,
+    Cut,
+    Firsts,
+    GroupedThreshold,
+    Needed,
+    Program,
+    Scan,
+    Stage,
+    Statement,
+    Statistic,
+    Threshold,
+)
 from dcql.plan import nodes
 from dcql.plan.effects import effect
-
-StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn
+from dcql.plan.statistics import statistics
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -25,23 +36,17 @@ class _Lowering:
 
     def __post_init__(self) -> None:
         self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
-        self.names: dict[StatisticNode, str] = {}
+        self.statistics = statistics(self.plan)
+        self.names = self.statistics.names
         self.sets: dict[nodes.NamedSet, str] = {}
-        self.levels: dict[StatisticNode, int] = {}
-        self._stage_levels: dict[str, int] = {}
         for relation in self._relations():
             for node in nodes.walk(relation):
-                if isinstance(node, StatisticNode):
-                    self._name(node)
-                elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
+                if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
                     self.sets.setdefault(node.set, f"set{len(self.sets) + 1}")
 
     def program(self) -> Program:
         """Return the whole program."""
-        for node in self.names:
-            self._level(node)
-        last = max(self.levels.values(), default=0)
-        stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, last + 1))
+        stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
         chain = self._chain()
         member = chain.relation(self.plan.query, "query")
         output = self._output(chain, member)
@@ -53,6 +58,7 @@ class _Lowering:
             output=output,
             marks=marks,
             kept_where=kept_where,
+            needed=self._needed(),
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
@@ -64,30 +70,6 @@ class _Lowering:
 
     def _relations(self) -> tuple[nodes.Rel, ...]:
         return (*self.stages.values(), self.plan.query)
-
-    def _name(self, node: StatisticNode) -> None:
-        if node in self.names:
-            return
-        letter = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first"}[type(node)]
-        number = 1 + sum(1 for name in self.names.values() if name.rstrip("0123456789") == letter)
-        self.names[node] = f"{letter}{number}"
-
-    def _level(self, node: StatisticNode) -> int:
-        """Return the stage of a statistic: one after the last of those that its relation and expressions need."""
-        if node not in self.levels:
-            inside = nodes.children(node)
-            self.levels[node] = 1 + max((self._needs(child) for child in inside), default=0)
-        return self.levels[node]
-
-    def _needs(self, node: nodes.Node) -> int:
-        """Return the last stage of any statistic in a node, 0 without one."""
-        if isinstance(node, StatisticNode):
-            return self._level(node)
-        if isinstance(node, nodes.Ref):
-            if node.name not in self._stage_levels:
-                self._stage_levels[node.name] = self._needs(self.stages[node.name])
-            return self._stage_levels[node.name]
-        return max((self._needs(child) for child in nodes.children(node)), default=0)
 
     def _columns(self) -> tuple[str, ...]:
         names = {n.name for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
@@ -103,7 +85,7 @@ class _Lowering:
     # --- statistics ---------------------------------------------------------------------------------------------------
 
     def _stage(self, level: int) -> Iterator[Statistic]:
-        here = [node for node, at in self.levels.items() if at == level]
+        here = self.statistics.stage(level)
         scanned = [node for node in here if isinstance(node, nodes.Quantile) and not node.by]
         if scanned:
             yield self._scan(scanned)
@@ -260,6 +242,25 @@ class _Lowering:
             where = ("kept", 1)
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+
+    def _needed(self) -> tuple[Needed, ...]:
+        """Return the bare comparisons of the last WHERE, where no clause of the recipe costs more than a comparison."""
+        query = self.plan.query
+        if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
+            return ()
+        inside = [node for clause in query.clauses for node in nodes.walk(clause.expr)]
+        if any(isinstance(node, nodes.Column) and not node.type.numeric for node in inside):
+            return ()
+        return tuple(needed for clause in query.clauses if (needed := self._bare(clause.expr)) is not None)
+
+    def _bare(self, expr: nodes.Expr) -> Needed | None:
+        match expr:
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Literal() as value) if expr.op != "<>":
+                return Needed(column.name, expr.op, value, column.type)
+            case nodes.Compare(left=nodes.Column() as column, right=nodes.Quantile(by=()) as q) if expr.op != "<>":
+                return Needed(column.name, expr.op, self.names[q], column.type)
+            case _:
+                return None
 
     def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
         """Return the columns of both forms: copies and the funnel's."""

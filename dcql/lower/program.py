@@ -10,7 +10,7 @@ from enum import Enum
 
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
-from dcql.plan.nodes import NamedSet, Promise, Rank
+from dcql.plan.nodes import Literal, NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
@@ -121,8 +121,9 @@ class Stage:
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
-    `depth` is the output column with the number of clauses passed, NULL outside of what the SELECT reads. `undefined` is the
-    output column that is TRUE where an operation of the SELECT gave NULL for values that are not, None where none can.
+    `depth` is the output column with the number of clauses passed, one more than there are for samples that the SELECT
+    does not read. `undefined` is the output column that is TRUE where an operation of the SELECT gave NULL for values
+    that are not, None where none can. `statistics` names the thresholds that each clause compares with.
     """
 
     name: str
@@ -130,6 +131,17 @@ class Block:
     clauses: tuple[str, ...]
     depth: str
     undefined: str | None
+    statistics: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A comparison that every kept sample passes: `column op value`, the value a literal or a parameter's name."""
+
+    column: str
+    op: str
+    value: Literal | str
+    type: Type
 
 
 @dataclass(frozen=True)
@@ -139,8 +151,9 @@ class Program:
     The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a sample
     can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out; and `marks`,
     whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`.
-    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `columns` are the pool
-    columns that any of the SQL reads, `sets` the tables of values by table name.
+    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `needed`
+    lets a scan of raw files skip what cannot be kept; it is empty where that would not pay, because a clause reads text.
+    `columns` are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
     """
 
     columns: tuple[str, ...]
@@ -149,6 +162,7 @@ class Program:
     output: Statement
     marks: Statement | None
     kept_where: tuple[str, int]
+    needed: tuple[Needed, ...]
     blocks: tuple[Block, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]

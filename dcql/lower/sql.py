@@ -230,7 +230,7 @@ class ExpressionLowering:
                 wide = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DataType.Type.INT128))
                 return exp.TryCast(this=call("abs", wide), to=exp.DataType(this=_TYPES[Type.INT]))
             case "abs":
-                return call("abs", *arguments)
+                return finite(call("abs", *arguments))
             case "code_points":
                 return call("length", *arguments)
             case "python_words":
@@ -424,10 +424,18 @@ def render(query: Sql) -> Statement:
     return Statement(query.sql(dialect="duckdb", pretty=True), tuple(names))
 
 
-def samples(columns: Sequence[Column], files: Sequence[str], id_: Id, *, normalised: bool) -> str:
+def samples(
+    columns: Sequence[Column],
+    files: Sequence[str],
+    id_: Id,
+    *,
+    normalised: bool,
+    needed: Sequence[tuple[str, str, nodes.Literal]] = (),
+) -> str:
     """Print what `samples` is: the columns of parquet files, NaN as NULL and -0.0 as 0, and `@id`.
 
-    `normalised` files hold neither NaN nor -0.0.
+    `normalised` files hold neither NaN nor -0.0. Samples that fail a comparison of `needed` may be left out; it reads the
+    columns as they are, where NaN is larger than any number, so that parquet scans can skip by it.
     """
     items: list[tuple[Sql, str]] = []
     for one in columns:
@@ -452,7 +460,8 @@ def samples(columns: Sequence[Column], files: Sequence[str], id_: Id, *, normali
         options.append(_option("file_row_number", exp.true()))
     names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
     source = exp.Table(this=call("read_parquet", names, *options))
-    return str(select(items, source).sql(dialect="duckdb"))
+    passing = [compare(op, column(name), literal(value)) for name, op, value in needed]
+    return str(where(select(items, source), both(passing)).sql(dialect="duckdb"))
 
 
 def _padded(uid: Sql) -> Sql:
