@@ -68,7 +68,7 @@ def check(
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
-    # A level of nesting takes several calls in each phase; how deep a recipe may nest is bounded by the phases themselves.
+    # A level of nesting takes several calls in each phase. The phases bound how deep a recipe may nest.
     sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
@@ -171,7 +171,7 @@ def _refuse_models(plan: nodes.Plan) -> None:
             ),
         )
     if diagnostics:
-        raise RunError(*diagnostics.values())
+        raise RunError(*sorted(diagnostics.values(), key=lambda found: found.span.start if found.span else -1))
 
 
 def _model_names(plan: nodes.Plan) -> list[tuple[nodes.Clause | None, str]]:
