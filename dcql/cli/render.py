@@ -176,9 +176,12 @@ def draw_columns(console: "Console", summaries: "tuple[ColumnSummary, ...]") -> 
     """Print what the columns of a pool hold: a line a column, and a table of quantiles for a numeric one."""
     from rich.text import Text
 
-    for place, one in enumerate(summaries):
-        if place:
+    spaced = False
+    for one in summaries:
+        # A column with a table stands by itself.
+        if spaced or (one.minimum is not None and one is not summaries[0]):
             console.print()
+        spaced = one.minimum is not None
         heading = Text.assemble((shown(one.name), "bold"), (f"  {one.type.value}", "cyan"))
         heading.append(f"  NULL {one.nulls:,} ({share(one.nulls, one.rows).strip()})")
         if one.distinct is not None:
