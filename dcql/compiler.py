@@ -137,7 +137,7 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
         # The same name on every machine, wherever dcql is installed.
         return Source(f"recipes/{path.relative_to(_shipped_folder()).as_posix()}", read(path).text), path
     near = did_you_mean(str(named), shipped)
-    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
+    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped if '/' not in n)}",)
     raise RecipeError(
         Diagnostic("E0208", f"no recipe `{named}`", label="neither a file nor a recipe that ships", helps=helps)
     )
@@ -171,7 +171,7 @@ def _refuse_models(plan: nodes.Plan) -> None:
             ),
         )
     if diagnostics:
-        raise RunError(*diagnostics.values())
+        raise RunError(*sorted(diagnostics.values(), key=lambda d: d.span.start if d.span is not None else -1))
 
 
 def _model_names(plan: nodes.Plan) -> list[tuple[nodes.Clause | None, str]]:

@@ -34,9 +34,7 @@ def run(
     set_: SetOption = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
-    locked: Annotated[
-        bool, typer.Option("--locked", help="Fail unless all is as in the recipe's lock.")
-    ] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Fail unless all is as in the recipe's lock.")] = False,
     frozen: Annotated[
         bool, typer.Option("--frozen", help="As --locked, with the lock's thresholds in place of computed ones.")
     ] = False,
