@@ -44,7 +44,7 @@ def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -
 def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
     entries: dict[str, DefineEntry] = {}
     # The library's own names see each other and the pool's columns, and nothing of the recipe.
-    scope = Scope(catalog.schema, entries)
+    scope = Scope(catalog.schema, entries, is_library=True)
     for file in catalog.library:
         for statement in file.definitions:
             if isinstance(statement, ast.Define):
@@ -136,7 +136,9 @@ class _Resolver:
                 default = self._param_default(statement, scope)
                 if value is None:
                     value = default
-                if value is not None:
+                if value is None:
+                    scope.failed.add(statement.name)
+                else:
                     scope.declare(statement.name, ParamEntry(value), statement.name_span, self.diagnostics)
             case ast.SetFile():
                 found = self.catalog.inputs.sets[statement.span]
@@ -336,10 +338,18 @@ class _Resolver:
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
         population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
         with population, all_faults() as attempt:
-            keys = [attempt(self.expressions.key, Bound(key.expr, scope, {}), "an ORDER BY key") for key in query.order]
+            keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
         )
+
+    def _order_key(self, bound: Bound) -> nodes.Expr:
+        key = self.expressions.key(bound, "an ORDER BY key")
+        if key.type is Type.BOOL:
+            words = bound.expr.span.text
+            help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
+            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+        return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
         limit = query.limit

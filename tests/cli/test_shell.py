@@ -19,7 +19,6 @@ from dcql.cli.options import memory_size, settings
 from dcql.cli.render import decimal, draw_funnel, number, share, short
 from dcql.compiler import compile, run_compiled
 from dcql.inspect.funnel import funnel
-from dcql.plan.passes import optimize
 
 Dcql = Callable[..., Any]
 
@@ -101,7 +100,7 @@ def test_a_funnel_fits_its_terminal(width: int) -> None:
     done = run_compiled(compiled, pool)
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
-    draw_funnel(console, funnel(optimize(compiled.plan), compiled.program, done.result))
+    draw_funnel(console, funnel(compiled.program, done.result))
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip().endswith("█" * 12)
