@@ -1,8 +1,8 @@
-"""What README.md and docs/ show is what happens: recipes are checked, commands and Python are run, in the order of the text.
+"""What README.md and docs/ show is what happens: their recipes are checked, their commands and Python run, in order.
 
 | block | what is done |
 |---|---|
-| ```sql | checked; kept as a file where its first line is `-- NAME.dcql`; a first line with `refused: E0402` wants that code |
+| ```sql | checked, or refused with E0402 where its first line ends with `refused: E0402`; `-- NAME.dcql` there keeps it |
 | ```console | each `$ dcql ..` is run on the demo pool; what it prints is compared, `...` standing for any lines |
 | ```python | run, and compared, as a doctest |
 | ```text NAME | kept as the file NAME |
@@ -56,7 +56,9 @@ def test_document(
             case "python":
                 run_python(body, f"{document}, line {line_of(text, block.start())}")
             case "console":
-                printed = "".join(f"$ {command}\n{run(command, shown, home)}" for command, shown in COMMAND.findall(body))
+                printed = "".join(
+                    f"$ {command}\n{run(command, shown, home)}" for command, shown in COMMAND.findall(body)
+                )
                 if update:
                     written = written.replace(body, printed)
                 else:
@@ -106,7 +108,8 @@ def run(command: str, shown: str, home: Path) -> str:
     pattern = "\n".join("*" if line == "..." else re.sub(r"[*?[]", r"[\g<0>]", line) for line in text.split("\n"))
     if fnmatch.fnmatchcase(printed, pattern):
         return shown
-    return printed + (shown[len(text) :] or "\n")
+    after = shown[len(text) :]
+    return printed + after if text else f"{printed}\n{after}"
 
 
 def call(command: str) -> tuple[str, int]:
@@ -124,7 +127,7 @@ def call(command: str) -> tuple[str, int]:
     return out.getvalue(), ended.value.code
 
 
-@pytest.mark.parametrize("document", (*DOCUMENTS, "ARCHITECTURE.md", "CONTRIBUTING.md"))
+@pytest.mark.parametrize("document", [*DOCUMENTS, "ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_links(document: str) -> None:
     for path, anchor in links(ROOT / document):
         assert path.exists(), path
