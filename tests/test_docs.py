@@ -2,7 +2,7 @@
 
 | block | what is done |
 |---|---|
-| ```sql | checked, or refused with E0402 where its first line ends with `refused: E0402`; `-- NAME.dcql` there keeps it |
+| ```sql | checked, or refused where its first line ends with `refused: E0402`; `-- NAME.dcql` there keeps the file |
 | ```console | each `$ dcql ..` is run on the demo pool; what it prints is compared, `...` standing for any lines |
 | ```python | run, and compared, as a doctest |
 | ```text NAME | kept as the file NAME |
@@ -13,6 +13,7 @@
 import contextlib
 import doctest
 import fnmatch
+import hashlib
 import io
 import re
 import shlex
@@ -20,11 +21,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dcql.cli import main
 from dcql.compiler import check, find_recipe
 from dcql.errors import RecipeError
+from dcql.subset import UID, Subset
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "docs/language.md", "docs/pools.md", "docs/semantics.md")
@@ -133,6 +136,26 @@ def test_links(document: str) -> None:
         assert path.exists(), path
         if anchor:
             assert anchor in anchors(path), f"{path.name}#{anchor}"
+
+
+def test_vectors_of_the_hash() -> None:
+    md5 = [hashlib.md5(str(i).encode()).hexdigest() for i in range(1000)]
+    bags = [[], ["0" * 32], ["0" * 32] * 2, ["f" * 32], ["0" * 32, "f" * 32], md5]
+    bags.append([uid for i, uid in enumerate(md5) for _ in range(i % 3 + 1)])
+    rules = (ROOT / "docs/semantics.md").read_text(encoding="utf-8")
+    assert re.findall(r"\| (dcql1:[0-9a-f]{64}) \|", rules) == [hash_of(bag) for bag in bags]
+
+
+def hash_of(uids: list[str]) -> str:
+    """Return the hash of a bag of uids."""
+    return Subset.from_uids(np.array([(int(uid[:16], 16), int(uid[16:], 16)) for uid in uids], UID)).hash
+
+
+def test_every_rule_has_a_number_of_its_own() -> None:
+    rules = (ROOT / "docs/semantics.md").read_text(encoding="utf-8")
+    numbers = [(int(section), int(rule)) for section, rule in re.findall(r"^\*\*(\d+)\.(\d+)\*\*", rules, re.MULTILINE)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) > 40
 
 
 def links(document: Path) -> Iterator[tuple[Path, str]]:
