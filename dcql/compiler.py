@@ -68,8 +68,7 @@ def check(
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
-    # A level of nesting takes several calls in each phase. The phases bound how deep a recipe may nest.
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
+    _let_recurse()
     recipe = parse(source)
     return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
 
@@ -83,6 +82,7 @@ def compile(
     """
     from dcql.lower.lower import lower
 
+    _let_recurse()
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
     parsed = parse(source)
     inputs = load(parsed, path)
@@ -154,6 +154,11 @@ def shipped_recipes() -> dict[str, Path]:
 
 def _shipped_folder() -> Path:
     return Path(str(files("dcql.recipes")))
+
+
+def _let_recurse() -> None:
+    """Let Python call as deep as recipes nest: a level takes several calls, and the phases bound the levels."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
 
 
 def _refuse_models(plan: nodes.Plan) -> None:
