@@ -1,5 +1,6 @@
 """`dcql check`, `dcql plan`, `dcql sql` and `dcql recipes`."""
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -142,6 +143,7 @@ def _comment(title: str) -> str:
 
 
 def _first_comment(text: str) -> str:
-    """Return the first sentence or line of the comment that a recipe begins with."""
-    first = text.lstrip().split("\n", 1)[0]
-    return shown(first.removeprefix("--").strip()) if first.startswith("--") else ""
+    """Return the first sentence of the comment that a recipe begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("--"), text.lstrip().split("\n"))
+    comment = " ".join(line.removeprefix("--").strip() for line in lines)
+    return shown(comment.split(". ", 1)[0].rstrip("."))

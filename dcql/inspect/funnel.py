@@ -1,4 +1,4 @@
-"""The funnel: how many samples each clause of a recipe leaves, and the thresholds behind them."""
+"""The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,8 @@ from dcql.catalog.types import Type
 from dcql.engine.run import BlockCounts, Result
 from dcql.engine.statistics import Found
 from dcql.lower.program import Program
+from dcql.plan import nodes
+from dcql.plan.statistics import StatisticNode, statistics, unused_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,43 +24,60 @@ class Line:
 class Section:
     """One SELECT: where it stands, what it reads, the samples that it reads, and its clauses in text order.
 
-    `undefined` counts the samples for which an operation gave NULL for values that are not.
+    `samples` is None for a SELECT without WHERE, which is not counted. `undefined` counts the samples for which an
+    operation gave NULL for values that are not. `tail` holds the statistics that no clause compares with: those of
+    ORDER BY, DISTINCT ON and LIMIT.
     """
 
     name: str
     source: str
-    samples: int
-    lines: tuple[Line, ...]
-    undefined: int
+    samples: int | None
+    lines: tuple[Line, ...] = ()
+    undefined: int = 0
+    tail: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """What became of a pool's samples: sections in the order of the text, then cuts, then what was kept.
-
-    `others` are the statistics that no clause compares with: those of ORDER BY, and where LIMIT cuts.
-    """
+    """What became of a pool's samples: stages and the query in the order of the text, then what was kept."""
 
     samples: int
     sections: tuple[Section, ...]
-    others: tuple[Found, ...]
     kept: int
     total: int
 
-    def share(self, count: int) -> float | None:
-        """Return a count's share of the pool, None for an empty pool."""
-        return count / self.samples if self.samples else None
 
-
-def funnel(program: Program, result: Result) -> Funnel:
-    """Put together what a run counted."""
+def funnel(plan: nodes.Plan, program: Program, result: Result) -> Funnel:
+    """Put together what a run counted; `plan` is the one that was lowered to `program`."""
     found: dict[str, list[Found]] = {}
     for stage in result.stages:
         for one in stage:
             found.setdefault(one.name, []).append(one)
-    sections = tuple(_section(block, found) for block in result.funnel)
-    others = tuple(one for group in found.values() for one in group)
-    return Funnel(result.samples, sections, others, result.subset.distinct, result.subset.total)
+    relations = {stage.name: stage.relation for stage in plan.stages} | {unused_name(plan, "query"): plan.query}
+    sections: list[Section] = []
+    owned = _by_owner(result.funnel, relations)
+    read = {owner: [_section(block, found) for block in owned.get(owner, [])] for owner in relations}
+    tails = _tails(plan, relations, found)
+    for owner, relation in relations.items():
+        sections += read[owner]
+        if tail := tails.get(owner, ()):
+            if read[owner] and read[owner][-1].name == owner:
+                sections.pop()
+                last = read[owner][-1]
+                sections.append(Section(last.name, last.source, last.samples, last.lines, last.undefined, tail))
+            else:
+                sections.append(Section(owner, _source(relation), None, tail=tail))
+    return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
+
+
+def _by_owner(blocks: tuple[BlockCounts, ...], relations: dict[str, nodes.Rel]) -> dict[str, list[BlockCounts]]:
+    """Return the blocks by the stage that they stand in: the longest that their name begins with."""
+    owned: dict[str, list[BlockCounts]] = {}
+    for counted in blocks:
+        name = counted.block.name
+        owners = [owner for owner in relations if name == owner or name.startswith(f"{owner}.")]
+        owned.setdefault(max(owners, key=len), []).append(counted)
+    return owned
 
 
 def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
@@ -69,6 +88,31 @@ def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
         thresholds = tuple(one for name in names for one in found.pop(name, []))
         lines.append(Line(text, left, thresholds))
     return Section(_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
+
+
+def _tails(
+    plan: nodes.Plan, relations: dict[str, nodes.Rel], found: dict[str, list[Found]]
+) -> dict[str, tuple[Found, ...]]:
+    """Return what is left of the statistics, by the first stage that they stand in, innermost first."""
+    names = statistics(plan).names
+    tails: dict[str, tuple[Found, ...]] = {}
+    for owner, relation in relations.items():
+        inside = [names[node] for node in nodes.walk(relation) if isinstance(node, StatisticNode)]
+        tails[owner] = tuple(one for name in reversed(inside) for one in found.pop(name, []))
+    return tails
+
+
+def _source(relation: nodes.Rel) -> str:
+    """Name what a SELECT without WHERE reads."""
+    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
+        relation = relation.input
+    match relation:
+        case nodes.PoolScan():
+            return "pool"
+        case nodes.Ref():
+            return relation.name
+        case _:
+            return "query"
 
 
 def _title(name: str) -> str:
@@ -103,12 +147,13 @@ def counts_to_json(told: Funnel) -> list[dict[str, Any]]:
                 for line in section.lines
             ],
             "undefined": section.undefined,
+            "tail": sorted({found.name for found in section.tail}),
         }
         for section in told.sections
     ]
 
 
-def threshold_to_json(found: Found) -> dict[str, Any]:
+def statistic_to_json(found: Found) -> dict[str, Any]:
     """Return a statistic as plain data: its value as a number, and as hex where it is a float."""
     hexadecimal = float(found.value).hex() if found.value is not None and found.type is not Type.INT else None
     return {
@@ -124,6 +169,11 @@ def threshold_to_json(found: Found) -> dict[str, Any]:
         "ties": found.ties,
         "group": [plain(key) for key in found.group],
     }
+
+
+def is_threshold(found: Found) -> bool:
+    """Return whether a statistic is an order statistic, rather than a cut or the firsts of a DISTINCT ON."""
+    return found.name.startswith("q")
 
 
 def plain(value: Any) -> Any:

@@ -59,8 +59,7 @@ class Chain:
         self._layer_of: dict[str, int] = {}
         self._refs: dict[str, Member] = {}
         self.reads_tables = False
-        self._inner = 0
-        self._block = ""
+        self._inside: dict[nodes.Rel, Member] = {}
 
     # --- relations ----------------------------------------------------------------------------------------------------
 
@@ -174,8 +173,12 @@ class Chain:
         return Member(self.column(kept, f"@{name}.{cut}"), source.copies)
 
     def sort_columns(self, order: Sequence[nodes.SortKey], prefix: str, name: str) -> list[Sql]:
-        """Add the keys of an ORDER BY as columns."""
-        return [self.column(self.expression(key.expr, name), f"@{prefix}.{i}") for i, key in enumerate(order)]
+        """Add the keys of an ORDER BY as columns, once where equal LIMITs share a cut."""
+        columns = [(f"@{prefix}.{i}", key.expr) for i, key in enumerate(order)]
+        return [
+            sql.column(column) if column in self._layer_of else self.column(self.expression(key, name), column)
+            for column, key in columns
+        ]
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
@@ -183,8 +186,10 @@ class Chain:
         """Write an expression; relations inside of it get blocks under `name`."""
 
         def relation(rel: nodes.Rel) -> Sql:
-            self._inner += not isinstance(rel, nodes.Ref | nodes.PoolScan)
-            return self.relation(rel, f"{name}.in{self._inner}").present.copy()
+            if rel not in self._inside:
+                number = 1 + sum(not isinstance(known, nodes.Ref | nodes.PoolScan) for known in self._inside)
+                self._inside[rel] = self.relation(rel, f"{name}.in{number}")
+            return self._inside[rel].present.copy()
 
         return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
 

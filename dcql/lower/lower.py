@@ -22,7 +22,7 @@ from dcql.lower.program import (
 )
 from dcql.plan import nodes
 from dcql.plan.effects import effect
-from dcql.plan.statistics import statistics
+from dcql.plan.statistics import statistics, unused_name
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -48,7 +48,7 @@ class _Lowering:
         """Return the whole program."""
         stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
         chain = self._chain()
-        member = chain.relation(self.plan.query, "query")
+        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
         return Program(
@@ -106,7 +106,7 @@ class _Lowering:
             key = (q.population, q.expr)
             if key not in columns:
                 number = len(columns) + 1
-                population = chain.relation(q.population, "population")
+                population = chain.relation(q.population, unused_name(self.plan, "population"))
                 value = chain.expression(q.expr, f"q{number}")
                 member = None
                 if not population.everything:
@@ -137,7 +137,7 @@ class _Lowering:
 
     def _grouped(self, q: nodes.Quantile) -> GroupedThreshold:
         chain = self._chain()
-        population = chain.relation(q.population, "population")
+        population = chain.relation(q.population, unused_name(self.plan, "population"))
         names = [f"k{i}" for i in range(len(q.by))]
         keys = [chain.expression(key, name) for key, name in zip(q.by, names, strict=True)]
         value = chain.expression(q.expr, "value")
@@ -166,8 +166,9 @@ class _Lowering:
     def _cut(self, node: nodes.Limit) -> Cut:
         name = self.names[node]
         chain = self._chain()
-        source = chain.relation(node.input, "input")
-        keys = chain.sort_columns(node.order, name, "input")
+        here = unused_name(self.plan, "input")
+        source = chain.relation(node.input, here)
+        keys = chain.sort_columns(node.order, name, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
         order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
@@ -198,9 +199,10 @@ class _Lowering:
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
         name = self.names[node]
         chain = self._chain()
-        source = chain.relation(node.input, "input")
-        keys = [chain.column(chain.expression(key, "input"), f"@key{i}") for i, key in enumerate(node.keys)]
-        order = chain.sort_columns(node.order, name, "input")
+        here = unused_name(self.plan, "input")
+        source = chain.relation(node.input, here)
+        keys = [chain.column(chain.expression(key, here), f"@key{i}") for i, key in enumerate(node.keys)]
+        order = chain.sort_columns(node.order, name, here)
         sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
         grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
         # The tie hash is computed only for the samples that share the first place.

@@ -357,10 +357,18 @@ class _Resolver:
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
         population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
         with population, all_faults() as attempt:
-            keys = [attempt(self.expressions.key, Bound(key.expr, scope, {}), "an ORDER BY key") for key in query.order]
+            keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
         )
+
+    def _order_key(self, bound: Bound) -> nodes.Expr:
+        key = self.expressions.key(bound, "an ORDER BY key")
+        if key.type is Type.BOOL:
+            words = bound.expr.span.text
+            help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
+            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+        return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
         limit = query.limit

@@ -38,6 +38,13 @@ FILES = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes() for part in ("parts", "sets") for path in (FOLDER / part).iterdir()
 }
 ONE_THREAD = Resources(threads=1)
+# Small row groups, so that scans have some to skip.
+LAYOUTS = {
+    "tiny_files": pools.Layout(files=4, empty_file=True),
+    "not_a_number": pools.Layout(row_group=7),
+    "exact_cut": pools.Layout(files=3, row_group=16, renamed=True),
+    "mixed": pools.Layout(files=3, permutation=5, row_group=500),
+}
 
 _open = ExitStack()
 _sessions: dict[tuple[str, ...], duck.Session] = {}
@@ -91,8 +98,7 @@ def make_ready(name: str, rows: pools.Pool, layout: pools.Layout | None = None, 
 @cache
 def adversarial(name: str) -> Ready:
     """Return one of the adversarial pools."""
-    layout = pools.Layout(files=4, empty_file=True) if name == "tiny_files" else None
-    return make_ready(name, pools.ADVERSARIAL[name](), layout)
+    return make_ready(name, pools.ADVERSARIAL[name](), LAYOUTS.get(name))
 
 
 # --- one recipe, two implementations ----------------------------------------------------------------------------------
