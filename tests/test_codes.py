@@ -24,12 +24,21 @@ RECIPE_CODES = [code for code in CODES.values() if code.code < "E06"]
 
 # Examples that are no text of a recipe.
 NO_RECIPE = {
+    "E0143": "it is about a library",
+    "E0150": "it takes a megabyte",
+    "E0151": "it takes 201 levels",
+    "E0152": "it takes 10,001 operands",
+    "E0153": "it holds a character that cannot be shown",
+    "E0154": "it is about the bytes of a file",
+    "E0155": "it is about a file that is not there",
     "E0213": "it is about a value on the command line",
     "E0503": "it takes 201 lines",
 }
 
 # Messages that no file can hold.
 NO_MESSAGE = {
+    "E0150": "it takes a recipe of a megabyte",
+    "E0764": "it takes an installation without the data of the demo pool",
     "E0901": "it shows where dcql failed, which is never to happen",
 }
 

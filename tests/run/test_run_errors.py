@@ -10,6 +10,7 @@ import pytest
 from pool.samples import samples, write
 
 from dcql.catalog.pool import Pool, open_pool
+from dcql.cli.subsets import export as export_run
 from dcql.compiler import run
 from dcql.engine import folder
 from dcql.engine.add import add
@@ -114,6 +115,16 @@ def exchanged_subset(tmp: Path) -> None:
     folder.read(tmp / "run")
 
 
+def pool_of_another_run(tmp: Path) -> None:
+    for name, rows in (("small", 20), ("tiny", 10)):
+        write(samples(rows), tmp / name / "a.parquet")
+        add(name, tmp / name)
+    subset = Subset(np.zeros(0, "u8,u8"))
+    stated = {"name": "small", "fingerprint": open_pool("small").fingerprint}
+    folder.write(tmp / "run", subset, {"hash": subset.hash, "pool": stated, "recipe": {"name": "all"}})
+    export_run(str(tmp / "run"), pool="tiny")
+
+
 def unknown_columns(tmp: Path) -> None:
     opened = pool(tmp)
     export(Subset(np.zeros(0, "u8,u8")), opened, ["url", "txt", "caption"], tmp / "out.parquet")
@@ -124,7 +135,12 @@ def subset_of_another_pool(tmp: Path) -> None:
     export(other, pool(tmp), ["url"], tmp / "out.parquet")
 
 
+def no_recipe(tmp: Path) -> None:
+    run(tmp / "clip_30.dcql", pool(tmp))
+
+
 CASES: dict[str, Callable[[Path], None]] = {
+    "E0155_no_recipe": no_recipe,
     "E0750_little_memory": little_memory,
     "E0751_damaged_inside": truncated,
     "E0752_broken_promise": broken_promise,
@@ -138,6 +154,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0759_a_pool": pool_for_a_run,
     "E0760_garbled_manifest": garbled_manifest,
     "E0760_exchanged_subset": exchanged_subset,
+    "E0761_pool_of_another_run": pool_of_another_run,
     "E0762_unknown_columns": unknown_columns,
     "E0763_subset_of_another_pool": subset_of_another_pool,
 }
