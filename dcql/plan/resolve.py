@@ -367,7 +367,9 @@ class _Resolver:
         if key.type is Type.BOOL:
             words = bound.expr.span.text
             help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
-            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+            self._wrong(
+                "E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_
+            )
         return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
