@@ -42,7 +42,8 @@ def lock_command(
     The lock is recipe.lock beside recipe.dcql, to be committed with it. `dcql run --locked` and `dcql verify` hold a
     run to it.
     """
-    from dcql.compiler import find_recipe, run
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import run
     from dcql.errors import printable
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
