@@ -78,7 +78,22 @@ def test_the_layout_of_files_keeps_the_subset(text: str, number: int, layout: st
     assert kept(plan, dict(other.opened)[form], Resources(threads=2)) == kept(plan, ready.raw)
 
 
-NAMES = ("text", "grp", "flag", "uid", "pool", "first", "quality", "q(0.5)", "1", "'a'", "NULL", "sha256", "lang", "nothing")
+NAMES = (
+    "text",
+    "grp",
+    "flag",
+    "uid",
+    "pool",
+    "first",
+    "quality",
+    "q(0.5)",
+    "1",
+    "'a'",
+    "NULL",
+    "sha256",
+    "lang",
+    "nothing",
+)
 
 
 @st.composite

@@ -25,14 +25,14 @@ CODES: tuple[Code, ...] = (
         "explains it: a bug in dcql or in the engine, a damaged file, or failing hardware. The message names the first "
         "stage that differs.",
         "a run whose inputs have the digests in the lock, and whose subset has not",
-        "both locks in a report to dcql's issue tracker; `dcql pool verify` checks the files first",
+        "both locks in a report to dcql's issue tracker",
     ),
     Code(
         "E0804",
         "lock of a raw directory",
         "A lock pins the pool by its fingerprint, and only a pool that was added has one.",
         "`dcql lock recipe.dcql --pool ./metadata`",
-        "`dcql pool add ./metadata --name small`, then `dcql lock recipe.dcql --pool small`",
+        "`dcql pool add small ./metadata`, then `dcql lock recipe.dcql --pool small`",
     ),
     Code(
         "E0805",
