@@ -83,9 +83,7 @@ def wanted(recipe: str) -> str:
 
 def one_hash_in_every_cell(recipe: str, cells: list[tuple[str, str, str]]) -> None:
     source = Source(recipe, RECIPES[recipe])
-    hashes = {
-        cell: dcql.run(source, laid_out(cell[0])[cell[2]], resources=SETTINGS[cell[1]]).hash for cell in cells
-    }
+    hashes = {cell: dcql.run(source, laid_out(cell[0])[cell[2]], resources=SETTINGS[cell[1]]).hash for cell in cells}
     assert {cell: found for cell, found in hashes.items() if found != wanted(recipe)} == {}
 
 

@@ -73,8 +73,8 @@ def one_sample() -> Ready:
     columns = {name: [value] for values in SAMPLE.values() for name, value in values.items()}
     types = {name: type_ for type_, values in SAMPLE.items() for name in values}
     # DataComp's columns, because the library names them.
-    rest = {name: [None] for name in pools.TYPES if name not in ("uid", "text", *types)}
-    everything = {"uid": ["0" * 32], "text": [None], **columns, **rest}
+    rest: dict[str, list[Any]] = {name: [None] for name in pools.TYPES if name not in ("uid", "text", *types)}
+    everything: dict[str, list[Any]] = {"uid": ["0" * 32], "text": [None], **columns, **rest}
     return make_ready("one_sample", pools.Pool(everything, {**pools.TYPES, **types}))
 
 

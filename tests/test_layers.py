@@ -14,7 +14,17 @@ ROOT = Path(dcql.__file__).parent
 # Each layer may import itself and what stands before it. `inspect` stands beside `engine`: neither imports the other,
 # but for what a run found.
 LEAVES = ("source", "errors", "codes", "digest", "subset", "lock", "lock_changes")
-LAYERS = (LEAVES, ("syntax",), ("catalog",), ("plan",), ("lower",), ("engine", "inspect"), ("compiler",), ("locking", "verify"), ("cli",))
+LAYERS = (
+    LEAVES,
+    ("syntax",),
+    ("catalog",),
+    ("plan",),
+    ("lower",),
+    ("engine", "inspect"),
+    ("compiler",),
+    ("locking", "verify"),
+    ("cli",),
+)
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Folders of other trees that are installed below dcql: data, and the fixed runtime.
 DATA = {"stdlib", "recipes", "demo", "runtime"}
@@ -115,7 +125,9 @@ def test_importing_stays_light(code: str, absent: tuple[str, ...]) -> None:
 
 
 def test_a_file_stays_well_under_500_lines() -> None:
-    long = {module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500}
+    long = {
+        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    }
     assert {name: lines for name, lines in long.items() if name not in LONG} == {}
 
 

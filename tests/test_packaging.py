@@ -39,7 +39,11 @@ def packages_on_disk() -> set[str]:
     """Return the dotted name of every folder that holds Python files."""
     found: set[str] = set()
     for name, folder in FOLDERS.items():
-        parents = {path.parent for path in folder.rglob("*.py") if not {"build", "__pycache__"} & set(path.parts[len(ROOT.parts) :])}
+        parents = {
+            path.parent
+            for path in folder.rglob("*.py")
+            if not {"build", "__pycache__"} & set(path.parts[len(ROOT.parts) :])
+        }
         found |= {".".join([name, *parent.relative_to(folder).parts]) for parent in parents}
     return found
 
@@ -68,7 +72,9 @@ def test_every_module_is_in_the_wheel(names: list[str]) -> None:
 
 def test_library_recipes_and_the_marker_of_types_are_in_the_wheel(names: list[str]) -> None:
     for folder in ("stdlib", "recipes"):
-        wanted = {f"dcql/{folder}/{path.relative_to(ROOT / folder).as_posix()}" for path in (ROOT / folder).rglob("*.dcql")}
+        wanted = {
+            f"dcql/{folder}/{path.relative_to(ROOT / folder).as_posix()}" for path in (ROOT / folder).rglob("*.dcql")
+        }
         assert wanted
         assert wanted <= set(names)
     assert {"dcql/py.typed", "dcql/syntax/grammar.lark", "dcql/syntax/_standalone.py"} <= set(names)

@@ -45,7 +45,7 @@ def strict(compare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def drop_inner_clauses(merge: Callable[..., Any]) -> Callable[..., Any]:
-    def planted(node: nodes.Node) -> nodes.Node:
+    def planted(node: nodes.Node) -> Any:
         if isinstance(node, nodes.Filter) and isinstance(node.input, nodes.Filter):
             return nodes.Filter(node.input.input, node.clauses)
         return merge(node)
@@ -54,7 +54,7 @@ def drop_inner_clauses(merge: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def and_stays_and(negate: Callable[..., Any]) -> Callable[..., Any]:
-    def planted(operand: nodes.Expr) -> nodes.Node:
+    def planted(operand: nodes.Expr) -> Any:
         if isinstance(operand, nodes.And):
             return nodes.And(tuple(nodes.Not(part) for part in operand.operands))
         return negate(operand)
@@ -63,7 +63,7 @@ def and_stays_and(negate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def null_wins(fold: Callable[..., Any]) -> Callable[..., Any]:
-    def planted(node: nodes.Node) -> nodes.Node:
+    def planted(node: nodes.Node) -> Any:
         if isinstance(node, nodes.And) and any(part == nodes.Literal(None, part.type) for part in node.operands):
             return nodes.Literal(None, node.type)
         return fold(node)
@@ -151,7 +151,9 @@ BUGS = {
     "NULL is no group of q BY": Bug(
         instead(sql, "same", lambda _: lambda left, right: sql.compare("=", left, right)), "q_by", "fp16_ties"
     ),
-    "merge_filters loses clauses": Bug(in_pass("merge_filters", "_merge", drop_inner_clauses), "queries_in_from", "mixed"),
+    "merge_filters loses clauses": Bug(
+        in_pass("merge_filters", "_merge", drop_inner_clauses), "queries_in_from", "mixed"
+    ),
     "NOT <= is <": Bug(
         lambda: patch.dict(sys.modules["dcql.plan.passes.push_negations"]._OPPOSITE, {"<=": ">="}),
         "between_and_in",

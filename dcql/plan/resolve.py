@@ -344,9 +344,11 @@ class _Resolver:
     def _order_key(self, bound: Bound) -> nodes.Expr:
         key = self.expressions.key(bound, "an ORDER BY key")
         if key.type is Type.BOOL:
-            words = bound.expr.span.text
-            help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
-            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+            place, help_ = (
+                bound.expr.span,
+                f"say which come first: `CASE WHEN {bound.expr.span.text} THEN 0 ELSE 1 END`",
+            )
+            self._wrong("E0301", "BOOL has no order for ORDER BY", place, "TRUE and FALSE are not ranked", help_)
         return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
