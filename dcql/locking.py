@@ -49,15 +49,7 @@ def lock_file(recipe: Path) -> Path:
 
 def key_of(compiled: Compiled, pool: Pool) -> Key:
     """Return everything that decides the subset. Raises LockError for a raw pool, which has no fingerprint."""
-    if pool.fingerprint is None:
-        raise LockError(
-            Diagnostic(
-                "E0804",
-                f"`{pool.name}` has no fingerprint",
-                label="a lock pins the pool, and a raw directory may change under the same name",
-                helps=(f"add it first: `dcql pool add NAME {pool.source}`, then `--pool NAME`",),
-            )
-        )
+    fingerprint = refuse_raw(pool)
     imports = dict(_imports(compiled.recipe, compiled.inputs))
     recipes = (compiled.recipe, *imports.values())
     return Key(
@@ -67,9 +59,23 @@ def key_of(compiled: Compiled, pool: Pool) -> Key:
         functions={name: function_digest(FUNCTIONS[name]) for name in _functions(compiled.plan)},
         sets=tuple(sorted({(named.name, named.sha256) for _, named in compiled.program.sets})),
         parameters=dict(compiled.plan.parameters),
-        pool=pool.fingerprint,
+        pool=fingerprint,
         engine=VERSION if compiled.program.effect == Effect.VERSION.name.lower() else "",
     )
+
+
+def refuse_raw(pool: Pool) -> str:
+    """Return a pool's fingerprint. Raises LockError for a raw pool, which has none."""
+    if pool.fingerprint is None:
+        raise LockError(
+            Diagnostic(
+                "E0804",
+                f"`{pool.name}` has no fingerprint",
+                label="a lock pins the pool, and a raw directory may change under the same name",
+                helps=(f"add it first: `dcql pool add NAME {pool.source}`, then `--pool NAME`",),
+            )
+        )
+    return pool.fingerprint
 
 
 def library_digests(recipes: tuple[ast.Recipe, ...]) -> dict[str, str]:
@@ -277,19 +283,28 @@ def check_lock(run: Run, lock: Lock, name: str = "the lock") -> Changes:
     differences = changes(lock, found)
     if differences.inputs:
         _refuse_inputs(differences.inputs, lock, found.key, name)
-    if differences.results:
-        _refuse_results(differences, name)
+    refuse_two_values(lock, found, name)
     return differences
 
 
-def stale(lock: Lock, found: Lock, name: str) -> None:
-    """Refuse a lock that `dcql lock` would change (`dcql lock --check`). Raises LockError with all that changes."""
+def refuse_two_values(lock: Lock, found: Lock, name: str) -> None:
+    """Raise LockError (E0803) where two locks have one key and another subset or other statistics."""
     differences = changes(lock, found)
     if not differences.inputs and differences.results:
         _refuse_results(differences, name)
+
+
+def stale(lock: Lock, found: Lock, path: Path) -> None:
+    """Refuse the lock in a file where `dcql lock` would change it. Raises LockError with all that changes."""
+    name = path.name
+    refuse_two_values(lock, found, name)
+    differences = changes(lock, found)
     if differences.lines:
         only = () if differences.inputs else ("only what describes the subset differs; the subset is the same",)
         _refuse_stale(name, differences.lines, only)
+    # A checkout may have turned the ends of lines.
+    if path.read_bytes().replace(b"\r\n", b"\n") != found.text().encode("utf-8"):
+        _refuse_stale(name, ("layout: the file is not as `dcql lock` writes it",), ("what it says is the same",))
 
 
 def frozen_statistics(program: Program, lock: Lock, name: str = "the lock") -> dict[str, Found]:

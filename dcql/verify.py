@@ -2,19 +2,20 @@
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 import numpy as np
 
 from dcql.catalog.pool import Pool
-from dcql.compiler import Compiled, Run, run_compiled
+from dcql.compiler import Run, run_compiled
 from dcql.engine.duck import Resources
 from dcql.engine.run import BlockCounts, Progress, Result
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lock import scalar_text
 from dcql.lock_changes import shown
+from dcql.lower.program import Program
 from dcql.subset import Subset
 
 _SHUFFLE_SEED = 20_240_229
@@ -24,11 +25,12 @@ _COUNTS = ("n", "nulls", "k", "ties")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One way to run a recipe that must not matter: what a run may use, and how the pool lies."""
+    """One way to run a recipe that must not matter: what a run may use, how the pool lies, which query is asked."""
 
     name: str
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     arrange: Callable[[Pool], Pool] = lambda pool: pool
+    rewrite: Callable[[Program], Program] = lambda program: program
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +47,25 @@ def perturb(run: Run, conditions: tuple[Condition, ...], progress: Progress | No
     """Run a recipe again under each condition, and compare each result with that of `run`, stage by stage."""
     for condition in conditions:
         try:
-            again = run_compiled(run.compiled, condition.arrange(run.pool), condition.resources, progress)
+            compiled = replace(run.compiled, program=condition.rewrite(run.compiled.program))
+            again = run_compiled(compiled, condition.arrange(run.pool), condition.resources, progress)
         except RunError as error:
             yield Outcome(condition, "", failure=error)
             continue
         yield Outcome(condition, again.hash, first_difference(run.result, again.result))
 
 
-def conditions_for(pool: Pool) -> tuple[Condition, ...]:
-    """Return the conditions to try on a pool; one that changes nothing on this pool is left out."""
+def conditions_for(run: Run) -> tuple[Condition, ...]:
+    """Return the conditions under which to run again; one that changes nothing for this run is left out."""
+    pool = run.pool
     conditions = [Condition(f"threads: {count}", Resources(threads=count)) for count in (1, 2, 8)]
     conditions.append(Condition("memory: 512 MB", Resources(memory=_SMALL_MEMORY)))
     if len(pool.files) > 1:
         conditions.append(Condition("files reversed", arrange=_reversed))
         conditions.append(Condition("files shuffled", arrange=_shuffled))
     if pool.added:
+        if run.compiled.program.marks is not None:
+            conditions.append(Condition("file by file", rewrite=_without_marks))
         conditions.append(Condition("raw files", arrange=raw))
     return tuple(conditions)
 
@@ -87,6 +93,10 @@ def raw(pool: Pool) -> Pool:
     """Return an added pool as the raw files that it was made of: nothing of what was recorded is read."""
     files = tuple(replace(file, sidecar=None, rank=None) for file in pool.files)
     return replace(pool, files=files, fingerprint=None, uids=None, distributions=None)
+
+
+def _without_marks(program: Program) -> Program:
+    return replace(program, marks=None)
 
 
 def _reversed(pool: Pool) -> Pool:
@@ -183,6 +193,3 @@ def _of_subset(ours: Subset, theirs: Subset) -> str | None:
 
 def _copies(subset: Subset) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
     return subset.copies if subset.copies is not None else np.ones(subset.distinct, np.uint32)
-
-
-__all__ = ["Compiled", "Condition", "Outcome", "conditions_for", "first_difference", "perturb", "raw", "refuse"]

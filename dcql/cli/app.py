@@ -10,8 +10,8 @@ from dcql.cli import errors, pools, recipes, run, subsets
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
-    "Recipes": ("check", "plan", "sql", "recipes"),
     "Running": ("run", "count", "lock", "verify"),
+    "Recipes": ("check", "plan", "sql", "recipes"),
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Help": ("explain-error",),
@@ -41,7 +41,6 @@ class _Sections(TyperGroup):
                     formatter.write_dl(rows)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        formatter.write_paragraph()
         formatter.write("\n" + _EPILOG)
 
 
@@ -73,17 +72,17 @@ def root(
         os.environ["DCQL_DEBUG"] = "1"
 
 
-for _name, _command in (
-    ("check", recipes.check),
-    ("plan", recipes.plan),
-    ("sql", recipes.sql),
-    ("recipes", recipes.recipes),
-    ("run", run.run),
-    ("count", run.count),
-    ("diff", subsets.diff),
-    ("export", subsets.export),
-    ("explain-error", errors.explain_error),
+for _name, _short, _command in (
+    ("run", "Run a recipe on a pool and write the subset", run.run),
+    ("count", "Count what a recipe keeps", run.count),
+    ("check", "Check a recipe without running it", recipes.check),
+    ("plan", "Print what a recipe means, as a tree", recipes.plan),
+    ("sql", "Print every SQL statement of a recipe", recipes.sql),
+    ("recipes", "List the recipes that ship with dcql", recipes.recipes),
+    ("diff", "Compare two subsets, runs or recipes", subsets.diff),
+    ("export", "Write a subset's samples to a parquet file", subsets.export),
+    ("explain-error", "Explain an error code", errors.explain_error),
 ):
-    app.command(_name)(guarded(_command))
+    app.command(_name, short_help=_short)(guarded(_command))
 
-app.add_typer(pools.app, name="pool")
+app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")

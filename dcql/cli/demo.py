@@ -1,16 +1,12 @@
 """The demo pool: what a recipe runs on where no pool is named."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dcql.catalog import store
 from dcql.catalog.pool import Pool, list_pools, open_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import stderr
 from dcql.errors import Diagnostic, RunError
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 NAME = "demo"
 
@@ -20,7 +16,7 @@ def pool_or_demo(named: str | None) -> Pool:
     if named is not None:
         return open_pool(named)
     pool = _demo_pool()
-    stderr().print(_note(pool))
+    _note(pool)
     return pool
 
 
@@ -56,11 +52,18 @@ def _missing(label: str) -> Diagnostic:
     return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
 
 
-def _note(pool: Pool) -> "Text":
+def _note(pool: Pool) -> None:
+    """Say on standard error, so that nobody misses it, that this is the demo pool."""
+    from rich.panel import Panel
     from rich.text import Text
 
-    text = Text()
-    text.append("note: ", "bold yellow")
-    text.append(f"no --pool was given, so this is the demo pool: {pool.rows:,} emoji drawings.\n", "bold")
-    text.append("      Its counts say nothing about a real pool. Name yours with --pool NAME or PATH.\n")
-    return text
+    first = f"no --pool was given, so this is the demo pool: {pool.rows:,} emoji drawings."
+    second = "Its counts say nothing about a real pool; name yours with --pool."
+    console = stderr()
+    if not console.is_terminal:
+        console.print(f"note: {first}\n      {second}\n")
+        return
+    width = min(len(first) + 4, console.width)
+    panel = Panel(Text(f"{first}\n{second}"), title="demo pool", border_style="bold yellow", width=width)
+    console.print(panel, soft_wrap=False)
+    console.print()

@@ -38,8 +38,7 @@ def explain_error(
         return
     row = CODES.get(code.upper().strip("[]"))
     if row is None:
-        near = similar(code.upper(), list(CODES))
-        raise typer.BadParameter(f"there is no error code {code!r}{near} (`dcql explain-error` lists all)")
+        raise typer.BadParameter(f"there is no error code {code!r}{_near(code.upper())}")
     if format_ is Format.JSON:
         print_json({name: getattr(row, name) for name in ("code", "title", "meaning", "example", "instead")})
         return
@@ -57,6 +56,15 @@ def explain_error(
         console.print(Text(heading, "bold"))
         for written in text.splitlines():
             console.print(Text("  " + written, style))
+
+
+def _near(code: str) -> str:
+    """Say which codes there are instead: those of the phase, nearest first."""
+    family = [known for known in CODES if known.startswith(code[:3]) and len(code) >= 3]
+    if not family or not code[1:].isdecimal():
+        return similar(code, list(CODES)) or "; `dcql explain-error` lists all"
+    nearest = sorted(family, key=lambda known: abs(int(known[1:]) - int(code[1:])))[:3]
+    return f"; there are {', '.join(sorted(nearest))}"
 
 
 def _list(format_: Format) -> None:

@@ -123,8 +123,14 @@ def rm(name: PoolName) -> None:
     print(f"removed {shown(name)}; its files are still there")
 
 
-for _name, _command in (("add", add), ("ls", ls), ("show", show), ("describe", describe), ("rm", rm)):
-    app.command(_name)(guarded(_command))
+for _name, _short, _command in (
+    ("add", "Read a pool once and remember what runs need", add),
+    ("ls", "List the pools that were added", ls),
+    ("show", "Show a pool's size, columns and fingerprint", show),
+    ("describe", "Describe a pool's columns: NULLs, quantiles, ties", describe),
+    ("rm", "Forget a pool; its files stay", rm),
+):
+    app.command(_name, short_help=_short)(guarded(_command))
 
 
 def _to_json(pool: "Pool") -> dict[str, Any]:

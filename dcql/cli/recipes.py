@@ -1,5 +1,6 @@
 """`dcql check`, `dcql plan`, `dcql sql` and `dcql recipes`."""
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,7 +79,7 @@ def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None
 
 def recipes(format_: FormatOption = Format.TEXT) -> None:
     """List the recipes that ship with dcql."""
-    from dcql.compiler import shipped_recipes
+    from dcql.catalog.recipes import shipped_recipes
 
     rows: dict[Any, tuple[str, str]] = {}
     for name, path in shipped_recipes().items():
@@ -101,7 +102,8 @@ def recipes(format_: FormatOption = Format.TEXT) -> None:
 
 
 def _checked(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Source, Plan]":
-    from dcql.compiler import check, find_recipe
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import check
 
     source, path = find_recipe(recipe)
     return source, check(source, _schema(pool), settings(set_), path)
@@ -142,6 +144,7 @@ def _comment(title: str) -> str:
 
 
 def _first_comment(text: str) -> str:
-    """Return the first sentence or line of the comment that a recipe begins with."""
-    first = text.lstrip().split("\n", 1)[0]
-    return shown(first.removeprefix("--").strip()) if first.startswith("--") else ""
+    """Return the first sentence of the comment that a recipe begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("--"), text.lstrip().split("\n"))
+    comment = " ".join(line.removeprefix("--").strip() for line in lines)
+    return shown(comment.split(". ", 1)[0].rstrip("."))

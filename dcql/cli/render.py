@@ -1,10 +1,12 @@
 """How results are drawn: the same words on a terminal and in a pipe; bars, colours and cuts on a terminal alone."""
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.types import Type
 from dcql.cli.shell import shown
-from dcql.inspect.funnel import Funnel, Section
+from dcql.inspect.funnel import Funnel, Section, is_threshold
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +24,25 @@ def share(count: int, whole: int) -> str:
     """Return a count's share of a whole as text, 8 characters wide."""
     if not whole:
         return "       -"
-    percent = 100 * count / whole
+    percent = f"{100 * count / whole:.1f}"
     # A share that is not all, or not nothing, does not look so.
-    if (round(percent, 1) == 100 and count < whole) or (round(percent, 1) == 0 and count > 0):
-        return f"{percent:6.3f} %" if percent < 99 else " <100  %"
-    return f"{percent:6.1f} %"
+    if percent == "100.0" and count < whole:
+        percent = "99.9"
+    if percent == "0.0" and count > 0:
+        percent = "<0.1"
+    return f"{percent:>6} %"
+
+
+def decimal(text: str) -> str:
+    """Return a fraction as a decimal where it is one: 3/10 as 0.3."""
+    numerator, slash, denominator = text.partition("/")
+    if not (slash and numerator.lstrip("-").isdecimal() and denominator.isdecimal()):
+        return text
+    value = Fraction(text)
+    for digits in range(1, 13):
+        if (value * 10**digits).denominator == 1:
+            return str(Decimal(value.numerator) / Decimal(value.denominator))
+    return text
 
 
 def number(value: Any, type_: Type) -> str:
@@ -45,16 +61,15 @@ def draw_funnel(console: "Console", told: Funnel) -> None:
     from rich.text import Text
 
     on_terminal = console.is_terminal
-    texts = ["pool", *(shown(line.text) for section in told.sections for line in section.lines)]
-    width = max(len(text) for text in texts) + 4
+    texts = ["  " + shown(line.text) for section in told.sections for line in section.lines]
+    texts += [f"{shown(section.name)} from {shown(section.source)}" for section in told.sections if section.samples]
+    width = max([24, *map(len, texts)]) + 2
     if on_terminal:
-        width = max(24, min(width, console.width - 24 - _BAR - 2))
+        width = min(width, console.width - 28 - _BAR)
     draw = _Lines(console, told.samples, width)
     draw.line(Text("pool", "bold"), told.samples)
     for section in told.sections:
         draw.section(section)
-    for found in _first_groups(told.others):
-        draw.statistic(found, indent=2)
     console.print()
     draw.line(Text("kept", "bold green"), told.kept, style="bold")
     if told.total != told.kept:
@@ -91,7 +106,7 @@ class _Lines:
         self._console.print()
         heading = Text(name, "bold")
         heading.append(f" from {source}", "dim")
-        if section.source == "pool":
+        if section.source == "pool" or section.samples is None:
             self._console.print(heading)
         else:
             self.line(heading, section.samples)
@@ -99,6 +114,11 @@ class _Lines:
             self.line(Text("  " + shown(line.text)), line.left)
             for found in _first_groups(line.thresholds):
                 self.statistic(found, indent=4)
+        for found in _first_groups(section.tail):
+            if not isinstance(found, str) and found.name.startswith("cut"):
+                self.line(Text("  " + shown(found.text)), found.k)
+            else:
+                self.statistic(found, indent=2)
         if section.undefined:
             self.note(f"{section.undefined:,} samples where an operation has no value: x / 0, overflow, empty group", 2)
 
@@ -107,20 +127,17 @@ class _Lines:
         if isinstance(found, str):
             self.note(found, indent)
             return
+        if not is_threshold(found):
+            self.note(f"{shown(found.text)}: {found.n:,} groups, the first of each", indent)
+            return
         words = [f"{found.name} = {number(found.value, found.type)}"]
         if found.group:
-            keys = ", ".join("NULL" if key is None else shown(str(key)) for key in found.group)
-            words[0] += f"  for {keys}"
-        if found.name.startswith("cut"):
-            words = [f"{shown(found.text)} keeps {found.k:,} of {found.n:,}"]
-        else:
-            words.append(f"n {found.n:,}")
-            words.append(f"k {found.k:,}")
-            words.append(f"ties {found.ties:,}")
-            if found.nulls:
-                words.append(f"NULL {found.nulls:,}")
-            if found.population not in ("pool", ""):
-                words.append(f"of {shown(found.population)}")
+            words[0] += f"  for {', '.join('NULL' if key is None else shown(str(key)) for key in found.group)}"
+        words += [f"n {found.n:,}", f"k {found.k:,}", f"ties {found.ties:,}"]
+        if found.nulls:
+            words.append(f"NULL {found.nulls:,}")
+        if found.population != "pool":
+            words.append(f"of {shown(found.population)}")
         self.note("  ".join(words), indent)
 
     def note(self, text: str, indent: int) -> None:
@@ -159,9 +176,12 @@ def draw_columns(console: "Console", summaries: "tuple[ColumnSummary, ...]") -> 
     """Print what the columns of a pool hold: a line a column, and a table of quantiles for a numeric one."""
     from rich.text import Text
 
-    for place, one in enumerate(summaries):
-        if place:
+    spaced = False
+    for one in summaries:
+        # A column with a table stands by itself.
+        if spaced or (one.minimum is not None and one is not summaries[0]):
             console.print()
+        spaced = one.minimum is not None
         heading = Text.assemble((shown(one.name), "bold"), (f"  {one.type.value}", "cyan"))
         heading.append(f"  NULL {one.nulls:,} ({share(one.nulls, one.rows).strip()})")
         if one.distinct is not None:

@@ -11,7 +11,9 @@ from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
 if TYPE_CHECKING:
-    from dcql.compiler import Run
+    from dcql.catalog.pool import Pool
+    from dcql.compiler import Compiled, Run
+    from dcql.engine.run import Result
 
 Out = Annotated[
     Path | None,
@@ -38,34 +40,30 @@ def run(
     Without --pool it runs on the demo pool, which is made on first use. The subset is written as DataComp's own .npy.
     """
     from dcql.engine import folder
-    from dcql.inspect.funnel import funnel
+    from dcql.engine.run import BrokenPromiseError
     from dcql.inspect.manifest import manifest
 
     if out is not None:
         # Before the work, not after it.
         folder.refuse_other(out)
-    done = _run(recipe, pool, set_, threads, memory)
-    described = manifest(done.compiled.source, done.compiled.program, done.pool, done.result)
+    compiled, opened = compile_for(recipe, pool, set_)
+    try:
+        done = run_on(compiled, opened, threads, memory)
+    except BrokenPromiseError as error:
+        if format_ is Format.TEXT:
+            _draw(compiled, opened, error.result)
+        raise
+    described = manifest(compiled.source, compiled.program, opened, done.result)
     if out is not None:
         folder.write(out, done.subset, described)
     if format_ is Format.JSON:
         print_json({**described, "out": str(out) if out is not None else None})
         return
-    from rich.text import Text
-
-    from dcql.cli.render import draw_funnel
-
+    _draw(compiled, opened, done.result)
     console = stdout()
-    heading = Text(shown(Path(done.compiled.source.name).stem), "bold")
-    heading.append(f" on {shown(done.pool.name)}", "dim")
-    for name, value in done.compiled.program.parameters:
-        heading.append(f"  {name} = {shown(value)}", "dim")
-    console.print(heading)
-    console.print()
-    draw_funnel(console, funnel(done.compiled.program, done.result))
-    console.print(Text(done.hash, "bold"))
+    console.print(done.hash, style="bold")
     if out is not None:
-        console.print(Text(f"wrote {shown(str(out))}", "dim"))
+        console.print(f"wrote {shown(str(out))}", style="dim")
 
 
 def count(
@@ -77,7 +75,8 @@ def count(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Count what a recipe keeps, and write nothing."""
-    done = _run(recipe, pool, set_, threads, memory)
+    compiled, opened = compile_for(recipe, pool, set_)
+    done = run_on(compiled, opened, threads, memory)
     subset, samples = done.subset, done.result.samples
     if format_ is Format.JSON:
         counts: dict[str, Any] = {"distinct": subset.distinct, "total": subset.total, "samples": samples}
@@ -89,18 +88,40 @@ def count(
     print(f"{subset.distinct:,} of {samples:,} samples ({share(subset.distinct, samples).strip()}){copies}")
 
 
-def _run(named: str, pool: str | None, set_: list[str] | None, threads: int | None, memory: int | None) -> "Run":
-    from dcql.compiler import check, find_recipe
-    from dcql.compiler import run as run_recipe
+def compile_for(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Compiled, Pool]":
+    """Compile a recipe for a pool, the demo pool without a name."""
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import check, compile_once
 
     given = settings(set_)
-    source, path = find_recipe(named)
     if pool is None:
         # A recipe that is wrong for DataComp's columns is so for the demo pool, which takes a while to make.
+        source, path = find_recipe(recipe)
         check(source, settings=given, path=path)
     opened = pool_or_demo(pool)
+    return compile_once(recipe, opened.schema, given), opened
 
+
+def run_on(compiled: "Compiled", pool: "Pool", threads: int | None, memory: int | None) -> "Run":
+    """Run a compiled recipe, with a bar on a terminal."""
+    from dcql.compiler import run_compiled
     from dcql.engine.duck import Resources
 
     with progress() as tell:
-        return run_recipe(named, opened, given, Resources(threads, memory), tell)
+        return run_compiled(compiled, pool, Resources(threads, memory), tell)
+
+
+def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
+    from rich.text import Text
+
+    from dcql.cli.render import decimal, draw_funnel
+    from dcql.inspect.funnel import funnel
+
+    console = stdout()
+    heading = Text(shown(Path(compiled.source.name).stem), "bold")
+    heading.append(f" on {shown(pool.name)}", "not bold dim")
+    for name, value in compiled.program.parameters:
+        heading.append(f"  {name} = {shown(decimal(value))}", "not bold dim")
+    console.print(heading)
+    console.print()
+    draw_funnel(console, funnel(compiled.program, result))

@@ -6,12 +6,13 @@
 | 1 | the pool, a model or the run failed |
 | 2 | the recipe is wrong, or the command line is |
 | 3 | a lock would change, or does not hold |
-| 130 | stopped by Ctrl-C |
+| 130, 143 | stopped by Ctrl-C, asked to end |
 """
 
 import functools
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 P = ParamSpec("P")
+
+# The signal that stops the process; DuckDB turns what a handler raises into an error of its own.
+stopped_by = signal.SIGINT
 
 
 class Format(StrEnum):
@@ -49,8 +53,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _tell(error, as_json=kwargs.get("format_") is Format.JSON)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise typer.Exit(128 + stopped_by) from None
         except BrokenPipeError:
             # The reader has what it wants; what is still in the buffer has nowhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,11 +98,11 @@ def _coloured(rendered: str) -> "Text":
     from rich.text import Text
 
     text = Text(rendered)
-    text.highlight_regex(r"^error\[E\d{4}\]", "bold red")
-    text.highlight_regex(r"^error\[E\d{4}\]: (?P<message>.*)$", "bold")
-    text.highlight_regex(r"^ *(-->|\d* *\|)", "blue")
-    text.highlight_regex(r"^ *\|( *\^+.*)$", "red")
-    text.highlight_regex(r"= help:", "cyan")
+    text.highlight_regex(r"(?m)^error\[E\d{4}\]: .*$", "bold")
+    text.highlight_regex(r"(?m)^error\[E\d{4}\]", "red")
+    text.highlight_regex(r"(?m)^ *(-->|\d* *\|)", "blue")
+    text.highlight_regex(r"(?m)(?<=\|) *\^+.*$", "red")
+    text.highlight_regex(r"(?m)^ *= help:", "cyan")
     return text
 
 

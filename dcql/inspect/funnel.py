@@ -1,6 +1,6 @@
-"""The funnel: how many samples each clause of a recipe leaves, and the thresholds behind them."""
+"""The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dcql.catalog.types import Type
@@ -22,32 +22,27 @@ class Line:
 class Section:
     """One SELECT: where it stands, what it reads, the samples that it reads, and its clauses in text order.
 
-    `undefined` counts the samples for which an operation gave NULL for values that are not.
+    `samples` is None for a SELECT without WHERE, which is not counted. `undefined` counts the samples for which an
+    operation gave NULL for values that are not. `tail` holds the statistics that no clause compares with: those of
+    ORDER BY, DISTINCT ON and LIMIT.
     """
 
     name: str
     source: str
-    samples: int
-    lines: tuple[Line, ...]
-    undefined: int
+    samples: int | None
+    lines: tuple[Line, ...] = ()
+    undefined: int = 0
+    tail: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """What became of a pool's samples: sections in the order of the text, then cuts, then what was kept.
-
-    `others` are the statistics that no clause compares with: those of ORDER BY, and where LIMIT cuts.
-    """
+    """What became of a pool's samples: stages and the query in the order of the text, then what was kept."""
 
     samples: int
     sections: tuple[Section, ...]
-    others: tuple[Found, ...]
     kept: int
     total: int
-
-    def share(self, count: int) -> float | None:
-        """Return a count's share of the pool, None for an empty pool."""
-        return count / self.samples if self.samples else None
 
 
 def funnel(program: Program, result: Result) -> Funnel:
@@ -56,9 +51,29 @@ def funnel(program: Program, result: Result) -> Funnel:
     for stage in result.stages:
         for one in stage:
             found.setdefault(one.name, []).append(one)
-    sections = tuple(_section(block, found) for block in result.funnel)
-    others = tuple(one for group in found.values() for one in group)
-    return Funnel(result.samples, sections, others, result.subset.distinct, result.subset.total)
+    owned = _by_owner(result.funnel, [part.name for part in program.parts])
+    read = {part.name: [_section(block, found) for block in owned.get(part.name, [])] for part in program.parts}
+    sections: list[Section] = []
+    for part in program.parts:
+        own = read[part.name]
+        sections += own
+        # What is left of the statistics is told where it stands first.
+        tail = tuple(one for name in part.statistics for one in found.pop(name, []))
+        if tail and own and own[-1].name == part.name:
+            sections[-1] = replace(own[-1], tail=tail)
+        elif tail:
+            sections.append(Section(part.name, part.source, None, tail=tail))
+    return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
+
+
+def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, list[BlockCounts]]:
+    """Return the blocks by the stage that they stand in: the longest that their name begins with."""
+    owned: dict[str, list[BlockCounts]] = {}
+    for counted in blocks:
+        name = counted.block.name
+        owners = [owner for owner in parts if name == owner or name.startswith(f"{owner}.")]
+        owned.setdefault(max(owners, key=len), []).append(counted)
+    return owned
 
 
 def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
@@ -103,12 +118,13 @@ def counts_to_json(told: Funnel) -> list[dict[str, Any]]:
                 for line in section.lines
             ],
             "undefined": section.undefined,
+            "tail": sorted({found.name for found in section.tail}),
         }
         for section in told.sections
     ]
 
 
-def threshold_to_json(found: Found) -> dict[str, Any]:
+def statistic_to_json(found: Found) -> dict[str, Any]:
     """Return a statistic as plain data: its value as a number, and as hex where it is a float."""
     hexadecimal = float(found.value).hex() if found.value is not None and found.type is not Type.INT else None
     return {
@@ -124,6 +140,11 @@ def threshold_to_json(found: Found) -> dict[str, Any]:
         "ties": found.ties,
         "group": [plain(key) for key in found.group],
     }
+
+
+def is_threshold(found: Found) -> bool:
+    """Return whether a statistic is an order statistic, rather than a cut or the firsts of a DISTINCT ON."""
+    return found.name.startswith("q")
 
 
 def plain(value: Any) -> Any:

@@ -7,14 +7,17 @@ import dcql
 from dcql.catalog.pool import Pool
 from dcql.engine import duck
 from dcql.engine.run import Result
-from dcql.inspect.funnel import counts_to_json, funnel, threshold_to_json
+from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
 from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
 from dcql.source import Source
 
 
 def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:
-    """Return a run's manifest as plain data; it holds no times, so that the same run gives the same manifest."""
+    """Return a run's manifest as plain data.
+
+    It holds no times, so that the same run gives the same manifest.
+    """
     return {
         "hash": result.subset.hash,
         "distinct": result.subset.distinct,
@@ -28,7 +31,7 @@ def manifest(source: Source, program: Program, pool: Pool, result: Result, *, lo
         "locked": locked,
         "parameters": dict(program.parameters),
         "effect": program.effect,
-        "thresholds": [threshold_to_json(found) for stage in result.stages for found in stage],
+        "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
         "counts": counts_to_json(funnel(program, result)),
         "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
     }

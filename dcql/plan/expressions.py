@@ -99,7 +99,8 @@ class Expressions:
         if isinstance(value, Exact) and value.value is not None:
             return value
         if isinstance(value, nodes.Literal):
-            self._wrong("E0301", f"{place} is {value.type.value}", bound, "must be a number", "write a number")
+            help_ = "a number is written without quotes" if value.type is Type.TEXT else "write a number"
+            self._wrong("E0301", f"{place} is {value.type.value}", bound, "must be a number", help_)
         self._wrong(
             "E0305",
             f"{place} is NULL" if isinstance(value, Exact) else f"{place} is not a constant",
@@ -119,7 +120,7 @@ class Expressions:
     def resolve(self, bound: Bound) -> Value:
         """Resolve any expression but a bare q. Raises WrongError after recording every fault inside."""
         outside = self.place
-        if bound.scope.entries is not bound.scope.library:
+        if not bound.scope.is_library:
             self.place = bound.expr.span
         if self.depth == 0:
             self.top = bound.expr.span
@@ -286,6 +287,8 @@ class Expressions:
         if len(expr.parts) == 2 and expr.parts[0] == "pool":
             return self._column(expr.parts[1], bound, scope)
         entry = scope.entries.get(name)
+        if name in scope.failed:
+            raise WrongError
         if isinstance(entry, ParamEntry):
             return entry.value
         if isinstance(entry, DefineEntry) and entry.define.parameters is not None:
@@ -326,7 +329,7 @@ class Expressions:
         if name in MODEL_SETS:
             self._wrong("E0203", f"`{name}` is no value", bound, "it is a set", f"test membership: `x IN {name}`")
         helps = suggestion(name, scope.values(), f"the columns are {listed(_usable(scope))}")
-        if len(expr.parts) == 1 and did_you_mean(name, scope.values()) is None:
+        if len(expr.parts) == 1 and not scope.is_library and did_you_mean(name, scope.values()) is None:
             helps = (*helps, f"text is written in quotes: `'{name}'`")
         self._wrong("E0201", f"unknown name `{name}`", bound, "not a column of the pool, a DEFINE or a PARAM", *helps)
 
@@ -415,13 +418,13 @@ class Expressions:
         known += [
             n for n, e in bound.scope.entries.items() if isinstance(e, DefineEntry) and e.define.parameters is not None
         ]
-        self._wrong_at(
-            "E0204",
-            f"unknown function `{expr.name}`",
-            expr.name_span,
-            "not in the table of functions, and what has no row there is denied",
-            *suggestion(expr.name, known, f"the functions are {listed(FUNCTIONS)}"),
-        )
+        denied = did_you_mean(expr.name, DENIED)
+        if denied is not None and did_you_mean(expr.name, known) is None:
+            helps: tuple[str, ...] = (f"if `{denied}` is meant: {DENIED[denied].instead}",)
+        else:
+            helps = suggestion(expr.name, known, f"the functions are {listed(FUNCTIONS)}")
+        label = "not in the table of functions, and what has no row there is denied"
+        self._wrong_at("E0204", f"unknown function `{expr.name}`", expr.name_span, label, *helps)
 
     def _denied(self, name: str, bound: Bound, span: Span) -> NoReturn:
         row = DENIED[name.lower()]
@@ -641,13 +644,11 @@ class Expressions:
     def _population(self, written: ast.Quantile, bound: Bound) -> nodes.Rel:
         if written.of is None:
             if self.population is None:
-                self._wrong_at(
-                    "E0402",
-                    "q does not say over which samples",
-                    written.span,
-                    self.population_reason,
-                    *_of_help(written),
-                )
+                label = self.population_reason
+                if bound.use is not None:
+                    line, _ = bound.use.source.position(bound.use.start)
+                    label = f"used on line {line}; {label}"
+                self._wrong_at("E0402", "q does not say over which samples", written.span, label, *_of_help(written))
             return self.population
         name = written.of.text
         if name == "pool":
@@ -693,13 +694,14 @@ class Expressions:
             computed = Type.DOUBLE if op == "/" and type_ is Type.INT else type_
             return nodes.Arithmetic(op, convert(left, computed), convert(right, computed), computed)
         except DoesNotFitError as reason:
-            self._wrong("E0303", "the constant does not fit", bound, str(reason))
+            self._wrong("E0303", "the constant does not fit", bound, str(reason), "write the result, rounded")
 
     def _numeric(self, bound: Bound, label: str = "arithmetic takes numbers") -> Value:
         value = self.resolve(bound)
         if isinstance(value, Exact) or value.type.numeric:
             return value
-        self._wrong("E0301", f"{value.type.value} where a number belongs", bound, label)
+        helps = ("a number is written without quotes",) if isinstance(value, nodes.Literal) else ()
+        self._wrong("E0301", f"{value.type.value} where a number belongs", bound, label, *helps)
 
     def _case(self, expr: ast.Case, bound: Bound) -> nodes.Expr:
         with all_faults() as attempt:
@@ -755,7 +757,7 @@ class Expressions:
 
     def _type_help(self, wanted: Type, found: str, bound: Bound) -> tuple[str, ...]:
         written = " ".join(bound.expr.span.text.split())
-        short = "x" if len(written) > 40 or isinstance(bound.expr, ast.Number) and wanted is Type.BOOL else written
+        short = "x" if len(written) > 40 or (isinstance(bound.expr, ast.Number) and wanted is Type.BOOL) else written
         if wanted is Type.BOOL and found == "TEXT":
             return (f"write a comparison, such as `{short} = 'photo'`",) if short[0] != "'" else ("write a comparison",)
         if wanted is Type.BOOL:

@@ -44,7 +44,7 @@ def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -
 def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
     entries: dict[str, DefineEntry] = {}
     # The library's own names see each other and the pool's columns, and nothing of the recipe.
-    scope = Scope(catalog.schema, entries)
+    scope = Scope(catalog.schema, entries, is_library=True)
     for file in catalog.library:
         for statement in file.definitions:
             if isinstance(statement, ast.Define):
@@ -136,7 +136,9 @@ class _Resolver:
                 default = self._param_default(statement, scope)
                 if value is None:
                     value = default
-                if value is not None:
+                if value is None:
+                    scope.failed.add(statement.name)
+                else:
                     scope.declare(statement.name, ParamEntry(value), statement.name_span, self.diagnostics)
             case ast.SetFile():
                 found = self.catalog.inputs.sets[statement.span]

@@ -69,6 +69,8 @@ class Scope:
     prefix: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)  # PARAMs without a value; their fault is told once
+    is_library: bool = False
     below: set[str] = field(default_factory=set)  # the stages that are not above what is being resolved
 
     def declare(self, name: str, entry: Entry, span: Span, diagnostics: Diagnostics) -> None:

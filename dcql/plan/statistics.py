@@ -1,4 +1,4 @@
-"""The statistics of a plan: their names, and in which stage of the run each can be computed."""
+"""The statistics of a plan: their names, in which stage of the run each can be computed, and other names it needs."""
 
 from dataclasses import dataclass, field
 
@@ -40,6 +40,13 @@ def statistics(plan: nodes.Plan) -> Statistics:
     for node in names:
         levels.of(node)
     return Statistics(names, levels.found)
+
+
+def unused_name(plan: nodes.Plan, word: str) -> str:
+    """Return `word`, with a stroke for each time that a stage or import has the name already."""
+    while any(stage.name == word or stage.name.startswith(f"{word}.") for stage in plan.stages):
+        word += "'"
+    return word
 
 
 @dataclass

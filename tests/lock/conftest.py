@@ -1,0 +1,49 @@
+"""The tests of locks share one store with a few seeded pools."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pools import ADVERSARIAL, LAYOUTS, write
+
+from dcql.catalog.pool import Pool, open_pool
+from dcql.engine.add import add
+
+LAID_OUT = {"mixed": "split", "fp16_ties": "permuted", "odd_uids": "plain", "tiny_files": "split"}
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a store with the pools of LAID_OUT."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCQL_HOME", str(folder / "home"))
+        for name, layout in LAID_OUT.items():
+            write(ADVERSARIAL[name](), folder / name, layout=LAYOUTS[layout])
+            add(name, folder / name)
+    yield folder
+
+
+@pytest.fixture(autouse=True)
+def _home(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(store / "home"))
+    assert os.environ["DCQL_HOME"]
+
+
+@pytest.fixture
+def mixed() -> Pool:
+    """3,000 samples in 13 files, one of them empty."""
+    return open_pool("mixed")
+
+
+@pytest.fixture
+def ties() -> Pool:
+    """300 samples whose scores are about a dozen values."""
+    return open_pool("fp16_ties")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether expected files are rewritten."""
+    return bool(request.config.getoption("--update", default=False))
