@@ -39,7 +39,8 @@ def lock_command(
 ) -> None:
     """Write the lock of a recipe: what it selects from a pool, and everything that decides it.
 
-    The lock is recipe.lock beside recipe.dcql, to be committed with it. `dcql run --locked` and `dcql verify` hold a
+    The lock is recipe.lock beside recipe.dcql, to be committed with it; that of a recipe that ships is written here.
+    `dcql run --locked` and `dcql verify` hold a
     run to it.
     """
     from dcql.compiler import find_recipe, run
@@ -49,7 +50,7 @@ def lock_command(
     from dcql.locking import lock_file, lock_of, refuse_raw, refuse_two_values, stale
 
     _, file = find_recipe(recipe)
-    path = output if output is not None else lock_file(file)
+    path = output if output is not None else lock_file(recipe, file)
     old = read_lock(path) if check else _readable(path)
     opened = open_chosen(pool, old.pool_name if old is not None else None)
     refuse_raw(opened)

@@ -34,14 +34,15 @@ from dcql.plan import nodes
 from dcql.source import Source
 from dcql.subset import Subset
 from dcql.syntax import ast, canonical
-from dcql.syntax.canonical import digest as recipe_digest
+from dcql.syntax.canonical import recipe_digest
 
 MAX_LINES = 40
 
 
-def lock_file(recipe: Path) -> Path:
-    """Return where the lock of a recipe's file lies: beside it."""
-    return recipe.with_suffix(".lock")
+def lock_file(named: str | Path, recipe: Path) -> Path:
+    """Return where the lock of a recipe is written: beside its file, and here for one that was named and ships."""
+    own = Path(named).exists() or Path(named).suffix == ".dcql"
+    return recipe.with_suffix(".lock") if own else Path(f"{recipe.stem}.lock")
 
 
 # --- what decides -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The tests of locks share one store with a few seeded pools."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ LAID_OUT = {"mixed": "split", "fp16_ties": "permuted", "odd_uids": "plain", "tin
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with the pools of LAID_OUT."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
@@ -22,7 +21,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, layout in LAID_OUT.items():
             write(ADVERSARIAL[name](), folder / name, layout=LAYOUTS[layout])
             add(name, folder / name)
-    yield folder
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -31,16 +30,24 @@ def _home(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["DCQL_HOME"]
 
 
-@pytest.fixture
-def mixed() -> Pool:
+@pytest.fixture(scope="session")
+def pools(store: Path) -> dict[str, Pool]:
+    """Return the pools of the store by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCQL_HOME", str(store / "home"))
+        return {name: open_pool(name) for name in LAID_OUT}
+
+
+@pytest.fixture(scope="session")
+def mixed(pools: dict[str, Pool]) -> Pool:
     """3,000 samples in 13 files, one of them empty."""
-    return open_pool("mixed")
+    return pools["mixed"]
 
 
-@pytest.fixture
-def ties() -> Pool:
+@pytest.fixture(scope="session")
+def ties(pools: dict[str, Pool]) -> Pool:
     """300 samples whose scores are about a dozen values."""
-    return open_pool("fp16_ties")
+    return pools["fp16_ties"]
 
 
 @pytest.fixture
