@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
-from pools import ADVERSARIAL, LAYOUTS, write
+from pools import ADVERSARIAL, Layout, write
 
 from dcql.catalog.pool import Pool, open_pool
 from dcql.engine.add import add
 
-LAID_OUT = {"mixed": "split", "fp16_ties": "permuted", "odd_uids": "plain", "tiny_files": "split"}
+LAID_OUT = {
+    "mixed": Layout(files=4, permutation=3, empty_file=True),
+    "fp16_ties": Layout(permutation=7),
+    "tiny_files": Layout(files=12, empty_file=True),
+}
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCQL_HOME", str(folder / "home"))
         for name, layout in LAID_OUT.items():
-            write(ADVERSARIAL[name](), folder / name, layout=LAYOUTS[layout])
+            write(ADVERSARIAL[name](), folder / name, layout=layout)
             add(name, folder / name)
     return folder
 
@@ -40,7 +44,7 @@ def pools(store: Path) -> dict[str, Pool]:
 
 @pytest.fixture(scope="session")
 def mixed(pools: dict[str, Pool]) -> Pool:
-    """3,000 samples in 13 files, one of them empty."""
+    """3,000 samples in 5 files, one of them empty."""
     return pools["mixed"]
 
 
