@@ -1,28 +1,33 @@
 """The compiler: one straight function from text to program, and one from there to a subset."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dcql.catalog.inputs import Inputs, load
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.engine.duck import Resources
-from dcql.engine.run import Progress, Result
-from dcql.engine.run import run as run_program
-from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
-from dcql.lower.lower import lower
-from dcql.lower.program import Program
 from dcql.plan import nodes
 from dcql.plan.passes import optimize
 from dcql.plan.resolve import Catalog, resolve
 from dcql.source import Source, Span
-from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
+
+# Lowering and running import sqlglot, DuckDB and pyarrow, which take longer to import than a recipe takes to check.
+if TYPE_CHECKING:
+    from dcql.engine.duck import Resources
+    from dcql.engine.run import Progress, Result
+    from dcql.engine.statistics import Found
+    from dcql.lower.program import Program
+    from dcql.subset import Subset
+
+MAX_CALLS = 20_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Compiled:
     recipe: ast.Recipe
     inputs: Inputs
     plan: nodes.Plan
-    program: Program
+    program: "Program"
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,10 @@ class Run:
 
     compiled: Compiled
     pool: Pool
-    result: Result
+    result: "Result"
 
     @property
-    def subset(self) -> Subset:
+    def subset(self) -> "Subset":
         """The subset."""
         return self.result.subset
 
@@ -63,6 +68,8 @@ def check(
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
+    # A level of nesting takes several calls in each phase. The phases bound how deep a recipe may nest.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
 
@@ -74,6 +81,8 @@ def compile(
 
     Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
     """
+    from dcql.lower.lower import lower
+
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
     parsed = parse(source)
     inputs = load(parsed, path)
@@ -86,8 +95,8 @@ def run(
     recipe: str | Path | Source,
     pool: str | Path | Pool,
     settings: Mapping[str, str] | None = None,
-    resources: Resources | None = None,
-    progress: Progress | None = None,
+    resources: "Resources | None" = None,
+    progress: "Progress | None" = None,
 ) -> Run:
     """Compile a recipe and run it on a pool: an added pool's name, or a folder or URL of parquet files.
 
@@ -100,14 +109,17 @@ def run(
 def run_compiled(
     compiled: Compiled,
     pool: Pool,
-    resources: Resources | None = None,
-    progress: Progress | None = None,
-    frozen: Mapping[str, Found] | None = None,
+    resources: "Resources | None" = None,
+    progress: "Progress | None" = None,
+    frozen: "Mapping[str, Found] | None" = None,
 ) -> Run:
     """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
 
     Raises RunError for a run that failed.
     """
+    from dcql.engine.duck import Resources
+    from dcql.engine.run import run as run_program
+
     return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
 
 
@@ -121,7 +133,9 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
         return read(path), path
     shipped = shipped_recipes()
     if str(named) in shipped:
-        return read(shipped[str(named)]), shipped[str(named)]
+        path = shipped[str(named)]
+        # The same name on every machine, wherever dcql is installed.
+        return Source(f"recipes/{path.relative_to(_shipped_folder()).as_posix()}", read(path).text), path
     near = did_you_mean(str(named), shipped)
     helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
     raise RecipeError(
@@ -130,12 +144,16 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that ship with dcql, by name: the path below recipes/ and, where it is the only one, the last part."""
-    root = Path(str(files("dcql.recipes")))
+    """Return the recipes that ship, by name: the path below recipes/ and its last part where that is unique."""
+    root = _shipped_folder()
     paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.dcql"))}
     last = [name.rsplit("/", 1)[-1] for name in paths]
     short = {name.rsplit("/", 1)[-1]: path for name, path in paths.items() if last.count(name.rsplit("/", 1)[-1]) == 1}
     return {**short, **paths}
+
+
+def _shipped_folder() -> Path:
+    return Path(str(files("dcql.recipes")))
 
 
 def _refuse_models(plan: nodes.Plan) -> None:
@@ -153,7 +171,7 @@ def _refuse_models(plan: nodes.Plan) -> None:
             ),
         )
     if diagnostics:
-        raise RunError(*diagnostics.values())
+        raise RunError(*sorted(diagnostics.values(), key=lambda found: found.span.start if found.span else -1))
 
 
 def _model_names(plan: nodes.Plan) -> list[tuple[nodes.Clause | None, str]]:

@@ -129,17 +129,16 @@ def _render_one(diagnostic: Diagnostic) -> str:
         end_line, end_column = span.source.position(span.end)
         shown = span.source.line(line)
         width = (end_column if end_line == line else len(shown) + 1) - column
-        before, shown = _visible(shown[: column - 1]), _visible(shown)
         # A line longer than a screen is cut around the words that matter.
-        left = max(0, len(before) - 60) if len(shown) > 160 else 0
-        shown, before = shown[left : left + 160], before[left:]
+        left = max(0, column - 1 - 60) if len(shown) > 160 else 0
+        before = column - 1 - left
         margin = " " * (len(str(line)) + 1)
-        caret = "^" * max(1, min(width, 160 - len(before)))
+        caret = "^" * max(1, min(width, 160 - before))
         lines += [
             f"{margin[:-1]}--> {printable(span.source.name)}:{line}:{column}",
             f"{margin}|",
-            f"{line} | {shown}",
-            f"{margin}| {' ' * len(before)}{caret} {printable(diagnostic.label)}".rstrip(),
+            f"{line} | {_visible(shown[left : left + 160])}",
+            f"{margin}| {' ' * before}{caret} {printable(diagnostic.label)}".rstrip(),
         ]
     elif diagnostic.label:
         lines += [f"  {printable(line)}" for line in diagnostic.label.split("\n")]

@@ -1,32 +1,50 @@
-"""Each recipe of tests/errors/ gives one message: the .txt beside it. The file name starts with the code."""
+"""Each recipe of tests/errors/ gives one message: the .txt beside it. The file name starts with the code.
 
-import importlib
-from collections.abc import Callable
+A comment line at the top of a recipe says how it is checked:
+
+    -- set: keep=0.2        as with `--set keep=0.2`
+    -- column: lang TEXT    against a pool with this column beside DataComp's
+    -- no column: text      against a pool without it
+    -- path: none           as text that lies in no file
+    -- compile              all the way to a program, rather than only checked
+"""
+
+import re
 from pathlib import Path
 
 import pytest
 
-from dcql.errors import RecipeError, render
+from dcql.catalog.types import DATACOMP, Column, Schema, Type
+from dcql.compiler import check, compile
+from dcql.errors import DcqlError, render
 from dcql.source import Source
-from dcql.syntax.parser import parse, read
+from dcql.syntax.parser import read
 
 FOLDER = Path(__file__).parent / "errors"
 RECIPES = sorted(FOLDER.glob("E*.dcql"))
 
 
-def checker() -> Callable[[Source], object]:
-    """Return what finds the errors of a recipe: the whole compiler, or the parser alone while there is none."""
-    try:
-        check: Callable[[Source], object] = importlib.import_module("dcql.compiler").check
-    except (ImportError, AttributeError):
-        return parse
-    return check
+def lines(source: Source, wanted: str) -> list[str]:
+    """Return what stands after each comment line that starts with `-- wanted`."""
+    return re.findall(rf"^-- {wanted}(.*)$", source.text, re.MULTILINE)
+
+
+def run(source: Source, path: Path) -> None:
+    """Check a recipe in the way that its comments ask for."""
+    without = {name.strip() for name in lines(source, "no column:")}
+    added = [Column(name, Type[type_]) for name, type_ in map(str.split, lines(source, "column:"))]
+    columns = (*(column for column in DATACOMP.columns if column.name not in without), *added)
+    settings = dict(line.strip().split("=", 1) for line in lines(source, "set:"))
+    if lines(source, "compile"):
+        compile(source, Schema(columns), settings)
+    else:
+        check(source, Schema(columns), settings, None if lines(source, "path: none") else path)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_error(path: Path, update: bool) -> None:
-    with pytest.raises(RecipeError) as caught:
-        checker()(read(path, path.name))
+    with pytest.raises(DcqlError) as caught:
+        run(read(path, path.name), path)
     drawn = render(caught.value.diagnostics) + "\n"
     expected = path.with_suffix(".txt")
     if update:

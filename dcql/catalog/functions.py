@@ -45,6 +45,13 @@ class Function:
     variadic: bool = False
     skips_nulls: bool = False
 
+    @property
+    def usage(self) -> str:
+        """A call as it is written: `contains(text, text)`, `least(a, b, ..)`."""
+        written = {Type.TEXT: "text", Kind.NUMERIC: "x", Kind.PATTERN: "'pattern'"}
+        arguments = [written.get(kind, "abc"[place]) for place, kind in enumerate(self.parameters)]
+        return f"{self.name}({', '.join([*arguments, '..'] if self.variadic else arguments)})"
+
 
 def _row(name: str, parameters: tuple[Type | Kind, ...], result: Type | Kind, effect: Effect, summary: str) -> Function:
     return Function(name, parameters, result, effect, summary)
@@ -142,7 +149,7 @@ DENIED: dict[str, Denied] = {
         for name in ("sum", "avg", "mean", "stddev", "variance", "count", "min", "max", "first", "last", "any_value")
     },
     **{
-        name: Denied(Effect.ORDER, "write `q(0.5 OF pool)`: an order statistic over a stated population")
+        name: Denied(Effect.ORDER, "write `x >= q(0.5)`: an exact order statistic, 0.5 being the median")
         for name in ("median", "quantile", "quantile_disc", "quantile_cont", "percentile", "percentile_cont")
     },
     **{
@@ -161,11 +168,11 @@ DENIED: dict[str, Denied] = {
     },
     **{name: Denied(Effect.VERSION, _ROUND) for name in ("round", "floor", "ceil", "ceiling", "trunc")},
     **{
-        name: Denied(Effect.VERSION, "nothing: a layout of files is no part of a recipe")
+        name: Denied(Effect.ORDER, "name what the samples share: how they lie in files is no part of a recipe")
         for name in ("filename", "rowid", "file_row_number")
     },
     **{
-        name: Denied(Effect.VERSION, "write `regexp_matches(text, 'pattern')`")
+        name: Denied(Effect.EXACT, "write `regexp_matches(text, 'pattern')`; `^` and `$` hold it to the whole text")
         for name in ("regexp_full_match", "regexp_like", "regexp", "rlike", "similar_to", "regexp_extract")
     },
     **{
@@ -174,18 +181,14 @@ DENIED: dict[str, Denied] = {
         )
         for name in ("hash", "md5", "sha1")
     },
-    **{name: Denied(Effect.VERSION, "write `coalesce(a, b)`") for name in ("ifnull", "nvl")},
+    **{name: Denied(Effect.EXACT, "write `coalesce(a, b)`") for name in ("ifnull", "nvl")},
+    **{name: Denied(Effect.EXACT, "write `CASE WHEN a THEN b ELSE c END`") for name in ("if", "iff", "iif", "nullif")},
     **{
-        name: Denied(Effect.VERSION, "write `CASE WHEN a THEN b ELSE c END`") for name in ("if", "iff", "iif", "nullif")
-    },
-    **{
-        name: Denied(Effect.VERSION, "columns keep their type; a literal takes the type of what it meets")
+        name: Denied(Effect.EXACT, "columns keep their type; a literal takes the type of what it meets")
         for name in ("cast", "try_cast", "int", "float", "str")
     },
     **{
-        name: Denied(
-            Effect.VERSION, "nothing: a recipe reads its pool and the files that SET names, with their digests"
-        )
+        name: Denied(Effect.EXACT, "name a file of values, with its digest: `SET s FROM 'values.txt' SHA256 '..';`")
         for name in ("read_parquet", "read_csv", "read_text", "read_blob", "read_json", "glob", "parquet_scan")
     },
 }

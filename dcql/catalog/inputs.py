@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from dcql.errors import Diagnostics, RecipeError
+from dcql.errors import Diagnostics, RecipeError, did_you_mean
 from dcql.source import Source, Span
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
@@ -40,13 +40,14 @@ def load(recipe: ast.Recipe, path: Path | None) -> Inputs:
     """Read every file that `recipe` names, and those that its imports name.
 
     `path` is the recipe's own file: nothing outside of its folder is read. It is None for a recipe that came as text,
-    which may name no file. Raises RecipeError with every file that is missing, differs from its digest, or lies outside.
+    which may name no file. Raises RecipeError with every file that is missing, has another digest, or lies outside.
     """
     diagnostics = Diagnostics()
     inputs = Inputs({}, {})
+    loaded: list[Path] = []
     own = path.resolve() if path is not None else None
     root = own.parent if own is not None else None
-    _load(recipe, root, root, inputs, (own,) if own is not None else (), diagnostics)
+    _load(recipe, root, root, inputs, (own,) if own is not None else (), loaded, diagnostics)
     diagnostics.raise_any()
     return inputs
 
@@ -57,6 +58,7 @@ def _load(
     root: Path | None,
     inputs: Inputs,
     above: tuple[Path, ...],
+    loaded: list[Path],
     diagnostics: Diagnostics,
 ) -> None:
     for statement in recipe.definitions:
@@ -69,22 +71,24 @@ def _load(
             if path is None:
                 continue
             if path in above:
+                circle = " -> ".join(one.name for one in (*above[above.index(path) :], path))
                 diagnostics.add(
                     "E0207",
                     f"`{statement.path.value}` imports itself",
                     statement.path.span,
-                    "the import goes round in a circle",
-                    ("move what both recipes need into a third one",),
+                    circle,
+                    ("leave the import out, or move what the recipes share into one that imports none of them",),
                 )
                 continue
-            if len(above) > MAX_IMPORT_DEPTH or len(inputs.recipes) >= MAX_IMPORTS:
-                diagnostics.add(
-                    "E0503",
-                    "too many imports",
-                    statement.path.span,
-                    f"imports nest {MAX_IMPORT_DEPTH} deep at most, {MAX_IMPORTS} in all",
-                    ("merge recipes",),
-                )
+            # A file imported twice counts twice: ten that each import the next one twice are a thousand.
+            loaded.append(path)
+            if len(above) > MAX_IMPORT_DEPTH or len(loaded) > MAX_IMPORTS:
+                deep = len(above) > MAX_IMPORT_DEPTH
+                limit = f"more than {MAX_IMPORT_DEPTH} deep" if deep else f"more than {MAX_IMPORTS} in all"
+                if deep or len(loaded) == MAX_IMPORTS + 1:
+                    diagnostics.add(
+                        "E0503", "too many imports", statement.path.span, limit, ("write some of them as one recipe",)
+                    )
                 continue
             try:
                 imported = parse(Source(_shown(path, root), read(path).text))
@@ -92,7 +96,7 @@ def _load(
                 diagnostics.found.extend(error.diagnostics)
                 continue
             inputs.recipes[statement.span] = imported
-            _load(imported, path.parent, root, inputs, (*above, path), diagnostics)
+            _load(imported, path.parent, root, inputs, (*above, path), loaded, diagnostics)
 
 
 def _shown(path: Path, root: Path | None) -> str:
@@ -113,16 +117,26 @@ def _inside(text: ast.Text, here: Path | None, root: Path | None, diagnostics: D
     if PurePosixPath(text.value).is_absolute() or "\0" in text.value or "://" in text.value:
         _outside(text, diagnostics)
         return None
-    path = (here / text.value).resolve()
-    if not path.is_relative_to(root):
+    try:
+        path = (here / text.value).resolve()
+        inside, is_file = path.is_relative_to(root), path.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long a name, links in a circle, a text that no name can be
+        diagnostics.add("E0208", f"no file `{text.value}`", text.span, "no file can have this name")
+        return None
+    if not inside:
         _outside(text, diagnostics)
         return None
-    if not path.is_file():
-        diagnostics.add(
-            "E0208", f"no file `{text.value}`", text.span, "not found beside the recipe", ("check the name",)
-        )
+    if not is_file:
+        label = "a folder" if path.is_dir() else "not found in the recipe's folder"
+        diagnostics.add("E0208", f"no file `{text.value}`", text.span, label, _similar_file(path))
         return None
     return path
+
+
+def _similar_file(path: Path) -> tuple[str, ...]:
+    beside = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
+    near = did_you_mean(path.name, beside)
+    return (f"a similar file exists: `{near}`",) if near else ("a path starts at the folder of the file that names it",)
 
 
 def _outside(text: ast.Text, diagnostics: Diagnostics) -> None:
@@ -138,7 +152,11 @@ def _outside(text: ast.Text, diagnostics: Diagnostics) -> None:
 def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> SetInput | None:
     if path.stat().st_size > MAX_SET_BYTES:
         diagnostics.add(
-            "E0211", f"`{statement.path.value}` is larger than 1 GiB", statement.path.span, "too large for a set"
+            "E0211",
+            f"`{statement.path.value}` is larger than 1 GiB",
+            statement.path.span,
+            "too large for a set",
+            ("uids fit as a .npy file of dtype u8,u8: 16 bytes each",),
         )
         return None
     content = path.read_bytes()
@@ -162,6 +180,7 @@ def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> S
             f"`{statement.path.value}` is neither UTF-8 text nor a .npy file",
             statement.path.span,
             "a set is a text file with one value a line, or a .npy of uids",
+            ("save it as UTF-8, one value on each line",),
         )
         return None
     return SetInput(path, digest, False, tuple(filter(None, (line.strip(" \t\r") for line in lines))))

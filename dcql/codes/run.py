@@ -206,4 +206,110 @@ CODES: tuple[Code, ...] = (
         "dcql diff a.npy missing.npy",
         "dcql diff a.npy b.npy",
     ),
+    # Running: E0750 to E0756.
+    Code(
+        "E0750",
+        "not enough memory",
+        "DuckDB needed more memory than it may use, and what it could move to disk was not enough.",
+        "dcql run recipe.dcql --pool small --out s --memory 10MB",
+        "dcql run recipe.dcql --pool small --out s --memory 1GB",
+    ),
+    Code(
+        "E0751",
+        "file of the pool cannot be read",
+        "A file of the pool was there when the run began, and reading its samples failed: it was truncated, deleted, "
+        "damaged inside, or the network failed.",
+        "dcql run recipe.dcql --pool ./small --out s     # while ./small is still copied",
+        "copy or download that file again, then run the recipe again",
+    ),
+    Code(
+        "E0752",
+        "promise of the recipe does not hold",
+        "EXPECT says how many samples the recipe keeps, and it keeps another number of this pool. Nothing was written.",
+        "SELECT uid FROM pool WHERE clip_l14 >= 0.5\nEXPECT kept BETWEEN 25 PERCENT AND 35 PERCENT;",
+        "SELECT uid FROM pool WHERE clip_l14 >= q(0.7)\nEXPECT kept BETWEEN 25 PERCENT AND 35 PERCENT;",
+    ),
+    Code(
+        "E0754",
+        "uids that come more than once",
+        "Two of the samples that the recipe keeps have the same uid, so that the subset could not say which it means.",
+        "dcql run recipe.dcql --pool ./small --out s     # ./small holds a file and a copy of it",
+        "dcql pool add small ./small     # says which rows share a uid",
+    ),
+    Code(
+        "E0755",
+        "too many copies",
+        "A subset holds each of its samples at most 4294967295 times, and UNION ALL made more of one.",
+        "SELECT uid FROM many UNION ALL SELECT uid FROM many",
+        "SELECT uid FROM many UNION SELECT uid FROM many",
+    ),
+    Code(
+        "E0756",
+        "files of the pool do not fit its record",
+        "A file of the pool holds more or fewer samples than `dcql pool add` recorded, though its footer is the same.",
+        "dcql run recipe.dcql --pool small --out s     # a sidecar under ~/.dcql was replaced",
+        "dcql pool add small ./small",
+    ),
+    # Run folders and what is made of them: E0757 to E0769.
+    Code(
+        "E0757",
+        "output folder is something else",
+        "`--out` names a file, or a folder with files that no run wrote. A run replaces only what an earlier run "
+        "wrote, so that a mistyped path destroys nothing.",
+        "dcql run recipe.dcql --out .",
+        "dcql run recipe.dcql --out runs/clip30",
+    ),
+    Code(
+        "E0758",
+        "output cannot be written",
+        "Writing the result failed. No half of it was left, and what lay at that path before is unchanged.",
+        "dcql run recipe.dcql --out /full/disk/clip30",
+        "dcql run recipe.dcql --out /other/disk/clip30",
+    ),
+    Code(
+        "E0759",
+        "not a run folder",
+        "A run folder is what `dcql run --out` writes: it holds manifest.json and subset.npy.",
+        "dcql export ./small --columns url",
+        "dcql export runs/clip30 --columns url",
+    ),
+    Code(
+        "E0760",
+        "damaged run folder",
+        "What lies in the run folder does not fit together: the manifest cannot be read, or the subset does not have "
+        "the hash that the manifest states.",
+        "dcql diff runs/a runs/b     # runs/b/subset.npy was replaced by hand",
+        "run the recipe again, or name the .npy file itself",
+    ),
+    Code(
+        "E0761",
+        "pool is not the one of the run",
+        "The run's manifest names the pool by its fingerprint, and the pool that was opened has another one. Its rows "
+        "may not be those that the recipe saw.",
+        "dcql export runs/clip30 --pool medium     # a run over `small`",
+        "dcql export runs/clip30 --pool small",
+    ),
+    Code(
+        "E0762",
+        "no such column to export",
+        "`--columns` names columns of the pool, separated by commas; the pool has none of that name.",
+        "dcql export runs/clip30 --columns url,caption",
+        "dcql export runs/clip30 --columns url,text",
+    ),
+    Code(
+        "E0763",
+        "samples that the pool lacks",
+        "The subset holds uids that are in no file of the pool: it was selected from another pool, or the pool lost "
+        "rows.",
+        "dcql export clip30.npy --pool medium     # a subset of `small`",
+        "dcql export clip30.npy --pool small",
+    ),
+    Code(
+        "E0764",
+        "demo pool cannot be made",
+        "Without `--pool` a recipe runs on the demo pool, which is unpacked under $DCQL_HOME (~/.dcql where it is not "
+        "set) on first use. Its bytes are missing or damaged, or the disk is full.",
+        "dcql run clip30 --out s     # where the package's data was deleted",
+        "dcql run clip30 --out s --pool ./small",
+    ),
 )

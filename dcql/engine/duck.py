@@ -65,7 +65,8 @@ class Session:
 
     def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run a statement over `source`; return its rows."""
-        return self._query(statement, source, parameters).fetchall()
+        with _run_errors():
+            return self._query(statement, source, parameters).fetchall()
 
     def batches(self, statement: Statement, source: Source, parameters: Parameters) -> Iterator[Any]:
         """Run a statement over `source`; yield Arrow record batches, so that memory stays bounded."""
@@ -171,10 +172,15 @@ def _run_errors() -> Iterator[None]:
     """Turn DuckDB's errors into diagnostics."""
     try:
         yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        # After a signal DuckDB ends its query with an error of its own.
+        if "interrupt" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from error
     except duckdb.OutOfMemoryException as error:
         raise RunError(
             Diagnostic(
-                "E0710",
+                "E0750",
                 "not enough memory",
                 label=_first(error),
                 helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
@@ -183,7 +189,7 @@ def _run_errors() -> Iterator[None]:
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
         raise RunError(
             Diagnostic(
-                "E0711",
+                "E0751",
                 "a file of the pool could not be read",
                 label=_first(error),
                 helps=("check the file, or fetch it again",),

@@ -42,6 +42,14 @@ class Result:
     funnel: tuple[BlockCounts, ...]
 
 
+class BrokenPromiseError(RunError):
+    """An EXPECT of the recipe does not hold; `result` is what the run found all the same."""
+
+    def __init__(self, result: Result, diagnostic: Diagnostic) -> None:
+        self.result = result
+        super().__init__(diagnostic)
+
+
 def run(
     program: Program,
     pool: Pool,
@@ -61,9 +69,9 @@ def run(
         statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
         output = _Output(program, pool, open_session, statistics.parameters)
         subset = output.of_added(tell) if pool.added else output.of_raw(tell)
-    funnel = output.funnel()
-    _keep_promises(program.promises, subset.distinct, pool.rows)
-    return Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), funnel)
+    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel())
+    _keep_promises(program.promises, result)
+    return result
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -272,19 +280,21 @@ def _uneven() -> RunError:
     )
 
 
-def _keep_promises(promises: tuple[Promise, ...], kept: int, samples: int) -> None:
-    """Raise RunError for the first EXPECT that does not hold."""
+def _keep_promises(promises: tuple[Promise, ...], result: Result) -> None:
+    """Raise BrokenPromiseError for the first EXPECT that does not hold."""
+    kept, samples = result.subset.distinct, result.samples
     for promise in promises:
         low = promise.low * samples / 100 if promise.low_percent else promise.low
         high = promise.high * samples / 100 if promise.high_percent else promise.high
         if not low <= kept <= high:
             share = f"{100 * kept / samples:.4g} PERCENT" if samples else "of none"
-            raise RunError(
+            raise BrokenPromiseError(
+                result,
                 Diagnostic(
                     "E0752",
                     f"the recipe keeps {kept:,} of {samples:,} samples",
                     promise.span,
                     f"that is {share}, outside of what it promises",
                     ("correct the recipe, or the promise if it is wrong",),
-                )
+                ),
             )

@@ -218,7 +218,7 @@ def _found(
 def _position(threshold: Threshold | GroupedThreshold, present: int, nulls: int) -> tuple[int, int, int]:
     """Return n, k, and the position among the values that are not NULL: 0 where the statistic is NULL."""
     n = present + (nulls if threshold.nulls_first else 0)
-    if n == 0:
-        return 0, 0, 0
     k = threshold.rank.k(n)
+    if n == 0:
+        return n, k, 0
     return n, k, max(0, k - nulls) if threshold.nulls_first else k

@@ -59,8 +59,7 @@ class Chain:
         self._layer_of: dict[str, int] = {}
         self._refs: dict[str, Member] = {}
         self.reads_tables = False
-        self._inner = 0
-        self._block = ""
+        self._inside: dict[nodes.Rel, Member] = {}
 
     # --- relations ----------------------------------------------------------------------------------------------------
 
@@ -103,9 +102,14 @@ class Chain:
             failed = sql.either([self._failed(node, name) for node in fallible])
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
-        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined))
+        statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
+        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined, statistics))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}.clauses", len(rel.clauses)))
+
+    def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
+        found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
+        return tuple(dict.fromkeys(found))
 
     def _failed(self, node: nodes.Node, name: str) -> Sql:
         """Write whether an operation gives NULL though its operands are not."""
@@ -169,8 +173,12 @@ class Chain:
         return Member(self.column(kept, f"@{name}.{cut}"), source.copies)
 
     def sort_columns(self, order: Sequence[nodes.SortKey], prefix: str, name: str) -> list[Sql]:
-        """Add the keys of an ORDER BY as columns."""
-        return [self.column(self.expression(key.expr, name), f"@{prefix}.{i}") for i, key in enumerate(order)]
+        """Add the keys of an ORDER BY as columns, once where equal LIMITs share a cut."""
+        columns = [(f"@{prefix}.{i}", key.expr) for i, key in enumerate(order)]
+        return [
+            sql.column(column) if column in self._layer_of else self.column(self.expression(key, name), column)
+            for column, key in columns
+        ]
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
@@ -178,8 +186,10 @@ class Chain:
         """Write an expression; relations inside of it get blocks under `name`."""
 
         def relation(rel: nodes.Rel) -> Sql:
-            self._inner += not isinstance(rel, nodes.Ref | nodes.PoolScan)
-            return self.relation(rel, f"{name}.in{self._inner}").present.copy()
+            if rel not in self._inside:
+                number = 1 + sum(not isinstance(known, nodes.Ref | nodes.PoolScan) for known in self._inside)
+                self._inside[rel] = self.relation(rel, f"{name}.in{number}")
+            return self._inside[rel].present.copy()
 
         return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
 
@@ -282,7 +292,7 @@ def _can_fail(node: nodes.Node) -> bool:
         case nodes.Arithmetic():
             return True
         case nodes.Call():
-            return node.name == "abs" and node.type is Type.INT
+            return node.name == "abs"  # the least INT has none in 64 bits, and infinity none that is finite
         case nodes.Quantile():
             return bool(node.by)
         case _:

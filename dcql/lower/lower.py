@@ -22,8 +22,7 @@ from dcql.lower.program import (
 )
 from dcql.plan import nodes
 from dcql.plan.effects import effect
-
-StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn
+from dcql.plan.statistics import statistics, unused_name
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -37,25 +36,19 @@ class _Lowering:
 
     def __post_init__(self) -> None:
         self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
-        self.names: dict[StatisticNode, str] = {}
+        self.statistics = statistics(self.plan)
+        self.names = self.statistics.names
         self.sets: dict[nodes.NamedSet, str] = {}
-        self.levels: dict[StatisticNode, int] = {}
-        self._stage_levels: dict[str, int] = {}
         for relation in self._relations():
             for node in nodes.walk(relation):
-                if isinstance(node, StatisticNode):
-                    self._name(node)
-                elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
+                if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
                     self.sets.setdefault(node.set, f"set{len(self.sets) + 1}")
 
     def program(self) -> Program:
         """Return the whole program."""
-        for node in self.names:
-            self._level(node)
-        last = max(self.levels.values(), default=0)
-        stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, last + 1))
+        stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
         chain = self._chain()
-        member = chain.relation(self.plan.query, "query")
+        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
         return Program(
@@ -78,30 +71,6 @@ class _Lowering:
     def _relations(self) -> tuple[nodes.Rel, ...]:
         return (*self.stages.values(), self.plan.query)
 
-    def _name(self, node: StatisticNode) -> None:
-        if node in self.names:
-            return
-        letter = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first"}[type(node)]
-        number = 1 + sum(1 for name in self.names.values() if name.rstrip("0123456789") == letter)
-        self.names[node] = f"{letter}{number}"
-
-    def _level(self, node: StatisticNode) -> int:
-        """Return the stage of a statistic: one after the last of those that its relation and expressions need."""
-        if node not in self.levels:
-            inside = nodes.children(node)
-            self.levels[node] = 1 + max((self._needs(child) for child in inside), default=0)
-        return self.levels[node]
-
-    def _needs(self, node: nodes.Node) -> int:
-        """Return the last stage of any statistic in a node, 0 without one."""
-        if isinstance(node, StatisticNode):
-            return self._level(node)
-        if isinstance(node, nodes.Ref):
-            if node.name not in self._stage_levels:
-                self._stage_levels[node.name] = self._needs(self.stages[node.name])
-            return self._stage_levels[node.name]
-        return max((self._needs(child) for child in nodes.children(node)), default=0)
-
     def _columns(self) -> tuple[str, ...]:
         names = {n.name for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
         if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
@@ -116,7 +85,7 @@ class _Lowering:
     # --- statistics ---------------------------------------------------------------------------------------------------
 
     def _stage(self, level: int) -> Iterator[Statistic]:
-        here = [node for node, at in self.levels.items() if at == level]
+        here = self.statistics.stage(level)
         scanned = [node for node in here if isinstance(node, nodes.Quantile) and not node.by]
         if scanned:
             yield self._scan(scanned)
@@ -137,7 +106,7 @@ class _Lowering:
             key = (q.population, q.expr)
             if key not in columns:
                 number = len(columns) + 1
-                population = chain.relation(q.population, "population")
+                population = chain.relation(q.population, unused_name(self.plan, "population"))
                 value = chain.expression(q.expr, f"q{number}")
                 member = None
                 if not population.everything:
@@ -168,7 +137,7 @@ class _Lowering:
 
     def _grouped(self, q: nodes.Quantile) -> GroupedThreshold:
         chain = self._chain()
-        population = chain.relation(q.population, "population")
+        population = chain.relation(q.population, unused_name(self.plan, "population"))
         names = [f"k{i}" for i in range(len(q.by))]
         keys = [chain.expression(key, name) for key, name in zip(q.by, names, strict=True)]
         value = chain.expression(q.expr, "value")
@@ -197,8 +166,9 @@ class _Lowering:
     def _cut(self, node: nodes.Limit) -> Cut:
         name = self.names[node]
         chain = self._chain()
-        source = chain.relation(node.input, "input")
-        keys = chain.sort_columns(node.order, name, "input")
+        here = unused_name(self.plan, "input")
+        source = chain.relation(node.input, here)
+        keys = chain.sort_columns(node.order, name, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
         order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
@@ -229,9 +199,10 @@ class _Lowering:
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
         name = self.names[node]
         chain = self._chain()
-        source = chain.relation(node.input, "input")
-        keys = [chain.column(chain.expression(key, "input"), f"@key{i}") for i, key in enumerate(node.keys)]
-        order = chain.sort_columns(node.order, name, "input")
+        here = unused_name(self.plan, "input")
+        source = chain.relation(node.input, here)
+        keys = [chain.column(chain.expression(key, here), f"@key{i}") for i, key in enumerate(node.keys)]
+        order = chain.sort_columns(node.order, name, here)
         sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
         grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
         # The tie hash is computed only for the samples that share the first place.

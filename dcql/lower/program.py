@@ -121,9 +121,9 @@ class Stage:
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
-    `depth` is the output column with the number of clauses passed, one more than there are for samples that the SELECT does
-    not read. `undefined` is the
-    output column that is TRUE where an operation of the SELECT gave NULL for values that are not, None where none can.
+    `depth` is the output column with the number of clauses passed, one more than there are for samples that the SELECT
+    does not read. `undefined` is the output column that is TRUE where an operation of the SELECT gave NULL for values
+    that are not, None where none can. `statistics` names the thresholds that each clause compares with.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Block:
     clauses: tuple[str, ...]
     depth: str
     undefined: str | None
+    statistics: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

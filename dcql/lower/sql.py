@@ -3,6 +3,7 @@
 No expression raises on a row, whatever DuckDB does with it: every operation that can fail has a form that gives NULL.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -230,7 +231,7 @@ class ExpressionLowering:
                 wide = exp.Cast(this=arguments[0], to=exp.DataType(this=exp.DataType.Type.INT128))
                 return exp.TryCast(this=call("abs", wide), to=exp.DataType(this=_TYPES[Type.INT]))
             case "abs":
-                return call("abs", *arguments)
+                return finite(call("abs", *arguments))
             case "code_points":
                 return call("length", *arguments)
             case "python_words":
@@ -265,6 +266,8 @@ def literal(value: nodes.Literal) -> Sql:
             return text(str(value.value))
         case Type.INT:
             return cast(integer(int(value.value)), Type.INT)
+        case _ if math.isinf(float(value.value)):
+            return cast(exp.Literal.string(str(value.value)), value.type)  # a threshold that a pool's infinity gave
         case _:
             # With an exponent DuckDB reads the nearest DOUBLE; without one, a DECIMAL.
             written = repr(abs(float(value.value)))

@@ -23,8 +23,8 @@ HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
 def numeric_type(values: Iterable[Value]) -> Type:
     """Return the type in which numbers meet.
 
-    INT with INT, and with whole constants, is INT; FLOAT with FLOAT, and with any constant, is FLOAT; everything else is
-    DOUBLE. Constants alone are INT when all are whole, else DOUBLE.
+    INT with INT, and with whole constants, is INT; FLOAT with FLOAT, and with any constant, is FLOAT; everything else
+    is DOUBLE. Constants alone are INT when all are whole, else DOUBLE.
     """
     values = list(values)
     types = {value.type for value in values if not isinstance(value, Exact)}
@@ -37,7 +37,10 @@ def numeric_type(values: Iterable[Value]) -> Type:
 
 
 def convert(value: Value, type_: Type) -> nodes.Expr:
-    """Return the value in `type_`, which it has or widens to. Raises DoesNotFitError for a constant that has no such value."""
+    """Return the value in `type_`, which it has or widens to.
+
+    Raises DoesNotFitError for a constant that has no such value.
+    """
     if isinstance(value, Exact):
         return nodes.Literal(None, type_) if value.value is None else constants.literal(value, type_)
     return value if value.type is type_ else nodes.Convert(value, type_)
@@ -58,8 +61,8 @@ def mixes(a: str, b: str) -> bool:
 
 def mix_help(a: str, b: str) -> tuple[str, ...]:
     """Return a help line for two types that do not mix."""
-    if {a, b} == {"TEXT", "a number"}:
-        return ("write text in quotes: `'2'`, numbers without",)
+    if "TEXT" in (a, b) and "BOOL" not in (a, b):
+        return ("nothing is converted: text is written in quotes, `'2'`, a number without, `2`",)
     if "BOOL" in (a, b):
         return ("compare truth values with TRUE or FALSE",)
     return ()

@@ -1,8 +1,10 @@
 """Constants: exact and untyped until they meet a column (SEMANTICS §7)."""
 
 import math
+import re
 import struct
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from dcql.catalog.types import Type
@@ -10,7 +12,9 @@ from dcql.plan.nodes import Literal
 
 # Beyond these a constant is a mistake or an attack: no double needs more.
 MAX_EXPONENT = 400
-MAX_BITS = 20_000
+MAX_BITS = 14_000  # 4,214 digits: within what Python turns into text
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
@@ -31,6 +35,25 @@ class DoesNotFitError(ValueError):
     """The constant has no value of the type; the message says why."""
 
 
+def shown(value: Fraction) -> str:
+    """Write an exact number of any size for a message, with six digits."""
+    with localcontext(prec=6):
+        return f"{Decimal(value.numerator) / Decimal(value.denominator):g}"
+
+
+def read_number(text: str) -> Exact:
+    """Return the number that `text` holds, written as in a recipe, with a sign before it if need be.
+
+    Raises ValueError for other text, and for a number beyond MAX_EXPONENT, which would take long to write out.
+    """
+    if len(text) > MAX_EXPONENT or not NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    number = Decimal(text)
+    if number and abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError("out of range")
+    return Exact(Fraction(number))
+
+
 def literal(exact: Exact, type_: Type) -> Literal:
     """Return the constant as a literal of a numeric type: the nearest value, ties to even.
 
@@ -42,7 +65,7 @@ def literal(exact: Exact, type_: Type) -> Literal:
     match type_:
         case Type.INT:
             if value.denominator != 1 or not INT_MIN <= value.numerator <= INT_MAX:
-                raise DoesNotFitError("it is not a 64-bit whole number")
+                raise DoesNotFitError("not a whole number of 64 bits")
             return Literal(value.numerator, Type.INT)
         case Type.DOUBLE:
             return Literal(_nearest_double(value), Type.DOUBLE)
@@ -56,7 +79,7 @@ def _nearest_double(value: Fraction) -> float:
     try:
         return value.numerator / value.denominator  # correctly rounded for integers of any size
     except OverflowError:
-        raise DoesNotFitError("it is too large for DOUBLE") from None
+        raise DoesNotFitError("too large") from None
 
 
 def _nearest_float(value: Fraction) -> float:
@@ -77,7 +100,7 @@ def _nearest_float(value: Fraction) -> float:
     best = min(steps, key=distance)
     half_step_beyond_largest = Fraction(2**128 - 2**103)
     if abs(value) >= half_step_beyond_largest:
-        raise DoesNotFitError("it is too large for FLOAT")
+        raise DoesNotFitError("too large")
     return _unpack(sign | best)
 
 
@@ -114,5 +137,5 @@ def combine(op: str, left: Exact, right: Exact) -> Exact:
         case _:
             raise AssertionError(op)
     if max(result.numerator.bit_length(), result.denominator.bit_length()) > MAX_BITS:
-        raise DoesNotFitError("it needs too many digits")
+        raise DoesNotFitError("it needs thousands of digits")
     return Exact(result)

@@ -162,7 +162,7 @@ class Rank:
     datacomp: bool = False
 
     def k(self, n: int) -> int:
-        """Return the 1-based position of the statistic among n > 0 values."""
+        """Return the 1-based position of the statistic among n values: 1 among none."""
         if self.datacomp:
             return max(1, n - int(n * float(self.p)))
         return max(1, -(-self.p.numerator * n // self.p.denominator))

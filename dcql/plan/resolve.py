@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from math import floor
 
 from dcql.catalog.inputs import Inputs
 from dcql.catalog.types import Schema, Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
-from dcql.plan.constants import MAX_EXPONENT, Exact
+from dcql.plan.constants import Exact, read_number, shown
 from dcql.plan.expressions import Bound, Expressions
 from dcql.plan.faults import WrongError, all_faults
-from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, suggestion
-from dcql.source import Source, Span
+from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
+from dcql.source import Span
 from dcql.syntax import ast
 
-NO_POPULATION = "a bare q is allowed over `FROM pool` only: published recipes differ exactly here"
+NO_POPULATION = "a bare q is allowed over `FROM pool` only"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -
 def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
     entries: dict[str, DefineEntry] = {}
     # The library's own names see each other and the pool's columns, and nothing of the recipe.
-    scope = Scope(catalog.schema, entries)
+    scope = Scope(catalog.schema, entries, is_library=True)
     for file in catalog.library:
         for statement in file.definitions:
             if isinstance(statement, ast.Define):
@@ -72,9 +72,11 @@ class _Resolver:
         declared = {s.name for s in recipe.definitions if isinstance(s, ast.Param)}
         for name in settings:
             if name not in declared:
-                near = did_you_mean(name, declared)
-                helps = (f"a similar PARAM exists: `{near}`",) if near else ("declare it: `PARAM x DEFAULT 0.3;`",)
-                self.diagnostics.add("E0212", f"`--set {name}`: the recipe has no PARAM `{name}`", helps=helps)
+                self.diagnostics.add(
+                    "E0212",
+                    f"`--set {name}`: the recipe has no PARAM `{name}`",
+                    helps=self._setting_help(name, declared, recipe),
+                )
         promises = tuple(p for p in (self._promise(expect, scope) for expect in recipe.expects) if p is not None)
         if query is None or self.diagnostics.found:
             return None
@@ -85,11 +87,22 @@ class _Resolver:
         )
         return nodes.Plan(tuple(self.stages), query, promises, parameters)
 
+    def _setting_help(self, name: str, declared: set[str], recipe: ast.Recipe) -> tuple[str, ...]:
+        for statement in recipe.definitions:
+            if isinstance(statement, ast.Import):
+                imported = self.catalog.inputs.recipes[statement.span]
+                if any(isinstance(s, ast.Param) and s.name == name for s in imported.definitions):
+                    return (f"`{statement.name}` has one: `IMPORT .. AS {statement.name} WITH {name} = ..`",)
+        near = did_you_mean(name, declared)
+        return (f"a similar PARAM exists: `{near}`",) if near else (f"declare it: `PARAM {name} DEFAULT ..;`",)
+
     def _recipe(self, recipe: ast.Recipe, scope: Scope, given: Mapping[str, Constant]) -> nodes.Rel | None:
         for statement in recipe.definitions:
             self._declare(statement, scope, given)
+        scope.below = {stage.name for stage in recipe.stages}
         for stage in recipe.stages:
             relation = self._attempt(stage.query, scope)
+            scope.below.discard(stage.name)
             name = scope.prefix + stage.name
             scope.declare(stage.name, RelationEntry(nodes.Ref(name), "stage"), stage.name_span, self.diagnostics)
             if relation is not None:
@@ -110,7 +123,11 @@ class _Resolver:
                 for name in statement.parameters or ():
                     if (statement.parameters or ()).count(name) > 1:
                         self.diagnostics.add(
-                            "E0202", f"`{name}` is a parameter twice", statement.span, "parameters need different names"
+                            "E0202",
+                            f"`{name}` is a parameter twice",
+                            statement.span,
+                            "parameters need different names",
+                            ("choose another name for one of them",),
                         )
                         break
                 scope.declare(statement.name, DefineEntry(statement, scope), statement.name_span, self.diagnostics)
@@ -119,7 +136,9 @@ class _Resolver:
                 default = self._param_default(statement, scope)
                 if value is None:
                     value = default
-                if value is not None:
+                if value is None:
+                    scope.failed.add(statement.name)
+                else:
                     scope.declare(statement.name, ParamEntry(value), statement.name_span, self.diagnostics)
             case ast.SetFile():
                 found = self.catalog.inputs.sets[statement.span]
@@ -150,22 +169,30 @@ class _Resolver:
         given: dict[str, Constant] = {}
         declared = {s.name for s in imported.definitions if isinstance(s, ast.Param)}
         for name, expr in statement.arguments:
+            if name not in declared:
+                known = f"it has {listed(sorted(declared))}" if declared else "it has none: leave WITH out"
+                self.diagnostics.add(
+                    "E0212",
+                    f"`{statement.path.value}` has no PARAM `{name}`",
+                    _argument_span(name, expr),
+                    "WITH sets the imported recipe's PARAMs",
+                    suggestion(name, sorted(declared), known),
+                )
+                continue
             try:
                 value = self.expressions.resolve(Bound(expr, scope, {}))
             except WrongError:
                 continue
-            if name not in declared:
-                self.diagnostics.add(
-                    "E0212",
-                    f"`{statement.path.value}` has no PARAM `{name}`",
-                    expr.span,
-                    "WITH sets the imported recipe's PARAMs",
-                    suggestion(name, sorted(declared), "it declares no such PARAM"),
-                )
-            elif isinstance(value, Exact | nodes.Literal):
+            if isinstance(value, Exact | nodes.Literal):
                 given[name] = value
             else:
-                self.diagnostics.add("E0305", f"`{name}` is not a constant", expr.span, "a PARAM is one value")
+                self.diagnostics.add(
+                    "E0305",
+                    f"`{name}` is not a constant",
+                    expr.span,
+                    "a PARAM is one value for the whole run",
+                    ("write a number, text in quotes, or a PARAM of this recipe",),
+                )
         query = self._recipe(imported, inner, given)
         name = scope.prefix + statement.name
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
@@ -271,9 +298,13 @@ class _Resolver:
         if isinstance(entry, RelationEntry):
             return entry.ref
         if entry is not None or name in scope.values():
-            helps: tuple[str, ...] = (f"write `FROM pool WHERE uid IN {name}`",) if isinstance(entry, SetEntry) else ()
+            where = f"uid IN {name}" if isinstance(entry, SetEntry) else ".."
             self.diagnostics.add(
-                "E0203", f"`{name}` is no relation", relation.span, "FROM needs pool, a stage or a recipe", helps
+                "E0203",
+                f"`{name}` is no relation",
+                relation.span,
+                "FROM needs `pool`, a stage or a recipe",
+                (f"write `FROM pool WHERE {where}`",),
             )
         else:
             self.diagnostics.add(
@@ -281,7 +312,7 @@ class _Resolver:
                 f"unknown relation `{name}`",
                 relation.span,
                 "not `pool`, a stage above, or an imported recipe",
-                suggestion(name, scope.relations(), "write `FROM pool`"),
+                scope.relation_help(name, "FROM pool"),
             )
         raise WrongError
 
@@ -307,10 +338,18 @@ class _Resolver:
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
         population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
         with population, all_faults() as attempt:
-            keys = [attempt(self.expressions.key, Bound(key.expr, scope, {}), "an ORDER BY key") for key in query.order]
+            keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
         )
+
+    def _order_key(self, bound: Bound) -> nodes.Expr:
+        key = self.expressions.key(bound, "an ORDER BY key")
+        if key.type is Type.BOOL:
+            words = bound.expr.span.text
+            help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
+            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+        return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
         limit = query.limit
@@ -330,16 +369,21 @@ class _Resolver:
         if limit.percent:
             if not 0 <= value <= 100:
                 self._wrong(
-                    "E0312", "LIMIT is not between 0 and 100 PERCENT", limit.count.span, f"it is {float(value):g}"
+                    "E0312",
+                    "LIMIT is not between 0 and 100 PERCENT",
+                    limit.count.span,
+                    f"it is {shown(value)}",
+                    "100 PERCENT keeps every sample",
                 )
             count, percent = None, value
         else:
             if value.denominator != 1 or value < 0:
-                help_ = (
-                    f"for a share, write `LIMIT {float(value) * 100:g} PERCENT`" if 0 < value < 1 else "write a count"
-                )
                 self._wrong(
-                    "E0312", "LIMIT is not a count", limit.count.span, "must be a whole number, 0 or more", help_
+                    "E0312",
+                    "LIMIT is not a count",
+                    limit.count.span,
+                    "must be a whole number, 0 or more",
+                    _count_help(value, "LIMIT "),
                 )
             count, percent = value.numerator, None
         if not query.order:
@@ -365,10 +409,20 @@ class _Resolver:
         value = self.expressions.constant(Bound(bound.value, scope, {}), "a bound of EXPECT").value
         assert value is not None
         if bound.percent and not 0 <= value <= 100:
-            self._wrong("E0312", "EXPECT is not between 0 and 100 PERCENT", bound.span, f"it is {float(value):g}")
+            self._wrong(
+                "E0312",
+                "EXPECT is not between 0 and 100 PERCENT",
+                bound.span,
+                f"it is {shown(value)}",
+                "100 PERCENT is the whole pool",
+            )
         if not bound.percent and (value.denominator != 1 or value < 0):
             self._wrong(
-                "E0312", "EXPECT needs a count", bound.span, "must be a whole number, 0 or more", "or write PERCENT"
+                "E0312",
+                "a bound of EXPECT is not a count",
+                bound.span,
+                "must be a whole number, 0 or more",
+                _count_help(value, ""),
             )
         return value
 
@@ -405,25 +459,35 @@ class _Population:
 
 def _setting(name: str, text: str, diagnostics: Diagnostics) -> Constant | None:
     """Read the value of `--set name=text`: a number, TRUE, FALSE, or text with or without quotes."""
-    source = Source(f"--set {name}", text)
     if text.upper() in ("TRUE", "FALSE"):
         return nodes.Literal(text.upper() == "TRUE", Type.BOOL)
     if len(text) >= 2 and text[0] == text[-1] == "'":
         return nodes.Literal(text[1:-1].replace("''", "'"), Type.TEXT)
     try:
-        number = Decimal(text)
-        if number.is_finite() and len(text) < 400 and (not number or abs(number.adjusted()) <= MAX_EXPONENT):
-            return Exact(Fraction(number))
-    except InvalidOperation:
-        pass
-    diagnostics.add(
-        "E0213",
-        f"`{text}` is no value for `{name}`",
-        source.span(0, len(text)),
-        "a number, TRUE, FALSE, or text in quotes",
-        (f"write `--set \"{name}='{text}'\"` for text",),
-    )
-    return None
+        return read_number(text)
+    except ValueError:
+        quoted = text.replace("'", "''")
+        diagnostics.add(
+            "E0213",
+            f"`--set {name}={text}`: no value for `{name}`",
+            None,
+            "a value is a number, TRUE, FALSE, or text in quotes",
+            (f"for text, write `--set \"{name}='{quoted}'\"`",),
+        )
+        return None
+
+
+def _argument_span(name: str, expr: ast.Expr) -> Span:
+    """Return the span of `name = expr` in an IMPORT."""
+    start = expr.span.source.text.rfind(name, 0, expr.span.start)
+    return Span(expr.span.source, start, expr.span.end)
+
+
+def _count_help(value: Fraction, before: str) -> str:
+    """Return what to write for a number that is no count."""
+    if 0 < value < 1:
+        return f"for a share, write `{before}{shown(value * 100)} PERCENT`"
+    return f"write `{before}{floor(value)}`" if value > 0 else "0 is the smallest count"
 
 
 def _shown(value: Constant) -> str:

@@ -1,5 +1,6 @@
 """What the names of one recipe stand for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dcql.catalog.inputs import SetInput
@@ -12,6 +13,8 @@ from dcql.source import Span
 from dcql.syntax import ast
 
 Constant = Exact | nodes.Literal
+
+MAX_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,9 @@ class Scope:
     prefix: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)  # PARAMs without a value; their fault is told once
+    is_library: bool = False
+    below: set[str] = field(default_factory=set)  # the stages that are not above what is being resolved
 
     def declare(self, name: str, entry: Entry, span: Span, diagnostics: Diagnostics) -> None:
         """Add a name; it must be new among the recipe's names, the pool's columns and `pool`."""
@@ -103,10 +109,24 @@ class Scope:
         """Return every name that can follow FROM."""
         return ["pool", *(name for name, entry in self.entries.items() if isinstance(entry, RelationEntry))]
 
+    def relation_help(self, word: str, otherwise: str) -> tuple[str, ...]:
+        """Return a help line for a word that is no relation: what was likely meant, or to write `otherwise`."""
+        if word in self.below:
+            return ("a stage sees only the stages above it",)
+        return suggestion(word, self.relations(), f"write `{otherwise}`")
+
     def sets(self) -> list[str]:
         """Return every name that can follow IN."""
         own = [name for name, entry in self.entries.items() if isinstance(entry, SetEntry | RelationEntry)]
         return [*own, *MODEL_SETS, "pool"]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names as messages do, and only as many as can be read."""
+    quoted = [f"`{name}`" for name in names]
+    if len(quoted) > MAX_LISTED:
+        return f"{', '.join(quoted[:MAX_LISTED])} and {len(quoted) - MAX_LISTED} more"
+    return ", ".join(quoted)
 
 
 def suggestion(word: str, known: list[str], otherwise: str) -> tuple[str, ...]:

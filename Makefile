@@ -1,0 +1,56 @@
+# Two commands on a fresh machine with Python 3.11 or newer:
+#   make demo    builds the demo pool and runs a recipe on it
+#   make test    checks the code and runs the tests
+# Both set up .venv on first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test check lint types tests errors parser bench clean
+
+help:
+	@sed -n '2,4p' Makefile | sed 's/^# *//'
+
+demo: .venv/core
+	$(BIN)/dcql run clip30 --out runs/clip30
+
+test: check tests
+
+check: lint types
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy dcql
+
+tests: .venv/dev
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+# What is generated and committed: the parser from its grammar, the list of errors from its tables.
+parser: .venv/dev
+	$(BIN)/python -m dcql.syntax.build
+
+errors: .venv/dev
+	$(BIN)/python -m dcql.codes > docs/errors.md
+
+bench: .venv/dev
+	$(INSTALL) -e '.[bench]'
+	@echo "Generate a pool and compare: see benchmarks/README.md"
+
+clean:
+	rm -rf .venv build dist *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/core: pyproject.toml constraints.txt
+	@echo "Setting up .venv with dcql (a minute, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dcql needs Python 3.11 or newer: make PYTHON=python3.11 ..")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	@echo "Adding what the tests need"
+	@$(INSTALL) -e '.[dev]'
+	@touch $@

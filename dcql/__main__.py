@@ -1,0 +1,3 @@
+from dcql.cli import main
+
+main()

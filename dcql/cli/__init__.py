@@ -1,0 +1,41 @@
+"""The command line: `dcql`."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `dcql` with `arguments`, those of the process without any; always ends with SystemExit."""
+    try:
+        # A process that is asked to end cleans up behind it, as after Ctrl-C.
+        signal.signal(signal.SIGTERM, _terminate)
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal without Unicode gets escapes in place of an error.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        from dcql.cli.app import app
+
+        app(args=arguments, prog_name="dcql")
+    except KeyboardInterrupt:
+        _interrupted(signal.SIGINT)
+    except SystemExit as end:
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            _interrupted(end.code - 128)
+        raise
+    sys.exit(0)
+
+
+def _interrupted(number: int) -> NoReturn:
+    print("interrupted", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    from dcql.cli import shell
+
+    shell.stopped_by = signal.Signals(number)
+    raise KeyboardInterrupt

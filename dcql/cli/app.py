@@ -1,0 +1,88 @@
+"""The commands of `dcql`, in the order of `dcql --help`."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dcql.cli import errors, pools, recipes, run, subsets
+from dcql.cli.shell import guarded
+
+_SECTIONS = {
+    "Running": ("run", "count", "lock", "verify"),
+    "Recipes": ("check", "plan", "sql", "recipes"),
+    "Subsets": ("diff", "export"),
+    "Pools": ("pool",),
+    "Help": ("explain-error",),
+}
+_EPILOG = """\
+A first session:
+
+  dcql recipes                                    what ships with dcql
+  dcql run clip30 --out runs/clip30               run one, on the demo pool
+  dcql pool add small /data/datacomp_small        get to know a pool of yours
+  dcql run mine.dcql --pool small --out runs/mine
+"""
+
+
+class _Sections(TyperGroup):
+    """Lists the commands in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        known = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+        placed = {name for names in _SECTIONS.values() for name in names}
+        sections = {**_SECTIONS, "More": tuple(name for name in known if name not in placed)}
+        width = max(map(len, known), default=0)
+        for title, names in sections.items():
+            rows = [(name.ljust(width), known[name].get_short_help_str(70)) for name in names if name in known]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        formatter.write("\n" + _EPILOG)
+
+
+app = typer.Typer(
+    cls=_Sections, rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        import dcql
+
+        print(f"dcql {dcql.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where in dcql an internal error happened.")
+    ] = False,
+) -> None:
+    """Compile data recipes: a few lines of SQL-like text select a reproducible, hashed subset of a pool."""
+    if traceback:
+        os.environ["DCQL_DEBUG"] = "1"
+
+
+for _name, _short, _command in (
+    ("run", "Run a recipe on a pool and write the subset", run.run),
+    ("count", "Count what a recipe keeps", run.count),
+    ("check", "Check a recipe without running it", recipes.check),
+    ("plan", "Print what a recipe means, as a tree", recipes.plan),
+    ("sql", "Print every SQL statement of a recipe", recipes.sql),
+    ("recipes", "List the recipes that ship with dcql", recipes.recipes),
+    ("diff", "Compare two subsets, runs or recipes", subsets.diff),
+    ("export", "Write a subset's samples to a parquet file", subsets.export),
+    ("explain-error", "Explain an error code", errors.explain_error),
+):
+    app.command(_name, short_help=_short)(guarded(_command))
+
+app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")

@@ -1,0 +1,82 @@
+"""`dcql explain-error`."""
+
+from typing import Annotated
+
+import typer
+
+from dcql.cli.options import FormatOption, similar
+from dcql.cli.shell import Format, print_json, stdout
+from dcql.codes import CODES
+
+_PHASES = {
+    "E01": "Syntax",
+    "E02": "Names",
+    "E03": "Types",
+    "E04": "Determinism",
+    "E05": "Limits and lowering",
+    "E06": "Models",
+    "E07": "Pool and run",
+    "E08": "Lock",
+    "E09": "Bugs in dcql",
+}
+
+
+def explain_error(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CODE",
+            help="An error code, such as E0402; without one all codes are listed.",
+            autocompletion=lambda incomplete: [known for known in CODES if known.startswith(incomplete.upper())],
+        ),
+    ] = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Explain an error code: what it means, what gives it, and what to write instead."""
+    if code is None:
+        _list(format_)
+        return
+    row = CODES.get(code.upper().strip("[]"))
+    if row is None:
+        raise typer.BadParameter(f"there is no error code {code!r}{_near(code.upper())}")
+    if format_ is Format.JSON:
+        print_json({name: getattr(row, name) for name in ("code", "title", "meaning", "example", "instead")})
+        return
+    from rich.text import Text
+
+    console = stdout()
+    console.print(Text.assemble((row.code, "bold red"), ": ", (row.title, "bold")))
+    console.print()
+    width = min(console.width, 80) if console.is_terminal else 80
+    for line in Text(row.meaning).wrap(console, width):
+        line.rstrip()
+        console.print(line)
+    for heading, text, style in (("Example", row.example, "red"), ("Use instead", row.instead, "green")):
+        console.print()
+        console.print(Text(heading, "bold"))
+        for written in text.splitlines():
+            console.print(Text("  " + written, style))
+
+
+def _near(code: str) -> str:
+    """Say which codes there are instead: those of the phase, nearest first."""
+    family = [known for known in CODES if known.startswith(code[:3]) and len(code) >= 3]
+    if not family or not code[1:].isdecimal():
+        return similar(code, list(CODES)) or "; `dcql explain-error` lists all"
+    nearest = sorted(family, key=lambda known: abs(int(known[1:]) - int(code[1:])))[:3]
+    return f"; there are {', '.join(sorted(nearest))}"
+
+
+def _list(format_: Format) -> None:
+    if format_ is Format.JSON:
+        print_json([{"code": row.code, "title": row.title} for row in CODES.values()])
+        return
+    from rich.text import Text
+
+    console = stdout()
+    for start, phase in _PHASES.items():
+        rows = [row for row in CODES.values() if row.code.startswith(start)]
+        if rows:
+            console.print(Text(phase, "bold"))
+            for row in rows:
+                console.print(Text.assemble("  ", (row.code, "red"), "  ", row.title))

@@ -1,0 +1,94 @@
+"""Options that several commands share, and how their text is read."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from dcql.cli.shell import Format
+from dcql.errors import did_you_mean
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {f"{unit[0]}iB": 1024**power for power, unit in enumerate(("KB", "MB", "GB", "TB"), start=1)}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]+)")
+_SMALLEST = 10**6
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from dcql.compiler import shipped_recipes
+
+    return [name for name in shipped_recipes() if name.startswith(incomplete)]
+
+
+def _complete_pool(incomplete: str) -> list[str]:
+    from dcql.catalog.pool import list_pools
+
+    return [name for name in list_pools() if name.startswith(incomplete)]
+
+
+def memory_size(text: str) -> int:
+    """Read a size such as 512MB, 1GB, 2GiB or 1.5GB as bytes."""
+    match = _SIZE.fullmatch(text.strip())
+    units = {unit.lower(): size for unit, size in _UNITS.items()}
+    if match is None or match[2].lower() not in units:
+        raise typer.BadParameter(f"{text!r} is no size: write a number and a unit, as in 512MB, 1.5GB or 2GiB")
+    whole = round(float(match[1]) * units[match[2].lower()])
+    if whole < _SMALLEST:
+        raise typer.BadParameter(f"{text!r} is too little: give 1MB or more")
+    return whole
+
+
+def settings(given: list[str] | None) -> dict[str, str]:
+    """Read `name=value` pairs of --set."""
+    result: dict[str, str] = {}
+    for pair in given or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{pair!r} is no setting: write NAME=VALUE, as in --set keep=0.2")
+        if name.strip() in result:
+            raise typer.BadParameter(f"{name.strip()!r} is set twice")
+        result[name.strip()] = value.strip()
+    return result
+
+
+def similar(word: str, known: list[str]) -> str:
+    """Return `; a similar .. exists` for a message, or nothing."""
+    near = did_you_mean(word, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A .dcql file, or the name of a recipe that ships (`dcql recipes` lists them).",
+        autocompletion=_complete_recipe,
+    ),
+]
+PoolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pool",
+        "-p",
+        metavar="POOL",
+        help="An added pool's name, or a folder, file or URL of parquet files.",
+        autocompletion=_complete_pool,
+    ),
+]
+PoolName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of an added pool.", autocompletion=_complete_pool)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="NAME=VALUE", help="Give a PARAM of the recipe another value; may repeat."),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", "-t", min=1, metavar="N", help="Threads to use; all processors without it.")
+]
+MemoryOption = Annotated[
+    int | None,
+    typer.Option("--memory", "-m", metavar="SIZE", parser=memory_size, help="Memory to use, as in 512MB, 1GB, 2GiB."),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", "-f", help="Lines for people, or one JSON document on standard output.")
+]

@@ -1,0 +1,149 @@
+"""`dcql check`, `dcql plan`, `dcql sql` and `dcql recipes`."""
+
+import itertools
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcql.cli.options import FormatOption, PoolOption, Recipe, SetOption, settings
+from dcql.cli.shell import Format, plural, print_json, shown, stdout
+
+if TYPE_CHECKING:
+    from dcql.catalog.types import Schema
+    from dcql.plan.nodes import Plan
+    from dcql.source import Source
+
+
+def check(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None, format_: FormatOption = Format.TEXT) -> None:
+    """Check a recipe without running it: print `ok` and a summary, or everything that is wrong.
+
+    Without --pool the recipe is checked against the columns of DataComp's metadata.
+    """
+    source, plan = _checked(recipe, pool, set_)
+    summary = _summary(plan)
+    if format_ is Format.JSON:
+        print_json({"ok": True, "recipe": source.name, **summary})
+        return
+    from rich.text import Text
+
+    reads = ", ".join(summary["columns"]) or "no column"
+    words = [
+        plural(len(summary["stages"]), "stage") if summary["stages"] else "",
+        plural(summary["statistics"], "statistic"),
+        summary["effect"],
+        f"reads {reads}",
+        f"needs a model for {', '.join(summary['models'])}" if summary["models"] else "",
+    ]
+    line = Text.assemble(("ok", "bold green"), f"  {shown(source.name)}: ")
+    line.append(", ".join(shown(word) for word in words if word))
+    stdout().print(line)
+
+
+def plan(
+    recipe: Recipe,
+    pool: PoolOption = None,
+    set_: SetOption = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the plan before the passes too.")] = False,
+) -> None:
+    """Print what a recipe means: its stages, clauses and statistics, as a tree."""
+    from dcql.plan.explain import explain
+    from dcql.plan.passes import optimize
+
+    _, resolved = _checked(recipe, pool, set_)
+    if raw:
+        print("-- before the passes")
+        print(explain(resolved))
+        print("-- after the passes")
+    print(explain(optimize(resolved)), end="")
+
+
+def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None:
+    """Print every SQL statement of a recipe, in the order in which they run.
+
+    `samples` is the pool's files; $q1, $q2, .. are the values that earlier statements gave.
+    """
+    from dcql.compiler import compile
+
+    program = compile(recipe, _schema(pool), settings(set_)).program
+    text = "\n".join(f"-- {_comment(title)}\n{statement.text};\n" for title, statement in program.statements())
+    console = stdout()
+    if not console.is_terminal:
+        print(text, end="")
+        return
+    from rich.syntax import Syntax
+
+    highlighted = Syntax("", "sql", theme="ansi_dark", background_color="default").highlight(text)
+    highlighted.rstrip()
+    console.print(highlighted)
+
+
+def recipes(format_: FormatOption = Format.TEXT) -> None:
+    """List the recipes that ship with dcql."""
+    from dcql.compiler import shipped_recipes
+
+    rows: dict[Any, tuple[str, str]] = {}
+    for name, path in shipped_recipes().items():
+        # A recipe has a short name and its path: the short one is shown.
+        if path not in rows or len(name) < len(rows[path][0]):
+            rows[path] = name, _first_comment(path.read_text(encoding="utf-8"))
+    ordered = sorted(rows.values())
+    if format_ is Format.JSON:
+        print_json([{"name": name, "summary": summary} for name, summary in ordered])
+        return
+    from rich.text import Text
+
+    console = stdout()
+    width = max((len(name) for name, _ in ordered), default=0)
+    for name, summary in ordered:
+        line = Text.assemble((name.ljust(width), "bold"), f"  {summary}")
+        if console.is_terminal:
+            line.truncate(console.width, overflow="ellipsis")
+        console.print(line)
+
+
+def _checked(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Source, Plan]":
+    from dcql.compiler import check, find_recipe
+
+    source, path = find_recipe(recipe)
+    return source, check(source, _schema(pool), settings(set_), path)
+
+
+def _schema(pool: str | None) -> "Schema":
+    from dcql.catalog.pool import open_pool
+    from dcql.catalog.types import DATACOMP
+
+    return open_pool(pool).schema if pool is not None else DATACOMP
+
+
+def _summary(checked: "Plan") -> dict[str, Any]:
+    from dcql.plan import nodes
+    from dcql.plan.effects import effect
+    from dcql.plan.passes import optimize
+    from dcql.plan.statistics import statistics
+
+    plan = optimize(checked)
+    relations = [*(stage.relation for stage in plan.stages), plan.query]
+    found = [node for relation in relations for node in nodes.walk(relation)]
+    models = {node.name for node in found if isinstance(node, nodes.Feature)}
+    models |= {
+        node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.ModelSet)
+    }
+    return {
+        "stages": [stage.name for stage in plan.stages],
+        "statistics": len(statistics(plan).names),
+        "effect": effect(plan).name.lower(),
+        "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
+        "models": sorted(models),
+    }
+
+
+def _comment(title: str) -> str:
+    """Keep a title on the line of its comment."""
+    return shown(" ".join(title.split()))
+
+
+def _first_comment(text: str) -> str:
+    """Return the first sentence of the comment that a recipe begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("--"), text.lstrip().split("\n"))
+    comment = " ".join(line.removeprefix("--").strip() for line in lines)
+    return shown(comment.split(". ", 1)[0].rstrip("."))

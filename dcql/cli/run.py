@@ -1,0 +1,128 @@
+"""`dcql run` and `dcql count`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcql.cli.demo import pool_or_demo
+from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.progress import progress
+from dcql.cli.shell import Format, print_json, shown, stdout
+
+if TYPE_CHECKING:
+    from dcql.catalog.pool import Pool
+    from dcql.compiler import Compiled, Run
+    from dcql.engine.run import Result
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FOLDER",
+        help="Write subset.npy and manifest.json to this folder, over an earlier run; without it, write nothing.",
+    ),
+]
+
+
+def run(
+    recipe: Recipe,
+    pool: PoolOption = None,
+    out: Out = None,
+    set_: SetOption = None,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Run a recipe on a pool; print the funnel and the hash, and write the subset.
+
+    Without --pool it runs on the demo pool, which is made on first use. The subset is written as DataComp's own .npy.
+    """
+    from dcql.engine import folder
+    from dcql.engine.run import BrokenPromiseError
+    from dcql.inspect.manifest import manifest
+    from dcql.plan.passes import optimize
+
+    if out is not None:
+        # Before the work, not after it.
+        folder.refuse_other(out)
+    compiled, opened = compile_for(recipe, pool, set_)
+    try:
+        done = run_on(compiled, opened, threads, memory)
+    except BrokenPromiseError as error:
+        if format_ is Format.TEXT:
+            _draw(compiled, opened, error.result)
+        raise
+    described = manifest(compiled.source, optimize(compiled.plan), compiled.program, opened, done.result)
+    if out is not None:
+        folder.write(out, done.subset, described)
+    if format_ is Format.JSON:
+        print_json({**described, "out": str(out) if out is not None else None})
+        return
+    _draw(compiled, opened, done.result)
+    console = stdout()
+    console.print(done.hash, style="bold")
+    if out is not None:
+        console.print(f"wrote {shown(str(out))}", style="dim")
+
+
+def count(
+    recipe: Recipe,
+    pool: PoolOption = None,
+    set_: SetOption = None,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Count what a recipe keeps, and write nothing."""
+    compiled, opened = compile_for(recipe, pool, set_)
+    done = run_on(compiled, opened, threads, memory)
+    subset, samples = done.subset, done.result.samples
+    if format_ is Format.JSON:
+        counts: dict[str, Any] = {"distinct": subset.distinct, "total": subset.total, "samples": samples}
+        print_json({**counts, "share": subset.distinct / samples if samples else None, "hash": done.hash})
+        return
+    from dcql.cli.render import share
+
+    copies = f", {subset.total:,} with copies" if subset.total != subset.distinct else ""
+    print(f"{subset.distinct:,} of {samples:,} samples ({share(subset.distinct, samples).strip()}){copies}")
+
+
+def compile_for(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Compiled, Pool]":
+    """Compile a recipe for a pool, the demo pool without a name."""
+    from dcql.compiler import check, compile, find_recipe
+
+    given = settings(set_)
+    if pool is None:
+        # A recipe that is wrong for DataComp's columns is so for the demo pool, which takes a while to make.
+        source, path = find_recipe(recipe)
+        check(source, settings=given, path=path)
+    opened = pool_or_demo(pool)
+    return compile(recipe, opened.schema, given), opened
+
+
+def run_on(compiled: "Compiled", pool: "Pool", threads: int | None, memory: int | None) -> "Run":
+    """Run a compiled recipe, with a bar on a terminal."""
+    from dcql.compiler import run_compiled
+    from dcql.engine.duck import Resources
+
+    with progress() as tell:
+        return run_compiled(compiled, pool, Resources(threads, memory), tell)
+
+
+def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
+    from rich.text import Text
+
+    from dcql.cli.render import decimal, draw_funnel
+    from dcql.inspect.funnel import funnel
+    from dcql.plan.passes import optimize
+
+    console = stdout()
+    heading = Text(shown(Path(compiled.source.name).stem), "bold")
+    heading.append(f" on {shown(pool.name)}", "not bold dim")
+    for name, value in compiled.program.parameters:
+        heading.append(f"  {name} = {shown(decimal(value))}", "not bold dim")
+    console.print(heading)
+    console.print()
+    draw_funnel(console, funnel(optimize(compiled.plan), compiled.program, result))

@@ -1,0 +1,139 @@
+"""What every command shares: consoles, how errors are told, and exit codes.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | the pool, a model or the run failed |
+| 2 | the recipe is wrong, or the command line is |
+| 3 | a lock would change, or does not hold |
+| 130, 143 | stopped by Ctrl-C, asked to end |
+"""
+
+import functools
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, ParamSpec
+
+import typer
+
+from dcql.errors import DcqlError, Diagnostic, RunError, printable, render
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+P = ParamSpec("P")
+
+# The signal that stops the process; DuckDB turns what a handler raises into an error of its own.
+stopped_by = signal.SIGINT
+
+
+class Format(StrEnum):
+    """What a command prints: lines for people, or one JSON document."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Wrap a command so that whatever it raises becomes a few lines and an exit code."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except DcqlError as error:
+            _tell(error, as_json=kwargs.get("format_") is Format.JSON)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(128 + stopped_by) from None
+        except BrokenPipeError:
+            # The reader has what it wants; what is still in the buffer has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            _tell(_internal(error), as_json=kwargs.get("format_") is Format.JSON)
+            if os.environ.get("DCQL_DEBUG"):
+                traceback.print_exc()
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def _tell(error: DcqlError, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"errors": [diagnostic.to_json() for diagnostic in error.diagnostics]})
+        return
+    stderr().print(_coloured(render(error.diagnostics)))
+
+
+def _internal(error: Exception) -> RunError:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"
+    said = f"{type(error).__name__}: {error}".splitlines()[0]
+    return RunError(
+        Diagnostic(
+            "E0901",
+            "internal error",
+            label=f"{said} ({where})",
+            helps=(
+                "this is a bug in dcql: please report it with the recipe and the output of `dcql --version`",
+                "`dcql --traceback ..` shows where it happened",
+            ),
+        )
+    )
+
+
+def _coloured(rendered: str) -> "Text":
+    """Colour drawn diagnostics; the text stays what it is."""
+    from rich.text import Text
+
+    text = Text(rendered)
+    text.highlight_regex(r"(?m)^error\[E\d{4}\]: .*$", "bold")
+    text.highlight_regex(r"(?m)^error\[E\d{4}\]", "red")
+    text.highlight_regex(r"(?m)^ *(-->|\d* *\|)", "blue")
+    text.highlight_regex(r"(?m)(?<=\|) *\^+.*$", "red")
+    text.highlight_regex(r"(?m)^ *= help:", "cyan")
+    return text
+
+
+def stdout() -> "Console":
+    """Return a console on standard output; markup and guesses at colour are off."""
+    return _console(sys.stdout)
+
+
+def stderr() -> "Console":
+    """Return a console on standard error."""
+    return _console(sys.stderr)
+
+
+def _console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    return Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 file`, `2 files`."""
+    ending = "es" if noun.endswith(("s", "x")) else "s"
+    many = noun[:-1] + "ies" if noun.endswith("y") else noun + ending
+    return f"{count:,} {noun if count == 1 else many}"
+
+
+def shown(text: str) -> str:
+    """Return text out of a pool or recipe as it may go to a terminal."""
+    return printable(text)

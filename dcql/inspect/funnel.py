@@ -1,0 +1,183 @@
+"""The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dcql.catalog.types import Type
+from dcql.engine.run import BlockCounts, Result
+from dcql.engine.statistics import Found
+from dcql.lower.program import Program
+from dcql.plan import nodes
+from dcql.plan.statistics import StatisticNode, statistics, unused_name
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One clause: the distinct samples that it leaves, and the thresholds first used in it."""
+
+    text: str
+    left: int
+    thresholds: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One SELECT: where it stands, what it reads, the samples that it reads, and its clauses in text order.
+
+    `samples` is None for a SELECT without WHERE, which is not counted. `undefined` counts the samples for which an
+    operation gave NULL for values that are not. `tail` holds the statistics that no clause compares with: those of
+    ORDER BY, DISTINCT ON and LIMIT.
+    """
+
+    name: str
+    source: str
+    samples: int | None
+    lines: tuple[Line, ...] = ()
+    undefined: int = 0
+    tail: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """What became of a pool's samples: stages and the query in the order of the text, then what was kept."""
+
+    samples: int
+    sections: tuple[Section, ...]
+    kept: int
+    total: int
+
+
+def funnel(plan: nodes.Plan, program: Program, result: Result) -> Funnel:
+    """Put together what a run counted; `plan` is the one that was lowered to `program`."""
+    found: dict[str, list[Found]] = {}
+    for stage in result.stages:
+        for one in stage:
+            found.setdefault(one.name, []).append(one)
+    relations = {stage.name: stage.relation for stage in plan.stages} | {unused_name(plan, "query"): plan.query}
+    sections: list[Section] = []
+    owned = _by_owner(result.funnel, relations)
+    read = {owner: [_section(block, found) for block in owned.get(owner, [])] for owner in relations}
+    tails = _tails(plan, relations, found)
+    for owner, relation in relations.items():
+        sections += read[owner]
+        if tail := tails.get(owner, ()):
+            if read[owner] and read[owner][-1].name == owner:
+                sections.pop()
+                last = read[owner][-1]
+                sections.append(Section(last.name, last.source, last.samples, last.lines, last.undefined, tail))
+            else:
+                sections.append(Section(owner, _source(relation), None, tail=tail))
+    return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
+
+
+def _by_owner(blocks: tuple[BlockCounts, ...], relations: dict[str, nodes.Rel]) -> dict[str, list[BlockCounts]]:
+    """Return the blocks by the stage that they stand in: the longest that their name begins with."""
+    owned: dict[str, list[BlockCounts]] = {}
+    for counted in blocks:
+        name = counted.block.name
+        owners = [owner for owner in relations if name == owner or name.startswith(f"{owner}.")]
+        owned.setdefault(max(owners, key=len), []).append(counted)
+    return owned
+
+
+def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
+    block = counted.block
+    lines = []
+    for text, left, names in zip(block.clauses, counted.counts[1:], block.statistics, strict=True):
+        # A threshold is told where it is met first.
+        thresholds = tuple(one for name in names for one in found.pop(name, []))
+        lines.append(Line(text, left, thresholds))
+    return Section(_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
+
+
+def _tails(
+    plan: nodes.Plan, relations: dict[str, nodes.Rel], found: dict[str, list[Found]]
+) -> dict[str, tuple[Found, ...]]:
+    """Return what is left of the statistics, by the first stage that they stand in, innermost first."""
+    names = statistics(plan).names
+    tails: dict[str, tuple[Found, ...]] = {}
+    for owner, relation in relations.items():
+        inside = [names[node] for node in nodes.walk(relation) if isinstance(node, StatisticNode)]
+        tails[owner] = tuple(one for name in reversed(inside) for one in found.pop(name, []))
+    return tails
+
+
+def _source(relation: nodes.Rel) -> str:
+    """Name what a SELECT without WHERE reads."""
+    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
+        relation = relation.input
+    match relation:
+        case nodes.PoolScan():
+            return "pool"
+        case nodes.Ref():
+            return relation.name
+        case _:
+            return "query"
+
+
+def _title(name: str) -> str:
+    """Say in words where a SELECT stands, from its name in the program, such as `query.2.in1`."""
+    parts = name.split(".")
+    words: list[str] = []
+    while len(parts) > 1 and (word := _place(parts[-1])):
+        words.insert(0, word)
+        parts.pop()
+    return ", ".join((".".join(parts), *words))
+
+
+def _place(part: str) -> str:
+    if part == "from":
+        return "FROM (query)"
+    if part.isdecimal():
+        return f"operand {part}"
+    if part.startswith("in") and part[2:].isdecimal():
+        return f"IN (query) {part[2:]}"
+    return ""
+
+
+def counts_to_json(told: Funnel) -> list[dict[str, Any]]:
+    """Return the sections as plain data."""
+    return [
+        {
+            "name": section.name,
+            "from": section.source,
+            "samples": section.samples,
+            "clauses": [
+                {"text": line.text, "left": line.left, "thresholds": sorted({found.name for found in line.thresholds})}
+                for line in section.lines
+            ],
+            "undefined": section.undefined,
+            "tail": sorted({found.name for found in section.tail}),
+        }
+        for section in told.sections
+    ]
+
+
+def statistic_to_json(found: Found) -> dict[str, Any]:
+    """Return a statistic as plain data: its value as a number, and as hex where it is a float."""
+    hexadecimal = float(found.value).hex() if found.value is not None and found.type is not Type.INT else None
+    return {
+        "name": found.name,
+        "text": found.text,
+        "population": found.population,
+        "type": found.type.value,
+        "value": plain(found.value),
+        "hex": hexadecimal,
+        "n": found.n,
+        "nulls": found.nulls,
+        "k": found.k,
+        "ties": found.ties,
+        "group": [plain(key) for key in found.group],
+    }
+
+
+def is_threshold(found: Found) -> bool:
+    """Return whether a statistic is an order statistic, rather than a cut or the firsts of a DISTINCT ON."""
+    return found.name.startswith("q")
+
+
+def plain(value: Any) -> Any:
+    """Return a value that JSON has; an infinity is text there."""
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    return value

@@ -1,0 +1,40 @@
+"""The manifest of a run: everything that says where a subset comes from."""
+
+import hashlib
+from typing import Any
+
+import dcql
+from dcql.catalog.pool import Pool
+from dcql.engine import duck
+from dcql.engine.run import Result
+from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
+from dcql.lock import SEMANTICS
+from dcql.lower.program import Program
+from dcql.plan import nodes
+from dcql.source import Source
+
+
+def manifest(
+    source: Source, plan: nodes.Plan, program: Program, pool: Pool, result: Result, *, locked: bool = False
+) -> dict[str, Any]:
+    """Return a run's manifest as plain data; `plan` is the one that was lowered to `program`.
+
+    It holds no times, so that the same run gives the same manifest.
+    """
+    return {
+        "hash": result.subset.hash,
+        "distinct": result.subset.distinct,
+        "total": result.subset.total,
+        "pool": {"name": pool.name, "fingerprint": pool.fingerprint, "samples": pool.rows},
+        "recipe": {
+            "name": source.name,
+            "sha256": hashlib.sha256(source.text.encode("utf-8")).hexdigest(),
+            "text": source.text,
+        },
+        "locked": locked,
+        "parameters": dict(program.parameters),
+        "effect": program.effect,
+        "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
+        "counts": counts_to_json(funnel(plan, program, result)),
+        "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
+    }

@@ -1,0 +1,56 @@
+"""Every recipe of tests/conformance/ keeps on every adversarial pool what the oracle keeps, byte for byte."""
+
+from pathlib import Path
+
+import pools
+import pytest
+from conformance import ONE_THREAD, RECIPES, adversarial, differences, expected, npy_of, shared_sessions
+from oracle import datacomp
+
+import dcql
+from dcql.compiler import shipped_recipes
+from dcql.source import Source
+
+# DataComp's own rules, by the name of the baseline that states them.
+BASELINES = {
+    "no_filter": datacomp.no_filter,
+    "caption_and_size": datacomp.basic_filter_without_language,
+    "clip_score_b32_25": lambda pool: datacomp.clip_score(pool, "b32", threshold=0.25),
+    "clip_score_l14_30": lambda pool: datacomp.clip_score(pool, "l14", fraction=0.3),
+}
+
+
+@pytest.mark.parametrize("pool", pools.ADVERSARIAL)
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe(name: str, pool: str) -> None:
+    path = RECIPES[name]
+    answer = expected(path.read_text(encoding="utf-8"), pool)
+    assert not isinstance(answer, str) or (name, pool) in REFUSED, answer
+    assert differences(path, adversarial(pool), answer) == []
+
+
+# A promise that does not hold is part of what is compared.
+REFUSED: set[tuple[str, str]] = set()
+
+
+def test_every_recipe_says_which_rule_it_covers() -> None:
+    for path in RECIPES.values():
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith(("-- §", "-- Rule ", "-- Contract ")), path
+
+
+@pytest.mark.parametrize("pool", pools.ADVERSARIAL)
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_is_datacomps_own(name: str, pool: str) -> None:
+    ready = adversarial(pool)
+    # A pool made to be adversarial keeps no promise about shares.
+    text = _shipped(name).read_text(encoding="utf-8").split("EXPECT")[0]
+    wanted = datacomp.npy(BASELINES[name](ready.rows))
+    for form, opened in ready.opened:
+        with shared_sessions():
+            run = dcql.run(Source(name, text), opened, resources=ONE_THREAD)
+        assert npy_of(run.result) == wanted, form
+
+
+def _shipped(name: str) -> Path:
+    return shipped_recipes()[f"baselines/{name}"]

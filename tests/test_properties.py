@@ -1,0 +1,108 @@
+"""Random recipes on random pools: dcql keeps what the oracle keeps, however it is optimised and laid out."""
+
+import pools
+import pytest
+from conformance import ONE_THREAD, asked, npy_of, shared_sessions
+from generate import faulty_texts, recipes
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import COUNT, for_the_oracle, laid_out, random_pool, small
+
+from dcql.catalog.pool import Pool
+from dcql.catalog.types import Schema
+from dcql.compiler import check
+from dcql.engine.duck import Resources
+from dcql.engine.run import run
+from dcql.errors import DcqlError
+from dcql.lower.lower import lower
+from dcql.plan.nodes import Plan
+from dcql.plan.passes import PASSES, optimize
+from dcql.source import Source
+
+# What dcql refuses and the oracle takes: constants where they decide nothing. `ORDER BY 2.0`, `2.0 < q(0.5)`,
+# `q(0.5 BY 1)` and `DISTINCT ON (1)` are a mistake more often than a wish.
+REFUSED_BY_DCQL_ALONE = {"E0304"}
+numbers = st.integers(0, COUNT - 1)
+forms = st.sampled_from(["raw", "added"])
+# Each layout of each pool is a pool of its own to write, so these are few, and none is nearly empty.
+LAID_OUT = [number for number in range(COUNT) if random_pool(number).rows >= 20][:4]
+
+
+def planned(text: str, schema: Schema) -> Plan | None:
+    """Check a recipe; return None where dcql refuses it."""
+    try:
+        return check(Source("generated.dcql", text), schema)
+    except DcqlError:
+        return None
+
+
+def kept(plan: Plan, pool: Pool, resources: Resources = ONE_THREAD) -> bytes:
+    with shared_sessions():
+        return npy_of(run(lower(plan), pool, resources))
+
+
+@given(recipes(), numbers, forms)
+def test_dcql_keeps_what_the_oracle_keeps(text: str, number: int, form: str) -> None:
+    ready = small(number)
+    answer = asked(for_the_oracle(text), ready.rows)
+    try:
+        plan = optimize(check(Source("generated.dcql", text), ready.raw.schema))
+    except DcqlError as error:
+        codes = {diagnostic.code for diagnostic in error.diagnostics}
+        assert isinstance(answer, str) or codes <= REFUSED_BY_DCQL_ALONE, error
+        return
+    assert not isinstance(answer, str), answer
+    assert kept(plan, dict(ready.opened)[form]) == answer.npy
+
+
+@given(recipes(), numbers)
+def test_every_pass_keeps_the_subset(text: str, number: int) -> None:
+    ready = small(number)
+    plan = planned(text, ready.raw.schema)
+    if plan is None:
+        return
+    wanted = kept(plan, ready.raw)
+    for rewrite in (*PASSES, optimize):
+        rewritten = rewrite(plan)
+        if rewritten != plan:
+            assert kept(rewritten, ready.raw) == wanted, rewrite.__name__
+        assert rewrite(rewritten) == rewritten, f"{rewrite.__name__} twice is not {rewrite.__name__}"
+
+
+@given(recipes(), st.sampled_from(LAID_OUT), st.sampled_from(sorted(pools.LAYOUTS)), forms)
+def test_the_layout_of_files_keeps_the_subset(text: str, number: int, layout: str, form: str) -> None:
+    ready, other = small(number), laid_out(number, layout)
+    plan = planned(text, ready.raw.schema)
+    if plan is None:
+        return
+    assert kept(plan, dict(other.opened)[form], Resources(threads=2)) == kept(plan, ready.raw)
+
+
+NAMES = ("text", "grp", "flag", "uid", "pool", "first", "quality", "q(0.5)", "1", "'a'", "NULL", "sha256", "lang", "nothing")
+
+
+@st.composite
+def confused(draw: st.DrawFn) -> str:
+    """A recipe in which names and values stand where others should."""
+    words = draw(recipes(depth=2)).split(" ")
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(words) - 1))
+        words[at] = draw(st.sampled_from(NAMES))
+    return " ".join(words)
+
+
+@given(st.one_of(confused(), faulty_texts()))
+def test_the_compiler_raises_nothing_but_diagnostics(text: str) -> None:
+    try:
+        plan = check(Source("generated.dcql", text), small(1).raw.schema)
+    except DcqlError as error:
+        assert all(diagnostic.code != "E0901" for diagnostic in error.diagnostics)
+        return
+    lower(optimize(plan)) if "lang" not in text else None
+
+
+@pytest.mark.parametrize("number", range(COUNT))
+def test_the_pools_differ_in_what_matters(number: int) -> None:
+    rows = small(number).rows
+    assert rows.rows == small(number).raw.rows
+    assert len(set(rows.uids)) == rows.rows
