@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 from dcql import __version__
 from dcql.catalog.functions import Effect
 from dcql.catalog.pool import Pool
-from dcql.compiler import Compiled, Run, compile, find_recipe, run_compiled, shipped_recipes
+from dcql.compiler import Compiled, Run, compile, run_compiled, shipped_recipes
 from dcql.engine.duck import VERSION, Resources
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError
 from dcql.lock import SEMANTICS, Lock, read_lock, scalar_text
 from dcql.lock_changes import shown
-from dcql.locking import check_inputs, check_lock, lock_file
+from dcql.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
 
 MANIFEST = "manifest.json"
@@ -55,10 +55,7 @@ def find_recorded(target: str | Path, *, optional: bool = False) -> Recorded:
             # The lock of a recipe that ships lies where it was made.
             recipe = shipped_recipes().get(path.stem, recipe)
         return Recorded(path.name, recipe, lock.pool_name, lock.key.parameters, lock)
-    _, recipe = find_recipe(target)
-    path = lock_file(target, recipe)
-    if not path.exists():
-        path = recipe.with_suffix(".lock")
+    recipe, path = find_lock(target)
     if optional and not path.exists():
         return Recorded(recipe.name, recipe, None, {})
     lock = read_lock(path)

@@ -171,7 +171,7 @@ def test_a_frozen_run_needs_the_statistics_of_this_version(mixed: Pool, lock: Lo
 @pytest.mark.parametrize("limit", ["0", "100 PERCENT", "7", "1 PERCENT"])
 def test_frozen_cuts_at_the_edges(limit: str, mixed: Pool) -> None:
     recipe = Source(
-        "r", f"SELECT uid FROM pool WHERE rating >= q(0.5) ORDER BY text DESC, safe NULLS FIRST LIMIT {limit}"
+        "r", f"SELECT uid FROM pool WHERE rating >= q(0.5) ORDER BY text DESC, grp NULLS FIRST LIMIT {limit}"
     )
     lock = lock_of(run(recipe, mixed))
     assert lock_of(run_locked(recipe, mixed, lock, frozen=True)) == lock
