@@ -136,7 +136,7 @@ def unreadable(tmp, patch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    patch.setattr("fsspec.implementations.local.LocalFileSystem.cat_file", refuse)
+    patch.setattr("dcql.catalog.files.LocalFiles.cat_file", refuse)
     open_pool(tmp / "pool")
 
 
