@@ -43,16 +43,11 @@ def lock_command(
     Without --pool it is over the pool of the lock that is there, else over the demo pool. `dcql run --locked` and
     `dcql verify` hold a run to it.
     """
-<<<<<<< HEAD
     from dcql.catalog.recipes import find_recipe
-    from dcql.compiler import run
-    from dcql.errors import printable
-=======
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
-    from dcql.compiler import find_recipe, run
+    from dcql.compiler import run
     from dcql.engine.duck import Resources
->>>>>>> lock
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
     from dcql.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale

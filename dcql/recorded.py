@@ -10,12 +10,8 @@ from typing import Any, NoReturn
 from dcql import __version__
 from dcql.catalog.functions import Effect
 from dcql.catalog.pool import Pool
-<<<<<<< HEAD
-from dcql.catalog.recipes import find_recipe
+from dcql.catalog.recipes import shipped_recipes
 from dcql.compiler import Compiled, Run, compile, run_compiled
-=======
-from dcql.compiler import Compiled, Run, compile, run_compiled, shipped_recipes
->>>>>>> lock
 from dcql.engine.duck import VERSION, Resources
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found

@@ -30,11 +30,7 @@ CODES: tuple[Code, ...] = (
         "or failing hardware. The message names the first stage that differs. A lock is never written over in "
         "this case: delete it to do so.",
         "a run whose inputs have the digests in the lock, and whose subset has not",
-<<<<<<< HEAD
-        "both locks in a report to dcql's issue tracker",
-=======
         "`dcql verify recipe.dcql --perturb` to see which condition matters, and a report to dcql's issue tracker",
->>>>>>> lock
     ),
     Code(
         "E0804",
