@@ -13,7 +13,8 @@ from conformance import ONE_THREAD, STDLIB, Ready, adversarial, make_ready, shar
 from oracle import dcql1, select
 
 import dcql
-from dcql.compiler import check, shipped_recipes
+from dcql.catalog.recipes import shipped_recipes
+from dcql.compiler import check
 from dcql.engine.run import run
 from dcql.errors import DcqlError, RunError
 from dcql.lower.lower import lower
