@@ -1,26 +1,19 @@
 """`dcql lock` and `dcql verify`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.shell import Format, print_json, shown
+
 if TYPE_CHECKING:
-    from dcql.catalog.pool import Pool
     from dcql.lock import Lock
     from dcql.verify import Outcome
 
-Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A .dcql file, or the name of a recipe that ships.")]
 Target = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A recipe with a lock beside it, a .lock file, or a run's folder.")
-]
-PoolOption = Annotated[
-    str | None,
-    typer.Option("--pool", "-p", metavar="POOL", help="An added pool's name; the one that the lock names without it."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="NAME=VALUE", help="Give a PARAM of the recipe another value; may repeat."),
+    str, typer.Argument(metavar="TARGET", help="A recipe with a lock, a .lock file, or a folder that a run wrote.")
 ]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 3 where the lock would change.")]
 Output = Annotated[
@@ -29,81 +22,103 @@ Output = Annotated[
 Perturb = Annotated[
     bool,
     typer.Option(
-        "--perturb", help="Run again with other threads, memory, orders of files, and without what the pool recorded."
+        "--perturb", help="Run again with other threads, memory and orders of files, and from the raw files alone."
     ),
 ]
 
 
 def lock_command(
-    recipe: Recipe, pool: PoolOption = None, set_: SetOption = None, check: Check = False, output: Output = None
+    recipe: Recipe,
+    pool: PoolOption = None,
+    set_: SetOption = None,
+    check: Check = False,
+    output: Output = None,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    format_: FormatOption = Format.TEXT,
 ) -> None:
     """Write the lock of a recipe: what it selects from a pool, and everything that decides it.
 
-    The lock is recipe.lock beside recipe.dcql, to be committed with it. `dcql run --locked` and `dcql verify` hold a
-    run to it.
+    The lock is recipe.lock beside recipe.dcql, to be committed with it; that of a recipe that ships is written here.
+    Without --pool it is over the pool of the lock that is there, else over the demo pool. `dcql run --locked` and
+    `dcql verify` hold a run to it.
     """
     from dcql.catalog.recipes import find_recipe
+    from dcql.cli.demo import pool_or_demo
+    from dcql.cli.progress import progress
     from dcql.compiler import run
-    from dcql.errors import printable
+    from dcql.engine.duck import Resources
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
-    from dcql.locking import lock_file, lock_of, refuse_raw, refuse_two_values, stale
+    from dcql.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale
 
-    _, file = find_recipe(recipe)
-    path = output if output is not None else lock_file(file)
+    path = output if output is not None else own_lock_file(recipe, find_recipe(recipe)[1])
     old = read_lock(path) if check else _readable(path)
-    opened = open_chosen(pool, old.pool_name if old is not None else None)
+    opened = pool_or_demo(pool if pool is not None or old is None else old.pool_name)
+    # Before the work, not after it.
     refuse_raw(opened)
-    lock = lock_of(run(recipe, opened, _settings(set_)))
+    with progress() as tell:
+        lock = lock_of(run(recipe, opened, settings(set_), Resources(threads, memory), tell))
+    found = changes(old, lock).lines if old is not None else ()
     if check:
-        assert old is not None
-        stale(old, lock, path)
-        typer.echo(f"{path.name} is current: {lock.subset}")
+        stale(lock if old is None else old, lock, path)
+    else:
+        if old is not None:
+            refuse_two_values(old, lock, path.name)
+        write_lock(lock, path)
+    if format_ is Format.JSON:
+        print_json({"lock": str(path), "written": not check, "changes": list(found), **_summary(lock)})
         return
-    if old is not None:
-        refuse_two_values(old, lock, path.name)
-    write_lock(lock, path)
-    if old is not None:
-        for line in changes(old, lock).lines:
-            typer.echo(f"  {printable(line)}")
-    typer.echo(f"{path.name}: {lock.distinct:,} of {lock.samples:,} samples of {lock.pool_name}")
-    typer.echo(lock.subset)
+    for line in found:
+        print(f"  {shown(line)}")
+    kept = f"{lock.distinct:,} of {lock.samples:,} samples of {lock.pool_name}"
+    print(f"{shown(str(path))}{' is current' if check else ''}: {shown(kept)}")
+    print(lock.subset)
 
 
-def verify_command(target: Target, pool: PoolOption = None, perturb: Perturb = False) -> None:
+def verify_command(
+    target: Target,
+    pool: PoolOption = None,
+    perturb: Perturb = False,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
     """Compute a locked subset or a run again, from the pool alone, and compare it with what is recorded.
 
     With --perturb it is then computed under conditions that must not matter; a recipe needs no lock for that.
     """
     from dcql import verify
-    from dcql.errors import printable
+    from dcql.cli.demo import pool_or_demo
+    from dcql.cli.progress import progress
+    from dcql.engine.duck import Resources
     from dcql.recorded import check_recorded, find_recorded, run_again
 
     recorded = find_recorded(target, optional=perturb)
-    opened = open_chosen(pool, recorded.pool)
-    run = run_again(recorded, opened)
+    opened = pool_or_demo(pool if pool is not None else recorded.pool)
+    with progress() as tell:
+        run = run_again(recorded, opened, Resources(threads, memory), tell)
     notes = check_recorded(recorded, run)
-    if recorded.lock is not None or recorded.manifest is not None:
-        typer.echo(f"{recorded.name} holds over {opened.name}")
+    is_recorded = recorded.lock is not None or recorded.manifest is not None
+    text = format_ is Format.TEXT
+    if text:
+        if is_recorded:
+            print(shown(f"{recorded.name} holds over {opened.name}"))
         for note in notes:
-            typer.echo(f"  {printable(note)} (describes, does not decide)")
-    typer.echo(run.hash)
+            print(f"  {shown(note)} (describes, does not decide)")
+        print(run.hash)
+    outcomes: list[Outcome] = []
     if perturb:
-        outcomes = []
-        for outcome in verify.perturb(run, verify.conditions_for(run)):
-            outcomes.append(outcome)
-            typer.echo(_line(outcome))
+        with progress() as tell:
+            for outcome in verify.perturb(run, verify.conditions_for(run), tell):
+                outcomes.append(outcome)
+                if text:
+                    print(shown(_line(outcome)), flush=True)
         verify.refuse(outcomes)
-
-
-def open_chosen(named: str | None, recorded: str | None) -> "Pool":
-    """Open the pool that was named, else the one that is recorded."""
-    from dcql.catalog.pool import open_pool
-
-    chosen = named if named is not None else recorded
-    if chosen is None:
-        raise typer.BadParameter("no pool is named and no lock names one: give --pool")
-    return open_pool(chosen)
+    if not text:
+        conditions = [{"name": outcome.condition.name, "hash": outcome.hash} for outcome in outcomes]
+        told = {"name": recorded.name, "recorded": is_recorded, "pool": opened.name, "hash": run.hash}
+        print_json({**told, "notes": list(notes), "conditions": conditions})
 
 
 def _readable(path: Path) -> "Lock | None":
@@ -117,19 +132,18 @@ def _readable(path: Path) -> "Lock | None":
         return None
 
 
+def _summary(lock: "Lock") -> dict[str, Any]:
+    return {
+        "hash": lock.subset,
+        "distinct": lock.distinct,
+        "total": lock.total,
+        "pool": lock.pool_name,
+        "samples": lock.samples,
+        "key": lock.key.digest,
+    }
+
+
 def _line(outcome: "Outcome") -> str:
     if outcome.failure is not None:
         return f"{outcome.condition.name:<16}  failed: {outcome.failure.diagnostics[0].message}"
     return f"{outcome.condition.name:<16}  {outcome.hash}{'  DIFFERS' if outcome.difference is not None else ''}"
-
-
-def _settings(given: list[str] | None) -> dict[str, str]:
-    result: dict[str, str] = {}
-    for pair in given or []:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise typer.BadParameter(f"{pair!r} is no setting: write NAME=VALUE, as in --set keep=0.2")
-        if name.strip() in result:
-            raise typer.BadParameter(f"{name.strip()!r} is set twice")
-        result[name.strip()] = value.strip()
-    return result

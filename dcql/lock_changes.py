@@ -141,7 +141,7 @@ def _subset(old: Lock, new: Lock) -> Iterator[str]:
         yield f"subset: {_short(old.subset)} -> {_short(new.subset)}"
     if old.distinct != new.distinct:
         yield f"distinct samples: {old.distinct:,} -> {new.distinct:,}"
-    if old.total != new.total:
+    if old.total != new.total and (old.total, new.total) != (old.distinct, new.distinct):
         yield f"samples with copies: {old.total:,} -> {new.total:,}"
 
 

@@ -9,6 +9,7 @@ from dcql.catalog.functions import FUNCTIONS, Effect, Function, Kind
 from dcql.catalog.inputs import Inputs
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool
+from dcql.catalog.recipes import find_recipe
 from dcql.catalog.types import Type
 from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.digest import sha256_of
@@ -34,7 +35,7 @@ from dcql.plan import nodes
 from dcql.source import Source
 from dcql.subset import Subset
 from dcql.syntax import ast, canonical
-from dcql.syntax.canonical import digest as recipe_digest
+from dcql.syntax.canonical import recipe_digest
 
 MAX_LINES = 40
 
@@ -42,6 +43,22 @@ MAX_LINES = 40
 def lock_file(recipe: Path) -> Path:
     """Return where the lock of a recipe's file lies: beside it."""
     return recipe.with_suffix(".lock")
+
+
+def own_lock_file(named: str | Path, recipe: Path) -> Path:
+    """Return where the lock of a recipe is written: beside its file, and here for one that was named and ships."""
+    own = Path(named).exists() or Path(named).suffix == ".dcql"
+    return lock_file(recipe) if own else Path(f"{recipe.stem}.lock")
+
+
+def find_lock(named: str | Path) -> tuple[Path, Path]:
+    """Return a recipe's file and its lock, which need not exist; the user's own lock goes before one that ships.
+
+    Raises RecipeError where there is no such recipe.
+    """
+    _, recipe = find_recipe(named)
+    own = own_lock_file(named, recipe)
+    return recipe, own if own.exists() else lock_file(recipe)
 
 
 # --- what decides -----------------------------------------------------------------------------------------------------
@@ -366,7 +383,7 @@ def _refuse_results(differences: Changes, name: str) -> NoReturn:
             label=label,
             helps=(
                 "`dcql verify --perturb` runs it under other conditions and says which one matters",
-                "a damaged file is ruled out by `dcql pool add` of the same files; else report it with both locks",
+                "`dcql pool rm` and `dcql pool add` read every file again: a new fingerprint says that files changed",
             ),
         )
     )

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from dcql import __version__
 from dcql.catalog.functions import Effect
 from dcql.catalog.pool import Pool
-from dcql.catalog.recipes import find_recipe
+from dcql.catalog.recipes import shipped_recipes
 from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.engine.duck import VERSION, Resources
 from dcql.engine.run import Progress
@@ -18,7 +18,7 @@ from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError
 from dcql.lock import SEMANTICS, Lock, read_lock, scalar_text
 from dcql.lock_changes import shown
-from dcql.locking import check_inputs, check_lock, lock_file
+from dcql.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
 
 MANIFEST = "manifest.json"
@@ -51,9 +51,12 @@ def find_recorded(target: str | Path, *, optional: bool = False) -> Recorded:
         return _of_folder(path)
     if path.suffix == ".lock":
         lock = read_lock(path)
-        return Recorded(path.name, path.with_suffix(".dcql"), lock.pool_name, lock.key.parameters, lock)
-    _, recipe = find_recipe(target)
-    path = lock_file(recipe)
+        recipe = path.with_suffix(".dcql")
+        if not recipe.exists():
+            # The lock of a recipe that ships lies where it was made.
+            recipe = shipped_recipes().get(path.stem, recipe)
+        return Recorded(path.name, recipe, lock.pool_name, lock.key.parameters, lock)
+    recipe, path = find_lock(target)
     if optional and not path.exists():
         return Recorded(recipe.name, recipe, None, {})
     lock = read_lock(path)
@@ -133,12 +136,14 @@ def _of_folder(folder: Path) -> Recorded:
 
 
 def _refuse(folder: Path, error: Exception) -> NoReturn:
-    reason = error.strerror if isinstance(error, OSError) else f"its {MANIFEST} lacks or garbles {error}"
+    reason = f"its {MANIFEST} lacks or garbles {error}"
+    if isinstance(error, OSError):
+        reason = f"{MANIFEST}: {error.strerror or error}"
     raise LockError(
         Diagnostic(
             "E0802",
             f"no run recorded in `{folder}`",
-            label=reason or str(error),
+            label=reason,
             helps=("name a recipe, its lock, or a folder that `dcql run --out` wrote",),
         )
     ) from error

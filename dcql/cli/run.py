@@ -140,7 +140,7 @@ def run_on(
 
 
 def _lock_of(recipe: str) -> "Lock":
-    from dcql.compiler import find_recipe
+    from dcql.catalog.recipes import find_recipe
     from dcql.lock import read_lock
     from dcql.locking import lock_file
 

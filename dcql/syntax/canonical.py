@@ -12,7 +12,7 @@ from dcql.syntax import ast
 _LEFT_OUT = {ast.Import: ("path",), ast.SetFile: ("path",)}
 
 
-def digest(node: ast.Recipe | ast.Node) -> str:
+def recipe_digest(node: ast.Recipe | ast.Node) -> str:
     """Return the digest of a recipe, or of a part of one, over its `tokens`."""
     return sha256_of(list(tokens(node)))
 

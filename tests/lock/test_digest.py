@@ -7,13 +7,17 @@ import pytest
 
 from dcql.catalog.functions import FUNCTIONS
 from dcql.compiler import compile
-from dcql.locking import function_digest, key_of, library_digests, recipe_digest
+from dcql.locking import function_digest, key_of, library_digests
 from dcql.source import Source
 from dcql.syntax import canonical
+from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.parser import parse
 
 SAME = {
-    "layout": ("SELECT uid FROM pool WHERE clip_l14>=q(0.7);", "SELECT uid\n  FROM pool\n\tWHERE clip_l14 >= q( 0.7 )\n;"),
+    "layout": (
+        "SELECT uid FROM pool WHERE clip_l14>=q(0.7);",
+        "SELECT uid\n  FROM pool\n\tWHERE clip_l14 >= q( 0.7 )\n;",
+    ),
     "comments": ("SELECT uid FROM pool;", "-- all of it\nSELECT uid -- every one\nFROM pool; -- done"),
     "keywords": ("SELECT uid FROM pool WHERE safe IS NOT NULL;", "select uid From pool wHERE safe is not null;"),
     "last semicolon": ("SELECT uid FROM pool;", "SELECT uid FROM pool"),
@@ -21,7 +25,10 @@ SAME = {
     "form of a number": ("SELECT uid FROM pool WHERE rating > 1000;", "SELECT uid FROM pool WHERE rating > 1e3;"),
     "zero": ("SELECT uid FROM pool WHERE rating > 0;", "SELECT uid FROM pool WHERE rating > 0.00e7;"),
     "not equal": ("SELECT uid FROM pool WHERE rating <> 1;", "SELECT uid FROM pool WHERE rating != 1;"),
-    "parentheses": ("SELECT uid FROM pool WHERE safe AND rating > 1;", "SELECT uid FROM pool WHERE safe AND (rating > 1);"),
+    "parentheses": (
+        "SELECT uid FROM pool WHERE safe AND rating > 1;",
+        "SELECT uid FROM pool WHERE safe AND (rating > 1);",
+    ),
     "plus sign": ("SELECT uid FROM pool WHERE rating > 1;", "SELECT uid FROM pool WHERE rating > +1;"),
     "truth": ("SELECT uid FROM pool WHERE safe = TRUE;", "SELECT uid FROM pool WHERE safe = true;"),
     "path of a set": (
