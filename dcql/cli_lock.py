@@ -43,9 +43,10 @@ def lock_command(
     Without --pool it is over the pool of the lock that is there, else over the demo pool. `dcql run --locked` and
     `dcql verify` hold a run to it.
     """
+    from dcql.catalog.recipes import find_recipe
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
-    from dcql.compiler import find_recipe, run
+    from dcql.compiler import compile, run_compiled
     from dcql.engine.duck import Resources
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
@@ -57,7 +58,9 @@ def lock_command(
     # Before the work, not after it.
     refuse_raw(opened)
     with progress() as tell:
-        lock = lock_of(run(recipe, opened, settings(set_), Resources(threads, memory), tell))
+        # Compiled now, whatever the store holds.
+        compiled = compile(recipe, opened.schema, settings(set_))
+        lock = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell))
     found = changes(old, lock).lines if old is not None else ()
     if check:
         stale(lock if old is None else old, lock, path)

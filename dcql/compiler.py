@@ -3,42 +3,61 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcql.catalog.inputs import Inputs, load
-from dcql.catalog.library import library
 from dcql.catalog.pool import Pool, open_pool
+from dcql.catalog.recipes import find_recipe
+from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
-from dcql.plan import nodes
-from dcql.plan.passes import optimize
-from dcql.plan.resolve import Catalog, resolve
-from dcql.source import Source, Span
-from dcql.syntax import ast
-from dcql.syntax.parser import parse, read
+from dcql.source import Source
 
-# Lowering and running import sqlglot, DuckDB and pyarrow, which take longer to import than a recipe takes to check.
+# Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
 if TYPE_CHECKING:
+    from dcql.catalog.inputs import Inputs
     from dcql.engine.duck import Resources
     from dcql.engine.run import Progress, Result
     from dcql.engine.statistics import Found
     from dcql.lower.program import Program
+    from dcql.plan import nodes
     from dcql.subset import Subset
+    from dcql.syntax import ast
 
 MAX_CALLS = 20_000
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A recipe after every phase but the last: what was written, what it means, and what is executed."""
+    """A recipe that was compiled: what was written, what it means, and what is executed.
+
+    `recipe`, `inputs` and `plan` are made when they are asked for: a stored program runs without them.
+    """
 
     source: Source
-    recipe: ast.Recipe
-    inputs: Inputs
-    plan: nodes.Plan
+    path: Path | None
+    schema: Schema
+    settings: Mapping[str, str]
     program: "Program"
+
+    @property
+    def recipe(self) -> "ast.Recipe":
+        """The recipe as it was written."""
+        return self._understood[0]
+
+    @property
+    def inputs(self) -> "Inputs":
+        """The files that it names."""
+        return self._understood[1]
+
+    @property
+    def plan(self) -> "nodes.Plan":
+        """What it means, before any rewrite."""
+        return self._understood[2]
+
+    @cached_property
+    def _understood(self) -> "tuple[ast.Recipe, Inputs, nodes.Plan]":
+        return _understand(self.source, self.path, self.schema, self.settings)
 
 
 @dataclass(frozen=True)
@@ -62,16 +81,13 @@ class Run:
 
 def check(
     source: Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None, path: Path | None = None
-) -> nodes.Plan:
+) -> "nodes.Plan":
     """Check a recipe: everything short of lowering it.
 
     `path` is the recipe's file, None for a recipe that is text only; `settings` are values for its PARAMs, as text.
     Raises RecipeError with every fault found.
     """
-    # A level of nesting takes several calls in each phase. The phases bound how deep a recipe may nest.
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
-    recipe = parse(source)
-    return resolve(recipe, Catalog(schema, library(), load(recipe, path)), settings or {})
+    return _understand(source, path, schema, settings or {})[2]
 
 
 def compile(
@@ -81,14 +97,58 @@ def compile(
 
     Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
     """
-    from dcql.lower.lower import lower
+    source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
+    return _compile(source, path, schema, settings or {})
+
+
+def compile_once(
+    recipe: str | Path | Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None
+) -> Compiled:
+    """Compile a recipe, or take the program that it was compiled to before from the store.
+
+    A recipe that names files is always compiled, for they may have changed. Raises what `compile` raises.
+    """
+    from dcql.lower import stored
 
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
-    parsed = parse(source)
-    inputs = load(parsed, path)
-    plan = resolve(parsed, Catalog(schema, library(), inputs), settings or {})
-    _refuse_models(plan)
-    return Compiled(source, parsed, inputs, plan, lower(optimize(plan)))
+    given = dict(settings or {})
+    place = program_file(stored.key(source, schema, given))
+    try:
+        return Compiled(source, path, schema, given, stored.decode(place.read_text(encoding="utf-8"), source))
+    except (OSError, ValueError, KeyError, TypeError):
+        compiled = _compile(source, path, schema, given)
+    if not (compiled.inputs.recipes or compiled.inputs.sets):
+        keep_program(place, stored.encode(compiled.program))
+    return compiled
+
+
+def _compile(source: Source, path: Path | None, schema: Schema, settings: Mapping[str, str]) -> Compiled:
+    from dcql.lower.lower import lower
+    from dcql.plan.models import refuse_models
+    from dcql.plan.passes import optimize
+
+    understood = _understand(source, path, schema, settings)
+    plan = understood[2]
+    refuse_models(plan)
+    compiled = Compiled(source, path, schema, settings, lower(optimize(plan)))
+    vars(compiled)["_understood"] = understood
+    return compiled
+
+
+def _understand(
+    source: Source, path: Path | None, schema: Schema, settings: Mapping[str, str]
+) -> "tuple[ast.Recipe, Inputs, nodes.Plan]":
+    """Parse a recipe, read what it names, and resolve it."""
+    from dcql.catalog.inputs import load
+    from dcql.catalog.library import library
+    from dcql.plan.resolve import Catalog, resolve
+    from dcql.syntax.parser import parse
+
+    # A level of nesting takes several calls in each phase; how deep a recipe may nest is bounded by the phases themselves.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
+    recipe = parse(source)
+    inputs = load(recipe, path)
+    return recipe, inputs, resolve(recipe, Catalog(schema, library(), inputs), settings)
 
 
 def run(
@@ -103,7 +163,7 @@ def run(
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
     opened = pool if isinstance(pool, Pool) else open_pool(pool)
-    return run_compiled(compile(recipe, opened.schema, settings), opened, resources, progress)
+    return run_compiled(compile_once(recipe, opened.schema, settings), opened, resources, progress)
 
 
 def run_compiled(
@@ -121,76 +181,3 @@ def run_compiled(
     from dcql.engine.run import run as run_program
 
     return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
-
-
-def find_recipe(named: str | Path) -> tuple[Source, Path]:
-    """Return the text and the file of a recipe: a path, or the name of one that ships, such as `clip30`.
-
-    Raises RecipeError where there is none.
-    """
-    path = Path(named)
-    if path.exists() or path.suffix == ".dcql":
-        return read(path), path
-    shipped = shipped_recipes()
-    if str(named) in shipped:
-        path = shipped[str(named)]
-        # The same name on every machine, wherever dcql is installed.
-        return Source(f"recipes/{path.relative_to(_shipped_folder()).as_posix()}", read(path).text), path
-    near = did_you_mean(str(named), shipped)
-    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
-    raise RecipeError(
-        Diagnostic("E0208", f"no recipe `{named}`", label="neither a file nor a recipe that ships", helps=helps)
-    )
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that ship, by name: the path below recipes/ and its last part where that is unique."""
-    root = _shipped_folder()
-    paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.dcql"))}
-    last = [name.rsplit("/", 1)[-1] for name in paths]
-    short = {name.rsplit("/", 1)[-1]: path for name, path in paths.items() if last.count(name.rsplit("/", 1)[-1]) == 1}
-    return {**short, **paths}
-
-
-def _shipped_folder() -> Path:
-    return Path(str(files("dcql.recipes")))
-
-
-def _refuse_models(plan: nodes.Plan) -> None:
-    """Raise RunError for the names in a plan that need a model."""
-    diagnostics: dict[str, Diagnostic] = {}
-    for clause, name in _model_names(plan):
-        diagnostics.setdefault(
-            name,
-            Diagnostic(
-                "E0601",
-                f"`{name}` needs a model",
-                _where(name, clause.span) if clause is not None else None,
-                "known and typed, but this version cannot compute it",
-                ("`dcql check` checks the recipe; to run it, leave the clause out",),
-            ),
-        )
-    if diagnostics:
-        raise RunError(*sorted(diagnostics.values(), key=lambda found: found.span.start if found.span else -1))
-
-
-def _model_names(plan: nodes.Plan) -> list[tuple[nodes.Clause | None, str]]:
-    found: list[tuple[nodes.Clause | None, str]] = []
-    for relation in (*(stage.relation for stage in plan.stages), plan.query):
-        for node in nodes.walk(relation):
-            inside = nodes.walk(node.expr) if isinstance(node, nodes.Clause) else iter((node,))
-            clause = node if isinstance(node, nodes.Clause) else None
-            for part in inside:
-                if isinstance(part, nodes.Feature):
-                    found.append((clause, part.name))
-                elif isinstance(part, nodes.InSet) and isinstance(part.set, nodes.ModelSet):
-                    found.append((clause, part.set.name))
-    return found
-
-
-def _where(name: str, span: Span | None) -> Span | None:
-    """Return the place of a name inside a clause, or the clause where a DEFINE hides it."""
-    if span is None or name not in span.text:
-        return span
-    start = span.start + span.text.index(name)
-    return Span(span.source, start, start + len(name))

@@ -9,8 +9,9 @@ from dcql.catalog.functions import FUNCTIONS, Effect, Function, Kind
 from dcql.catalog.inputs import Inputs
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool
+from dcql.catalog.recipes import find_recipe
 from dcql.catalog.types import Type
-from dcql.compiler import Compiled, Run, compile, find_recipe, run_compiled
+from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.digest import sha256_of
 from dcql.engine.duck import VERSION, Resources
 from dcql.engine.run import Progress, Result

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from dcql import __version__
 from dcql.catalog.functions import Effect
 from dcql.catalog.pool import Pool
-from dcql.compiler import Compiled, Run, compile, run_compiled, shipped_recipes
+from dcql.catalog.recipes import shipped_recipes
+from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.engine.duck import VERSION, Resources
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found

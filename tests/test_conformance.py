@@ -8,7 +8,7 @@ from conformance import ONE_THREAD, RECIPES, adversarial, differences, expected,
 from oracle import datacomp
 
 import dcql
-from dcql.compiler import shipped_recipes
+from dcql.catalog.recipes import shipped_recipes
 from dcql.source import Source
 
 # DataComp's own rules, by the name of the baseline that states them.

@@ -8,11 +8,14 @@ $DCQL_HOME (~/.dcql)/
     versions/VERSION/      what all files together gave: uids.npy, ranks/, distributions/
 """
 
+import contextlib
 import os
 import re
 from pathlib import Path
 
 from dcql.errors import Diagnostic, RunError
+
+MAX_PROGRAMS = 1_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -60,3 +63,20 @@ def added_names() -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
     return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "pool.toml").is_file()))
+
+
+def program_file(key: str) -> Path:
+    """Return where the program of a key is kept."""
+    return home() / "programs" / f"{key}.json"
+
+
+def keep_program(place: Path, text: str) -> None:
+    """Keep a program, and no more than the MAX_PROGRAMS used last; do nothing where the store cannot be written."""
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(place)
+        kept = sorted(place.parent.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        for old in kept[:-MAX_PROGRAMS]:
+            old.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ _SMALLEST = 10**6
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
-    from dcql.compiler import shipped_recipes
+    from dcql.catalog.recipes import shipped_recipes
 
     return [name for name in shipped_recipes() if name.startswith(incomplete)]
 

@@ -79,7 +79,7 @@ def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None
 
 def recipes(format_: FormatOption = Format.TEXT) -> None:
     """List the recipes that ship with dcql."""
-    from dcql.compiler import shipped_recipes
+    from dcql.catalog.recipes import shipped_recipes
 
     rows: dict[Any, tuple[str, str]] = {}
     for name, path in shipped_recipes().items():
@@ -102,7 +102,8 @@ def recipes(format_: FormatOption = Format.TEXT) -> None:
 
 
 def _checked(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Source, Plan]":
-    from dcql.compiler import check, find_recipe
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import check
 
     source, path = find_recipe(recipe)
     return source, check(source, _schema(pool), settings(set_), path)

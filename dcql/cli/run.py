@@ -42,7 +42,6 @@ def run(
     from dcql.engine import folder
     from dcql.engine.run import BrokenPromiseError
     from dcql.inspect.manifest import manifest
-    from dcql.plan.passes import optimize
 
     if out is not None:
         # Before the work, not after it.
@@ -54,7 +53,7 @@ def run(
         if format_ is Format.TEXT:
             _draw(compiled, opened, error.result)
         raise
-    described = manifest(compiled.source, optimize(compiled.plan), compiled.program, opened, done.result)
+    described = manifest(compiled.source, compiled.program, opened, done.result)
     if out is not None:
         folder.write(out, done.subset, described)
     if format_ is Format.JSON:
@@ -91,7 +90,8 @@ def count(
 
 def compile_for(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Compiled, Pool]":
     """Compile a recipe for a pool, the demo pool without a name."""
-    from dcql.compiler import check, compile, find_recipe
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import check, compile_once
 
     given = settings(set_)
     if pool is None:
@@ -99,7 +99,7 @@ def compile_for(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple
         source, path = find_recipe(recipe)
         check(source, settings=given, path=path)
     opened = pool_or_demo(pool)
-    return compile(recipe, opened.schema, given), opened
+    return compile_once(recipe, opened.schema, given), opened
 
 
 def run_on(compiled: "Compiled", pool: "Pool", threads: int | None, memory: int | None) -> "Run":
@@ -116,7 +116,6 @@ def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
 
     from dcql.cli.render import decimal, draw_funnel
     from dcql.inspect.funnel import funnel
-    from dcql.plan.passes import optimize
 
     console = stdout()
     heading = Text(shown(Path(compiled.source.name).stem), "bold")
@@ -125,4 +124,4 @@ def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
         heading.append(f"  {name} = {shown(decimal(value))}", "not bold dim")
     console.print(heading)
     console.print()
-    draw_funnel(console, funnel(optimize(compiled.plan), compiled.program, result))
+    draw_funnel(console, funnel(compiled.program, result))

@@ -108,7 +108,8 @@ def export(
 
 def _operand(named: str, pool: str | None, opened: "list[Pool]", given: dict[str, str], resources: Any) -> _Operand:
     from dcql.catalog.pool import Pool
-    from dcql.compiler import check, find_recipe, run
+    from dcql.catalog.recipes import find_recipe
+    from dcql.compiler import check, run
     from dcql.engine import folder
     from dcql.subset import Subset
 

@@ -5,6 +5,7 @@ configuration says.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,9 @@ from typing import Any
 
 import duckdb
 
-from dcql.catalog.types import Column, Type
+from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import SAMPLES, Id, Statement
-from dcql.lower.sql import samples
-from dcql.plan.nodes import Literal
+from dcql.lower.program import SAMPLES, Statement
 
 VERSION: str = duckdb.__version__
 
@@ -44,17 +43,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `samples` is: columns of parquet files; see `lower.sql.samples`."""
+    """What `samples` is for a statement: a query over parquet files."""
 
-    columns: tuple[Column, ...]
+    samples: Statement
     files: tuple[str, ...]
-    id_: Id
-    normalised: bool
-    needed: tuple[tuple[str, str, Literal], ...] = ()
-
-    def sql(self) -> str:
-        """The query behind `samples`."""
-        return samples(self.columns, self.files, self.id_, normalised=self.normalised, needed=self.needed)
 
 
 class Session:
@@ -93,7 +85,8 @@ class Session:
         """Make a table of a statement's result."""
         with _run_errors():
             self._connection.execute(
-                f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}', _given(statement, parameters)
+                f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}',
+                _given(statement, source, parameters),
             )
 
     def checksum(self, name: str, column: str) -> tuple[int, str]:
@@ -105,15 +98,21 @@ class Session:
 
     def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
         with _run_errors():
-            return self._connection.sql(_with_samples(statement, source), params=_given(statement, parameters))
+            return self._connection.sql(_with_samples(statement, source), params=_given(statement, source, parameters))
 
 
 def _with_samples(statement: Statement, source: Source) -> str:
-    return f'WITH "{SAMPLES}" AS ({source.sql()}) {statement.text}'
+    return f'WITH "{SAMPLES}" AS ({source.samples.text}) {statement.text}'
 
 
-def _given(statement: Statement, parameters: Parameters) -> dict[str, Any]:
-    return {name: parameters[name] for name in statement.parameters}
+def _given(statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
+    given = {**parameters, "files": [_literally(file) for file in source.files]}
+    return {name: given[name] for name in (*source.samples.parameters, *statement.parameters)}
+
+
+def _literally(file: str) -> str:
+    """Write a path so that DuckDB takes no character of it for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", file)
 
 
 @contextmanager

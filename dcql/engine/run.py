@@ -8,12 +8,12 @@ import numpy as np
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.sources import columns_of, every_file, every_path, rows_of_file, uids_of_every_file
+from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
-from dcql.plan.nodes import Literal, NamedSet, Promise
 from dcql.plan.sets import set_values
+from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset, join_words
 
 Progress = Callable[[str, int, int], None]
@@ -101,7 +101,6 @@ class _Output:
         self._pool = pool
         self._session = open_session
         self._parameters = parameters
-        self._columns = columns_of(pool, program.columns)
         # One count for each number of clauses passed, and one more for samples that the SELECT does not read.
         self._depths = [np.zeros(len(block.clauses) + 2, np.int64) for block in program.blocks]
         self._undefined = [0] * len(program.blocks)
@@ -126,7 +125,7 @@ class _Output:
         assert self._program.marks is not None
         ranks = _InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
-        source = every_file(self._pool, self._columns)
+        source = every_file(self._program, self._pool)
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
             kept = batch.column(column).to_numpy() == mark
@@ -142,7 +141,7 @@ class _Output:
             if not file.rows:
                 continue
             ranks = np.load(file.rank)  # type: ignore[arg-type]
-            source = rows_of_file(self._pool, file, self._columns)
+            source = rows_of_file(self._program, self._pool, file)
             for batch in self._session.batches(self._program.output, source, self._parameters):
                 self._count(batch)
                 ids, taken = self._kept(batch)
@@ -155,10 +154,10 @@ class _Output:
         # An added pool needs none of this, and pyarrow's functions are slow to import.
         from dcql.engine.uids import parse_uids
 
-        skipping = self._needed()
+        skipping = self._program.samples.skips and self._program.marks is not None
         if skipping:
             self._count_all(tell)
-        source = uids_of_every_file(self._pool, self._columns, skipping)
+        source = uids_of_every_file(self._program, self._pool)
         halves: list[tuple[Any, Any]] = []
         copies: list[Any] = []
         done = 0
@@ -185,21 +184,11 @@ class _Output:
             )
         return subset
 
-    def _needed(self) -> tuple[tuple[str, str, Literal], ...]:
-        """Return the comparisons by which a scan of raw files may skip samples, parameters filled in."""
-        if self._program.marks is None:
-            return ()
-        filled = [
-            value if isinstance(value := one.value, Literal) else Literal(self._parameters[value], one.type)
-            for one in self._program.needed
-        ]
-        return tuple((one.column, one.op, value) for one, value in zip(self._program.needed, filled, strict=True))
-
     def _count_all(self, tell: Progress) -> None:
         """Count the funnel over all samples, for a scan that skips."""
         assert self._program.marks is not None
         done = 0
-        source = every_file(self._pool, self._columns)
+        source = every_file(self._program, self._pool)
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
             done += batch.num_rows

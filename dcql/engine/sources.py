@@ -1,38 +1,27 @@
 """Where a program's `samples` come from: sidecars where they hold all that is read, else the pool's own files."""
 
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.catalog.types import Column, Type
 from dcql.engine.duck import Source
-from dcql.lower.program import Id
-from dcql.plan.nodes import Literal
-
-# What a sidecar holds (dcql.catalog.pool.PoolFile).
-_IN_SIDECAR = (Type.INT, Type.FLOAT, Type.DOUBLE, Type.BOOL)
+from dcql.lower.program import Program
 
 
-def columns_of(pool: Pool, names: tuple[str, ...]) -> tuple[Column, ...]:
-    """Return the pool's columns of these names."""
-    wanted = set(names)
-    return tuple(column for column in pool.schema.columns if column.name in wanted)
-
-
-def every_file(pool: Pool, columns: tuple[Column, ...]) -> Source:
+def every_file(program: Program, pool: Pool) -> Source:
     """Return all samples of the pool at once, in the order of its files."""
-    if _sidecars_suffice(pool, columns):
-        return Source(columns, tuple(str(file.sidecar) for file in pool.files), Id.NONE, True)
-    return Source(columns, tuple(file.path for file in pool.files), Id.NONE, False)
+    if program.samples.sidecar is not None and _has_sidecars(pool):
+        return Source(program.samples.sidecar, tuple(str(file.sidecar) for file in pool.files))
+    return Source(program.samples.raw, tuple(file.path for file in pool.files))
 
 
-def uids_of_every_file(pool: Pool, columns: tuple[Column, ...], needed: tuple[tuple[str, str, Literal], ...]) -> Source:
-    """Return the samples of a raw pool that pass the comparisons in `needed`, told by their uids as written."""
-    return Source(columns, tuple(file.path for file in pool.files), Id.UID, False, needed)
+def uids_of_every_file(program: Program, pool: Pool) -> Source:
+    """Return the samples of a raw pool that may be kept, told by their uids as written."""
+    return Source(program.samples.raw_uids, tuple(file.path for file in pool.files))
 
 
-def rows_of_file(pool: Pool, file: PoolFile, columns: tuple[Column, ...]) -> Source:
+def rows_of_file(program: Program, pool: Pool, file: PoolFile) -> Source:
     """Return the samples of one file of an added pool, told by their position in it."""
-    if _sidecars_suffice(pool, columns):
-        return Source(columns, (str(file.sidecar),), Id.ROW, True)
-    return Source(columns, (file.path,), Id.ROW, False)
+    if program.samples.sidecar_rows is not None and _has_sidecars(pool):
+        return Source(program.samples.sidecar_rows, (str(file.sidecar),))
+    return Source(program.samples.raw_rows, (file.path,))
 
 
 def every_path(pool: Pool) -> tuple[str, ...]:
@@ -41,6 +30,5 @@ def every_path(pool: Pool) -> tuple[str, ...]:
     return (*(file.path for file in pool.files), *sidecars)
 
 
-def _sidecars_suffice(pool: Pool, columns: tuple[Column, ...]) -> bool:
-    held = all(column.type in _IN_SIDECAR for column in columns)
-    return held and bool(pool.files) and all(file.sidecar is not None for file in pool.files)
+def _has_sidecars(pool: Pool) -> bool:
+    return bool(pool.files) and all(file.sidecar is not None for file in pool.files)

@@ -10,7 +10,7 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session
-from dcql.engine.sources import columns_of, every_file
+from dcql.engine.sources import every_file
 from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
@@ -55,8 +55,7 @@ class Statistics:
     found: list[list[Found]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.columns = columns_of(self.pool, self.program.columns)
-        self.source = every_file(self.pool, self.columns)
+        self.source = every_file(self.program, self.pool)
 
     def compute(self, advance: Callable[[], None]) -> None:
         """Compute every stage in order; call `advance` after each."""

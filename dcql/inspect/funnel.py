@@ -1,14 +1,12 @@
 """The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dcql.catalog.types import Type
 from dcql.engine.run import BlockCounts, Result
 from dcql.engine.statistics import Found
 from dcql.lower.program import Program
-from dcql.plan import nodes
-from dcql.plan.statistics import StatisticNode, statistics, unused_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +45,33 @@ class Funnel:
     total: int
 
 
-def funnel(plan: nodes.Plan, program: Program, result: Result) -> Funnel:
-    """Put together what a run counted; `plan` is the one that was lowered to `program`."""
+def funnel(program: Program, result: Result) -> Funnel:
+    """Put together what a run counted."""
     found: dict[str, list[Found]] = {}
     for stage in result.stages:
         for one in stage:
             found.setdefault(one.name, []).append(one)
-    relations = {stage.name: stage.relation for stage in plan.stages} | {unused_name(plan, "query"): plan.query}
+    owned = _by_owner(result.funnel, [part.name for part in program.parts])
+    read = {part.name: [_section(block, found) for block in owned.get(part.name, [])] for part in program.parts}
     sections: list[Section] = []
-    owned = _by_owner(result.funnel, relations)
-    read = {owner: [_section(block, found) for block in owned.get(owner, [])] for owner in relations}
-    tails = _tails(plan, relations, found)
-    for owner, relation in relations.items():
-        sections += read[owner]
-        if tail := tails.get(owner, ()):
-            if read[owner] and read[owner][-1].name == owner:
-                sections.pop()
-                last = read[owner][-1]
-                sections.append(Section(last.name, last.source, last.samples, last.lines, last.undefined, tail))
-            else:
-                sections.append(Section(owner, _source(relation), None, tail=tail))
+    for part in program.parts:
+        own = read[part.name]
+        sections += own
+        # What is left of the statistics is told where it stands first.
+        tail = tuple(one for name in part.statistics for one in found.pop(name, []))
+        if tail and own and own[-1].name == part.name:
+            sections[-1] = replace(own[-1], tail=tail)
+        elif tail:
+            sections.append(Section(part.name, part.source, None, tail=tail))
     return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
 
 
-def _by_owner(blocks: tuple[BlockCounts, ...], relations: dict[str, nodes.Rel]) -> dict[str, list[BlockCounts]]:
+def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, list[BlockCounts]]:
     """Return the blocks by the stage that they stand in: the longest that their name begins with."""
     owned: dict[str, list[BlockCounts]] = {}
     for counted in blocks:
         name = counted.block.name
-        owners = [owner for owner in relations if name == owner or name.startswith(f"{owner}.")]
+        owners = [owner for owner in parts if name == owner or name.startswith(f"{owner}.")]
         owned.setdefault(max(owners, key=len), []).append(counted)
     return owned
 
@@ -88,31 +84,6 @@ def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
         thresholds = tuple(one for name in names for one in found.pop(name, []))
         lines.append(Line(text, left, thresholds))
     return Section(_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
-
-
-def _tails(
-    plan: nodes.Plan, relations: dict[str, nodes.Rel], found: dict[str, list[Found]]
-) -> dict[str, tuple[Found, ...]]:
-    """Return what is left of the statistics, by the first stage that they stand in, innermost first."""
-    names = statistics(plan).names
-    tails: dict[str, tuple[Found, ...]] = {}
-    for owner, relation in relations.items():
-        inside = [names[node] for node in nodes.walk(relation) if isinstance(node, StatisticNode)]
-        tails[owner] = tuple(one for name in reversed(inside) for one in found.pop(name, []))
-    return tails
-
-
-def _source(relation: nodes.Rel) -> str:
-    """Name what a SELECT without WHERE reads."""
-    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
-        relation = relation.input
-    match relation:
-        case nodes.PoolScan():
-            return "pool"
-        case nodes.Ref():
-            return relation.name
-        case _:
-            return "query"
 
 
 def _title(name: str) -> str:

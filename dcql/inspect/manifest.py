@@ -10,14 +10,11 @@ from dcql.engine.run import Result
 from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
 from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
-from dcql.plan import nodes
 from dcql.source import Source
 
 
-def manifest(
-    source: Source, plan: nodes.Plan, program: Program, pool: Pool, result: Result, *, locked: bool = False
-) -> dict[str, Any]:
-    """Return a run's manifest as plain data; `plan` is the one that was lowered to `program`.
+def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:
+    """Return a run's manifest as plain data.
 
     It holds no times, so that the same run gives the same manifest.
     """
@@ -35,6 +32,6 @@ def manifest(
         "parameters": dict(program.parameters),
         "effect": program.effect,
         "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
-        "counts": counts_to_json(funnel(plan, program, result)),
+        "counts": counts_to_json(funnel(program, result)),
         "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
     }

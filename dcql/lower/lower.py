@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
 from dcql.lower.program import (
@@ -12,8 +13,9 @@ from dcql.lower.program import (
     Cut,
     Firsts,
     GroupedThreshold,
-    Needed,
+    Part,
     Program,
+    Samples,
     Scan,
     Stage,
     Statement,
@@ -22,7 +24,7 @@ from dcql.lower.program import (
 )
 from dcql.plan import nodes
 from dcql.plan.effects import effect
-from dcql.plan.statistics import statistics, unused_name
+from dcql.plan.statistics import StatisticNode, statistics, unused_name
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -51,14 +53,16 @@ class _Lowering:
         member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
+        columns = self._columns()
         return Program(
-            columns=self._columns(),
+            columns=tuple(column.name for column in columns),
             sets=tuple((table, named) for named, table in self.sets.items()),
             stages=stages,
             output=output,
             marks=marks,
             kept_where=kept_where,
-            needed=self._needed(),
+            samples=self._samples(columns),
+            parts=tuple(self._parts()),
             blocks=tuple(chain.blocks),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
@@ -71,13 +75,11 @@ class _Lowering:
     def _relations(self) -> tuple[nodes.Rel, ...]:
         return (*self.stages.values(), self.plan.query)
 
-    def _columns(self) -> tuple[str, ...]:
-        names = {n.name for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
+    def _columns(self) -> tuple[nodes.Column, ...]:
+        found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
         if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
-            names.add("uid")  # for the tie hash
-        if any(named.is_subset for named in self.sets):
-            names.add("uid")
-        return tuple(sorted(names))
+            found.add(nodes.Column("uid", Type.TEXT))  # for the tie hash
+        return tuple(sorted(found, key=lambda column: column.name))
 
     def _chain(self) -> Chain:
         return Chain(self.stages, self.names, self.sets)
@@ -245,24 +247,50 @@ class _Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
 
-    def _needed(self) -> tuple[Needed, ...]:
-        """Return the bare comparisons of the last WHERE, where no clause of the recipe costs more than a comparison."""
+    def _samples(self, columns: tuple[nodes.Column, ...]) -> Samples:
+        needed = self._needed()
+        scalars = all(column.type is not Type.TEXT for column in columns)
+        nothing, row, uid = exp.true(), sql.row_number(), sql.column("uid")
+        return Samples(
+            raw=sql.samples(columns, nothing),
+            raw_rows=sql.samples(columns, row, rows=True),
+            raw_uids=sql.samples(columns, uid, needed=needed),
+            skips=bool(needed),
+            sidecar=sql.samples(columns, nothing, normalised=True) if scalars else None,
+            sidecar_rows=sql.samples(columns, row, normalised=True, rows=True) if scalars else None,
+        )
+
+    def _needed(self) -> list[exp.Expression]:
+        """Return the bare comparisons of the last WHERE, by which a scan of raw files may skip samples.
+
+        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where counting
+        the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or looks things up.
+        """
         query = self.plan.query
         if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
-            return ()
+            return []
         inside = [node for clause in query.clauses for node in nodes.walk(clause.expr)]
-        if any(isinstance(node, nodes.Column) and not node.type.numeric for node in inside):
-            return ()
-        return tuple(needed for clause in query.clauses if (needed := self._bare(clause.expr)) is not None)
+        for node in inside:
+            text = isinstance(node, nodes.Column) and not node.type.numeric
+            if text or isinstance(node, nodes.InSet) or (isinstance(node, nodes.Quantile) and node.by):
+                return []
+        return [self._bare(clause.expr) for clause in query.clauses if _is_bare(clause.expr)]
 
-    def _bare(self, expr: nodes.Expr) -> Needed | None:
-        match expr:
-            case nodes.Compare(left=nodes.Column() as column, right=nodes.Literal() as value) if expr.op != "<>":
-                return Needed(column.name, expr.op, value, column.type)
-            case nodes.Compare(left=nodes.Column() as column, right=nodes.Quantile(by=()) as q) if expr.op != "<>":
-                return Needed(column.name, expr.op, self.names[q], column.type)
-            case _:
-                return None
+    def _bare(self, expr: nodes.Expr) -> exp.Expression:
+        assert isinstance(expr, nodes.Compare)
+        assert isinstance(expr.left, nodes.Column)
+        if isinstance(expr.right, nodes.Literal):
+            value = sql.literal(expr.right)
+        else:
+            assert isinstance(expr.right, nodes.Quantile)
+            value = sql.parameter(self.names[expr.right], expr.right.type)
+        return sql.compare(expr.op, sql.column(expr.left.name), value)
+
+    def _parts(self) -> Iterator[Part]:
+        named = [*self.stages.items(), (unused_name(self.plan, "query"), self.plan.query)]
+        for name, relation in named:
+            inside = [self.names[node] for node in nodes.walk(relation) if isinstance(node, StatisticNode)]
+            yield Part(name, _read_by(relation), tuple(reversed(inside)))
 
     def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
         """Return the columns of both forms: copies and the funnel's."""
@@ -281,3 +309,23 @@ class _Lowering:
 
 def _called(rel: nodes.Rel) -> str:
     return rel.name if isinstance(rel, nodes.Ref) else "pool"
+
+
+def _is_bare(expr: nodes.Expr) -> bool:
+    """Return whether an expression compares a column with one value."""
+    if not (isinstance(expr, nodes.Compare) and expr.op != "<>" and isinstance(expr.left, nodes.Column)):
+        return False
+    return isinstance(expr.right, nodes.Literal | nodes.Quantile)
+
+
+def _read_by(relation: nodes.Rel) -> str:
+    """Name what a SELECT reads."""
+    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
+        relation = relation.input
+    match relation:
+        case nodes.PoolScan():
+            return "pool"
+        case nodes.Ref():
+            return relation.name
+        case _:
+            return "query"

@@ -1,27 +1,18 @@
 """The program: DuckDB SQL over a table `samples`, in stages.
 
-`samples` holds the pool's columns that the program reads, normalised, and `@id`, what the last query tells a sample by. Whoever runs a
-program says what `samples` is: all files or one, raw or from sidecars. The SQL text is the same for all of them.
+`samples` holds the pool's columns that the program reads, normalised, and `@id`, what the last query tells a sample by.
+Whoever runs a program chooses among its `Samples` and names the files; all other SQL is the same for all of them.
 Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
-from dcql.plan.nodes import Literal, NamedSet, Promise, Rank
+from dcql.plan.values import NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
-
-
-class Id(Enum):
-    """What `@id` tells a sample by."""
-
-    UID = "the uid as it is written"
-    ROW = "the position in the one file that is read"
-    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +21,24 @@ class Statement:
 
     text: str
     parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What `samples` can be, each over the parquet files `$files`.
+
+    `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the file, and in
+    `raw_uids` the uid as it is written. `raw_uids` may leave out samples that cannot be kept; it leaves out none where
+    `skips` is False. Sidecars are normalised, and hold the scalar columns only: `sidecar` and `sidecar_rows` are None where
+    the program reads others.
+    """
+
+    raw: Statement
+    raw_rows: Statement
+    raw_uids: Statement
+    skips: bool
+    sidecar: Statement | None
+    sidecar_rows: Statement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +144,12 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
-    """A comparison that every kept sample passes: `column op value`, the value a literal or a parameter's name."""
+class Part:
+    """A stage of the recipe, or its query: what it reads, and the names of the statistics in it, innermost first."""
 
-    column: str
-    op: str
-    value: Literal | str
-    type: Type
+    name: str
+    source: str
+    statistics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -151,9 +159,9 @@ class Program:
     The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a sample
     can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out; and `marks`,
     whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`.
-    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `needed`
-    lets a scan of raw files skip what cannot be kept; it is empty where that would not pay, because a clause reads text.
-    `columns` are the pool columns that any of the SQL reads, `sets` the tables of values by table name.
+    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `columns` are the pool
+    columns that any of the SQL reads, `sets` the tables of values by table name, `parts` the stages in text order, then the
+    query.
     """
 
     columns: tuple[str, ...]
@@ -162,7 +170,8 @@ class Program:
     output: Statement
     marks: Statement | None
     kept_where: tuple[str, int]
-    needed: tuple[Needed, ...]
+    samples: Samples
+    parts: tuple[Part, ...]
     blocks: tuple[Block, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from dcql.catalog.types import Column, Type
-from dcql.lower.program import ID, Id, Statement
+from dcql.catalog.types import Type
+from dcql.lower.program import ID, Statement
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -428,17 +428,17 @@ def render(query: Sql) -> Statement:
 
 
 def samples(
-    columns: Sequence[Column],
-    files: Sequence[str],
-    id_: Id,
+    columns: Sequence[nodes.Column],
+    id_: Sql,
     *,
-    normalised: bool,
-    needed: Sequence[tuple[str, str, nodes.Literal]] = (),
-) -> str:
-    """Print what `samples` is: the columns of parquet files, NaN as NULL and -0.0 as 0, and `@id`.
+    normalised: bool = False,
+    rows: bool = False,
+    needed: Sequence[Sql] = (),
+) -> Statement:
+    """Print what `samples` is: the columns of the files `$files`, NaN as NULL and -0.0 as 0, and `@id`.
 
-    `normalised` files hold neither NaN nor -0.0. Samples that fail a comparison of `needed` may be left out; it reads the
-    columns as they are, where NaN is larger than any number, so that parquet scans can skip by it.
+    `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
+    condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
     """
     items: list[tuple[Sql, str]] = []
     for one in columns:
@@ -448,23 +448,12 @@ def samples(
         elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
             zeroed = exp.Add(this=value, expression=cast(integer(0), one.type))
             value = case([(call("isnan", value.copy()), exp.Null())], zeroed)
-        if one.type in _TYPES and not normalised:
-            value = cast(value, one.type)
-        items.append((value, one.name))
-    match id_:
-        case Id.UID:
-            items.append((column("uid"), ID))
-        case Id.ROW:
-            items.append((_row_number(), ID))
-        case Id.NONE:
-            items.append((exp.true(), ID))
+        items.append((value if normalised else cast(value, one.type), one.name))
     options: list[Sql] = [_option("can_have_nan", exp.true())]
-    if id_ is Id.ROW:
+    if rows:
         options.append(_option("file_row_number", exp.true()))
-    names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
-    source = exp.Table(this=call("read_parquet", names, *options))
-    passing = [compare(op, column(name), literal(value)) for name, op, value in needed]
-    return str(where(select(items, source), both(passing)).sql(dialect="duckdb"))
+    source = exp.Table(this=call("read_parquet", exp.Parameter(this=exp.Var(this="files")), *options))
+    return render(where(select([*items, (id_, ID)], source), both(list(needed))))
 
 
 def _padded(uid: Sql) -> Sql:
@@ -473,7 +462,8 @@ def _padded(uid: Sql) -> Sql:
     return case([(short, call("lpad", uid.copy(), integer(32), exp.Literal.string("0")))], uid)
 
 
-def _row_number() -> Sql:
+def row_number() -> Sql:
+    """Name the position in the file, in 32 bits."""
     return exp.Cast(this=column("file_row_number"), to=exp.DataType(this=exp.DataType.Type.UINT))
 
 

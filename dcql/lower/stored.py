@@ -1,0 +1,103 @@
+"""Programs as JSON: a recipe that was compiled need not be compiled again.
+
+Compiling takes longer than running a small recipe: most of it is importing the parser and the SQL printer. A stored program
+is found by everything that it was made of (`key`), so it can only be the one that compiling would give.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from enum import Enum
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dcql.catalog.types import Schema, Type
+from dcql.digest import sha256_of
+from dcql.lower import program as data
+from dcql.plan import values
+from dcql.source import Source, Span
+
+_CLASSES: dict[str, Any] = {
+    each.__name__: each
+    for module in (data, values)
+    for each in vars(module).values()
+    if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
+}
+
+
+def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
+    """Return what tells the program of a recipe apart: its text, the pool's columns, PARAMs, and dcql's own files."""
+    columns = [[column.name, column.type.value] for column in schema.columns]
+    made_of = {"recipe": source.text, "columns": columns, "settings": dict(settings), "dcql": _own_files()}
+    return sha256_of(made_of).removeprefix("sha256:")
+
+
+@cache
+def _own_files() -> list[list[Any]]:
+    """List dcql's modules and library by size and time of change: another dcql may compile to another program."""
+    found: list[list[Any]] = []
+    for package in ("dcql", "dcql.stdlib"):
+        root = Path(str(files(package)))
+        for path in sorted((*root.rglob("*.py"), *root.rglob("*.dcql"))):
+            known = path.stat()
+            found.append([path.relative_to(root).as_posix(), known.st_size, known.st_mtime_ns])
+    return found
+
+
+def encode(program: data.Program) -> str:
+    """Return a program as JSON."""
+    return json.dumps(_plain(program), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str, source: Source) -> data.Program:
+    """Return the program that `encode` wrote; its spans are places in `source`.
+
+    Raises ValueError, KeyError or TypeError for any other text.
+    """
+    program = _value(json.loads(text), source)
+    if not isinstance(program, data.Program):
+        raise ValueError("not a program")
+    return program
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return {"is": "float", "hex": value.hex()}
+        case Fraction():
+            return {"is": "Fraction", "value": str(value)}
+        case Type():
+            return {"is": "Type", "name": value.name}
+        case Span():
+            return {"is": "Span", "start": value.start, "end": value.end}
+        case tuple():
+            return [_plain(item) for item in value]
+        case Enum():
+            raise TypeError(f"no form for {value!r}")
+        case _:
+            names = [field.name for field in dataclasses.fields(value)]
+            return {"is": type(value).__name__, **{name: _plain(getattr(value, name)) for name in names}}
+
+
+def _value(plain: Any, source: Source) -> Any:
+    if isinstance(plain, list):
+        return tuple(_value(item, source) for item in plain)
+    if not isinstance(plain, dict):
+        return plain
+    kind = plain.pop("is")
+    match kind:
+        case "float":
+            return float.fromhex(plain["hex"])
+        case "Fraction":
+            return Fraction(plain["value"])
+        case "Type":
+            return Type[plain["name"]]
+        case "Span":
+            return source.span(plain["start"], plain["end"])
+        case _:
+            return _CLASSES[kind](**{name: _value(item, source) for name, item in plain.items()})
