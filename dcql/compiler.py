@@ -144,7 +144,7 @@ def _understand(
     from dcql.plan.resolve import Catalog, resolve
     from dcql.syntax.parser import parse
 
-    # A level of nesting takes several calls in each phase; how deep a recipe may nest is bounded by the phases themselves.
+    # A level of nesting takes several calls in each phase. The phases bound how deep a recipe may nest.
     sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     inputs = load(recipe, path)

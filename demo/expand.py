@@ -76,8 +76,7 @@ def check(data: Path = DATA, names: tuple[str, ...] | None = None) -> None:
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
         if actual != file["sha256"]:
             raise DemoPoolError(
-                f"{path} is damaged: its sha256 is {actual}, MANIFEST.json says {file['sha256']}; "
-                "install dcql again"
+                f"{path} is damaged: its sha256 is {actual}, MANIFEST.json says {file['sha256']}; install dcql again"
             )
 
 

@@ -131,13 +131,9 @@ def encode(
 
     with torch.inference_mode():
         seen = [
-            model.encode_image(torch.from_numpy(images[at : at + batch])).numpy()
-            for at in range(0, len(images), batch)
+            model.encode_image(torch.from_numpy(images[at : at + batch])).numpy() for at in range(0, len(images), batch)
         ]
-        read = [
-            model.encode_text(torch.from_numpy(ids[at : at + batch])).numpy()
-            for at in range(0, len(ids), batch)
-        ]
+        read = [model.encode_text(torch.from_numpy(ids[at : at + batch])).numpy() for at in range(0, len(ids), batch)]
     return np.concatenate(seen), np.concatenate(read)
 
 

@@ -115,9 +115,7 @@ def test_tars_hold_every_sample_once(pool: Path, metadata: pa.Table) -> None:
     for path in sorted((pool / "shards").glob("*.tar")):
         with tarfile.open(path) as tar:
             members = tar.getmembers()
-            assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {
-                (0, 0, 0, "", "", 0o644)
-            }
+            assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
             successes = json.loads(path.with_name(f"{path.stem}_stats.json").read_text())["successes"]
             assert len(members) == 3 * successes
             for position in range(0, len(members), 3):

@@ -7,6 +7,7 @@ A comment line at the top of a recipe says how it is checked:
     -- no column: text      against a pool without it
     -- path: none           as text that lies in no file
     -- compile              all the way to a program, rather than only checked
+    -- library              as a file of the library
 """
 
 import re
@@ -18,7 +19,7 @@ from dcql.catalog.types import DATACOMP, Column, Schema, Type
 from dcql.compiler import check, compile
 from dcql.errors import DcqlError, render
 from dcql.source import Source
-from dcql.syntax.parser import read
+from dcql.syntax.parser import parse_library, read
 
 FOLDER = Path(__file__).parent / "errors"
 RECIPES = sorted(FOLDER.glob("E*.dcql"))
@@ -35,7 +36,9 @@ def run(source: Source, path: Path) -> None:
     added = [Column(name, Type[type_]) for name, type_ in map(str.split, lines(source, "column:"))]
     columns = (*(column for column in DATACOMP.columns if column.name not in without), *added)
     settings = dict(line.strip().split("=", 1) for line in lines(source, "set:"))
-    if lines(source, "compile"):
+    if lines(source, "library"):
+        parse_library(source)
+    elif lines(source, "compile"):
         compile(source, Schema(columns), settings)
     else:
         check(source, Schema(columns), settings, None if lines(source, "path: none") else path)

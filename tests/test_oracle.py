@@ -114,9 +114,10 @@ def test_rule_4_the_population_is_said(five: Pool) -> None:
     assert refused(stages.format(""), five) == "E03"
     assert kept(stages.format(" OF s"), five) == [3]
     assert kept(stages.format(" OF pool"), five) == [2, 3]
-    assert kept(
-        "WITH s AS (SELECT uid FROM pool WHERE x >= 3) SELECT uid FROM pool WHERE x >= q(0 OF s)", five
-    ) == [2, 3]
+    assert kept("WITH s AS (SELECT uid FROM pool WHERE x >= 3) SELECT uid FROM pool WHERE x >= q(0 OF s)", five) == [
+        2,
+        3,
+    ]
     assert refused("x > q(0.5 OF nothing)", five) == "E02"
 
 
@@ -191,9 +192,7 @@ def test_rule_9_the_tail_follows_set_operations(five: Pool) -> None:
     one = "(SELECT uid FROM pool ORDER BY x DESC LIMIT 1) UNION (SELECT uid FROM pool ORDER BY x LIMIT 1)"
     assert kept(one, five) == [0, 3]
     assert refused("SELECT uid FROM pool ORDER BY x LIMIT 1 UNION SELECT uid FROM pool", five) == "E01"
-    assert (
-        refused("SELECT uid FROM pool UNION SELECT uid FROM pool ORDER BY x >= q(0.5) LIMIT 1", five) == "E03"
-    )
+    assert refused("SELECT uid FROM pool UNION SELECT uid FROM pool ORDER BY x >= q(0.5) LIMIT 1", five) == "E03"
 
 
 def test_rule_10_set_operations(five: Pool) -> None:
@@ -213,9 +212,7 @@ def test_rule_10_set_operations(five: Pool) -> None:
 def test_rule_11_copies(five: Pool) -> None:
     assert kept("SELECT uid, x AS copies FROM pool WHERE x < 4", five) == [0, 1, 1, 2, 2, 2]
     assert kept("SELECT uid, x - 1 AS copies FROM pool WHERE x < 3", five) == [1]
-    assert (
-        kept("SELECT uid, 2 AS copies FROM (SELECT uid, 3 AS copies FROM pool WHERE x = 1)", five) == [0] * 6
-    )
+    assert kept("SELECT uid, 2 AS copies FROM (SELECT uid, 3 AS copies FROM pool WHERE x = 1)", five) == [0] * 6
     for wrong in ["x", "0 - x", "x / 2", "4294967296"]:
         assert refused(f"SELECT uid, {wrong} AS copies FROM pool", five) == "E07"
     assert select("SELECT uid, 4294967295 AS copies FROM pool WHERE x = 1", five) == {uid(0): 2**32 - 1}
@@ -257,9 +254,7 @@ def test_rule_14_in(five: Pool) -> None:
     assert kept("x NOT IN (1, NULL)", five) == []
     assert kept("t IN ('a', 'A')", five) == [0, 3]
     assert kept("uid IN (SELECT uid FROM pool WHERE x = 2)", five) == [1]
-    assert kept(
-        "WITH s AS (SELECT uid FROM pool WHERE x > 1) SELECT uid FROM pool WHERE uid NOT IN s", five
-    ) == [0, 4]
+    assert kept("WITH s AS (SELECT uid FROM pool WHERE x > 1) SELECT uid FROM pool WHERE uid NOT IN s", five) == [0, 4]
     assert refused("t IN (SELECT uid FROM pool)", five) == "E03"
     assert refused(set_ + "x IN s", five, files={"in/s.txt": "1\n"}) == "E07"
     uids = npy_bytes({uid(2): 1, uid(9): 2})
@@ -359,17 +354,13 @@ def test_datacomp_baselines(name: str) -> None:
     rules: dict[str, Any] = {
         "TRUE": datacomp.no_filter(pool),
         "python_words(caption) > 2 AND code_points(caption) > 5 AND least(width, height) >= 200 "
-        "AND greatest(width, height) / least(width, height) <= 3.0": datacomp.basic_filter_without_language(
-            pool
-        ),
+        "AND greatest(width, height) / least(width, height) <= 3.0": datacomp.basic_filter_without_language(pool),
     }
     for threshold in (0.25, 0.28, 0.3):
         rules[f"clip_l14 >= {threshold}"] = datacomp.clip_score(pool, "l14", threshold=threshold)
         rules[f"clip_b32 >= {threshold}"] = datacomp.clip_score(pool, "b32", threshold=threshold)
     for recipe, expected in rules.items():
-        assert npy_bytes(select(f"SELECT uid FROM pool WHERE {recipe}", pool)) == datacomp.npy(expected), (
-            recipe
-        )
+        assert npy_bytes(select(f"SELECT uid FROM pool WHERE {recipe}", pool)) == datacomp.npy(expected), recipe
 
 
 def same(left: Any, right: Any) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcql.catalog import store
+from dcql.catalog import files, store
 from dcql.catalog.types import Column, Schema, Type
 from dcql.errors import Diagnostic, RunError, did_you_mean
 
@@ -138,24 +138,22 @@ def unwritable(error: OSError) -> Diagnostic:
 
 
 def _open_raw(source: str) -> Pool:
-    # pyarrow and fsspec take a quarter of a second to import, and checking a recipe needs neither.
+    # pyarrow takes a while to import, and an added pool needs none of it here.
     from dcql.catalog import parquet
 
-    footers = parquet.read_footers(parquet.list_files(source))
-    files = tuple(
+    footers = parquet.read_footers(files.list_files(source))
+    found = tuple(
         PoolFile(footer.file.name, footer.file.path, footer.rows, size=footer.file.size, footer=footer.digest)
         for footer in footers
     )
-    physical = parquet.physical_fingerprint((file.name, file.size, file.footer) for file in files)
-    return Pool(source, source, parquet.schema_of(footers), files, physical=physical)
+    physical = files.physical_fingerprint((file.name, file.size, file.footer) for file in found)
+    return Pool(source, source, parquet.schema_of(footers), found, physical=physical)
 
 
 def _open_added(name: str) -> Pool:
-    from dcql.catalog import parquet
-
     recorded = read_recorded(name)
     try:
-        listed = parquet.list_files(recorded.source)
+        listed = files.list_files(recorded.source)
     except RunError as error:
         if error.diagnostics[0].code not in ("E0701", "E0702"):
             raise
@@ -165,7 +163,7 @@ def _open_added(name: str) -> Pool:
     changes += [f"`{file}` is new" for file in now if file not in then]
     changes += [f"`{file}` has another size" for file in now if file in then and now[file].size != then[file].size]
     if not changes:
-        footers = parquet.read_footers(listed)
+        footers = files.read_footer_bytes(listed)
         changes = [f"`{each.file.name}` changed" for each in footers if each.digest != then[each.file.name].footer]
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""

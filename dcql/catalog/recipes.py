@@ -22,7 +22,8 @@ def find_recipe(named: str | Path) -> tuple[Source, Path]:
         # The same name on every machine, wherever dcql is installed.
         return Source(f"recipes/{path.relative_to(_shipped_folder()).as_posix()}", read(path).text), path
     near = did_you_mean(str(named), shipped)
-    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {', '.join(f'`{n}`' for n in shipped)}",)
+    short = ", ".join(f"`{name}`" for name in shipped if "/" not in name)
+    helps = (f"a similar recipe ships: `{near}`",) if near else (f"these ship: {short}",)
     raise RecipeError(
         Diagnostic("E0208", f"no recipe `{named}`", label="neither a file nor a recipe that ships", helps=helps)
     )

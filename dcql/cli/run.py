@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
     from dcql.compiler import Compiled, Run
     from dcql.engine.run import Result
+    from dcql.lock import Lock
 
 Out = Annotated[
     Path | None,
@@ -33,11 +34,16 @@ def run(
     set_: SetOption = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    locked: Annotated[bool, typer.Option("--locked", help="Fail unless all is as in the recipe's lock.")] = False,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="As --locked, with the lock's thresholds in place of computed ones.")
+    ] = False,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Run a recipe on a pool; print the funnel and the hash, and write the subset.
 
-    Without --pool it runs on the demo pool, which is made on first use. The subset is written as DataComp's own .npy.
+    Without --pool it runs on the pool of its lock with --locked or --frozen, else on the demo pool, which is made on
+    first use. The subset is written as DataComp's own .npy.
     """
     from dcql.engine import folder
     from dcql.engine.run import BrokenPromiseError
@@ -46,14 +52,17 @@ def run(
     if out is not None:
         # Before the work, not after it.
         folder.refuse_other(out)
+    lock = _lock_of(recipe) if locked or frozen else None
+    if lock is not None and pool is None:
+        pool = lock.pool_name
     compiled, opened = compile_for(recipe, pool, set_)
     try:
-        done = run_on(compiled, opened, threads, memory)
+        done = run_on(compiled, opened, threads, memory, lock, frozen=frozen)
     except BrokenPromiseError as error:
         if format_ is Format.TEXT:
             _draw(compiled, opened, error.result)
         raise
-    described = manifest(compiled.source, compiled.program, opened, done.result)
+    described = manifest(compiled.source, compiled.program, opened, done.result, locked=lock is not None)
     if out is not None:
         folder.write(out, done.subset, described)
     if format_ is Format.JSON:
@@ -102,13 +111,39 @@ def compile_for(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple
     return compile_once(recipe, opened.schema, given), opened
 
 
-def run_on(compiled: "Compiled", pool: "Pool", threads: int | None, memory: int | None) -> "Run":
-    """Run a compiled recipe, with a bar on a terminal."""
+def run_on(
+    compiled: "Compiled",
+    pool: "Pool",
+    threads: int | None,
+    memory: int | None,
+    lock: "Lock | None" = None,
+    *,
+    frozen: bool = False,
+) -> "Run":
+    """Run a compiled recipe, held to a lock if there is one, with a bar on a terminal."""
     from dcql.compiler import run_compiled
     from dcql.engine.duck import Resources
 
+    given = None
+    if lock is not None:
+        from dcql.locking import check_inputs, frozen_statistics
+
+        check_inputs(compiled, pool, lock)
+        given = frozen_statistics(compiled.program, lock) if frozen else None
     with progress() as tell:
-        return run_compiled(compiled, pool, Resources(threads, memory), tell)
+        done = run_compiled(compiled, pool, Resources(threads, memory), tell, given)
+    if lock is not None:
+        from dcql.locking import check_lock
+
+        check_lock(done, lock)
+    return done
+
+
+def _lock_of(recipe: str) -> "Lock":
+    from dcql.lock import read_lock
+    from dcql.locking import find_lock
+
+    return read_lock(find_lock(recipe)[1])
 
 
 def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:

@@ -4,37 +4,49 @@ from dcql.codes.code import Code
 
 CODES: tuple[Code, ...] = (
     Code(
-        "E0401",
-        "function that is not allowed",
-        "The function's result depends on more than its arguments: on chance, time, the order of rows, the processor, or "
-        "on which of several definitions an engine chose. A subset that depends on it could not be made again. The help "
-        "names what to write instead.",
-        "SELECT uid FROM pool WHERE random() < 0.1;",
-        "SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 10 PERCENT;",
+        code="E0401",
+        title="function that is not allowed",
+        meaning=(
+            "The function's result depends on more than its arguments: on chance, time, the order of rows, the "
+            "processor, or on which of several definitions an engine chose. A subset that depends on it could not be "
+            "made again. The help names what to write instead."
+        ),
+        example="SELECT uid FROM pool WHERE random() < 0.1;",
+        instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 10 PERCENT;",
     ),
     Code(
-        "E0402",
-        "q without a population",
-        "Over `FROM pool` a bare q ranges over all samples. Over a stage, a recipe or a query it could range over these "
-        "or over the whole pool; published recipes differ exactly here, so OF says which.",
-        "WITH large AS (SELECT uid FROM pool WHERE width >= 200)\nSELECT uid FROM large WHERE clip_l14 >= q(0.7);",
-        "WITH large AS (SELECT uid FROM pool WHERE width >= 200)\n"
-        "SELECT uid FROM large WHERE clip_l14 >= q(0.7 OF large);",
+        code="E0402",
+        title="q without a population",
+        meaning=(
+            "Over `FROM pool` a bare q ranges over all samples. Over a stage, a recipe or a query it could range "
+            "over these or over the whole pool; published recipes differ exactly here, so OF says which."
+        ),
+        example=(
+            "WITH large AS (SELECT uid FROM pool WHERE width >= 200)\nSELECT uid FROM large WHERE clip_l14 >= q(0.7);"
+        ),
+        instead=(
+            "WITH large AS (SELECT uid FROM pool WHERE width >= 200)\n"
+            "SELECT uid FROM large WHERE clip_l14 >= q(0.7 OF large);"
+        ),
     ),
     Code(
-        "E0403",
-        "LIMIT without ORDER BY",
-        "Samples have no order of their own, so `the first 1000` are another 1000 with other files or threads. ORDER BY "
-        "gives one; ties are broken by a fixed hash of the uid.",
-        "SELECT uid FROM pool LIMIT 1000;",
-        "SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000;",
+        code="E0403",
+        title="LIMIT without ORDER BY",
+        meaning=(
+            "Samples have no order of their own, so `the first 1000` are another 1000 with other files or threads. "
+            "ORDER BY gives one; ties are broken by a fixed hash of the uid."
+        ),
+        example="SELECT uid FROM pool LIMIT 1000;",
+        instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000;",
     ),
     Code(
-        "E0404",
-        "DISTINCT ON without ORDER BY",
-        "DISTINCT ON keeps the first sample of each group, and only an ORDER BY says which one is first. An ORDER BY after "
-        "a set operation orders its result, not the SELECT inside.",
-        "SELECT DISTINCT ON (sha256) uid FROM pool;",
-        "SELECT DISTINCT ON (sha256) uid FROM pool ORDER BY clip_l14 DESC;",
+        code="E0404",
+        title="DISTINCT ON without ORDER BY",
+        meaning=(
+            "DISTINCT ON keeps the first sample of each group, and only an ORDER BY says which one is first. An "
+            "ORDER BY after a set operation orders its result, not the SELECT inside."
+        ),
+        example="SELECT DISTINCT ON (sha256) uid FROM pool;",
+        instead="SELECT DISTINCT ON (sha256) uid FROM pool ORDER BY clip_l14 DESC;",
     ),
 )

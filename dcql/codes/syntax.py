@@ -52,8 +52,8 @@ CODES: tuple[Code, ...] = (
             "operators `= <> < <= > >= + - * / %`, parentheses, commas, dots and `;`. Other characters may stand "
             "in text and comments."
         ),
-        example="SELECT uid FROM pool WHERE clip_l14 > $keep;",
-        instead="SELECT uid FROM pool WHERE clip_l14 > keep;",
+        example="PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 > $keep;",
+        instead="PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 > keep;",
     ),
     Code(
         code="E0107",
@@ -155,8 +155,8 @@ CODES: tuple[Code, ...] = (
         code="E0119",
         title="IS with something else than NULL",
         meaning="IS asks only whether a value is NULL. A condition needs no comparison with TRUE.",
-        example="SELECT uid FROM pool WHERE english IS TRUE;",
-        instead="SELECT uid FROM pool WHERE english;",
+        example="SELECT uid FROM pool WHERE basic_caption IS TRUE;",
+        instead="SELECT uid FROM pool WHERE basic_caption;",
     ),
     Code(
         code="E0120",
@@ -325,8 +325,8 @@ CODES: tuple[Code, ...] = (
         code="E0138",
         title="keyword as a name",
         meaning="Some words hold the language together and are never names, in capitals or not.",
-        example="SELECT uid FROM pool WHERE end > 3;",
-        instead="SELECT uid FROM pool WHERE ending > 3;",
+        example="DEFINE wide(limit) AS width > limit;\nSELECT uid FROM pool WHERE wide(200);",
+        instead="DEFINE wide(bound) AS width > bound;\nSELECT uid FROM pool WHERE wide(200);",
     ),
     Code(
         code="E0139",

@@ -15,7 +15,7 @@ from typing import Any
 
 import tomli_w
 
-from dcql.catalog import parquet, store
+from dcql.catalog import files, parquet, store
 from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
 from dcql.catalog.types import Schema
 from dcql.engine.distribution import Distribution, distribution_file
@@ -33,7 +33,7 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
     """
     source = path if isinstance(path, str) and "://" in path else os.fspath(Path(path).absolute())
     folder = store.pool_folder(name)
-    footers = parquet.read_footers(parquet.list_files(source))
+    footers = parquet.read_footers(files.list_files(source))
     schema = parquet.schema_of(footers)
     with locked(name), _store_errors(), _unfinished(folder) as unfinished:
         keys = _keys(footers)
@@ -45,7 +45,7 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
         fingerprint = rank(works, version, memory, list(spelled.items()))
         _merge_distributions(works, schema, version / "distributions")
         number = _keep_version(version, folder / "versions")
-        files = [
+        recorded = [
             {
                 "name": footer.file.name,
                 "path": footer.file.path,
@@ -74,7 +74,7 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
             "physical": _physical(footers),
             "data": number,
             "columns": columns,
-            "files": files,
+            "files": recorded,
         }
         _replace(store.record_file(name), tomli_w.dumps(record))
         _sweep(folder, number, set(keys.values()))
@@ -168,7 +168,7 @@ def _take_in_all(
 
 def _refuse_change(footer: parquet.Footer) -> None:
     """Raise RunError where the file is no longer the one whose footer was read at the start."""
-    size = parquet.current_size(footer.file)
+    size = files.current_size(footer.file)
     changed = size != footer.file.size or parquet.read_footers([footer.file])[0].digest != footer.digest
     if changed:
         raise RunError(
@@ -202,7 +202,7 @@ def _keep_version(version: Path, versions: Path) -> str:
 
 
 def _physical(footers: tuple[parquet.Footer, ...]) -> str:
-    return parquet.physical_fingerprint((footer.file.name, footer.file.size, footer.digest) for footer in footers)
+    return files.physical_fingerprint((footer.file.name, footer.file.size, footer.digest) for footer in footers)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -186,18 +186,19 @@ def _run_errors() -> Iterator[None]:
             )
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
-        raise RunError(
-            Diagnostic(
-                "E0751",
-                "a file of the pool could not be read",
-                label=_first(error),
-                helps=("check the file, or fetch it again",),
-            )
-        ) from error
+        raise _unreadable(error) from error
     except duckdb.Error as error:
+        if type(error) is duckdb.Error:
+            # Of no kind of DuckDB's own: the parquet reader met bytes that are no page.
+            raise _unreadable(error) from error
         raise RunError(
             Diagnostic("E0901", "internal error: the engine refused dcql's SQL", label=_first(error), helps=_REPORT)
         ) from error
+
+
+def _unreadable(error: duckdb.Error) -> RunError:
+    help_ = "check the file, or fetch it again"
+    return RunError(Diagnostic("E0751", "a file of the pool could not be read", label=_first(error), helps=(help_,)))
 
 
 _REPORT = ("this is a bug in dcql: please report it with the recipe and the output of `dcql sql`",)

@@ -40,7 +40,6 @@ class RunFolder:
 
 def refuse_other(folder: Path) -> None:
     """Raise RunError where `folder` is a file, or holds anything that no run wrote."""
-    folder = _target(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -61,11 +60,11 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
     written or is something else.
     """
     refuse_other(folder)
-    folder = _target(folder)
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with _unwritable(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _unfinished(folder) as unfinished:
+        place = _target(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _unfinished(place) as unfinished:
             try:
                 subset.save(unfinished / SUBSET)
             except RunError as error:
@@ -75,8 +74,8 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             _sync(unfinished)
-            _put(unfinished, folder)
-            _sync(folder.parent)
+            _put(unfinished, place)
+            _sync(place.parent)
 
 
 def read(folder: Path) -> RunFolder:
@@ -116,17 +115,17 @@ def replaced(path: Path) -> Iterator[Path]:
 
     Raises RunError where the disk does.
     """
-    path = _target(path)
     if path.is_dir():
         _refuse(path, "it is a folder", ("name a file",))
     with _unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        place = _target(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.with_name(f".{place.name}.{os.getpid()}.unfinished")
         try:
             yield unfinished
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(unfinished, path)
+            os.replace(unfinished, place)
         finally:
             unfinished.unlink(missing_ok=True)
 

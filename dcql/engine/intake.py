@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.catalog.parquet import Footer, damaged, first_line, locate, type_of
+from dcql.catalog.files import damaged, first_line, locate
+from dcql.catalog.parquet import Footer, type_of
 from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, distribution_file
 from dcql.engine.fingerprint import row_digests

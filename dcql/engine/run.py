@@ -12,7 +12,6 @@ from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_ev
 from dcql.engine.statistics import Found, Statistics
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
-from dcql.plan.sets import set_values
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset, join_words
 
@@ -79,6 +78,10 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 def _store_sets(program: Program, open_session: Session) -> None:
+    if not program.sets:
+        return
+    from dcql.plan.sets import set_values  # few recipes have sets, and it brings in the resolver
+
     for table, named in program.sets:
         rows: list[tuple[Any, ...]]
         if named.is_subset:

@@ -16,6 +16,7 @@ from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Sc
 from dcql.source import Span
 from dcql.syntax import ast
 
+MAX_LEVELS = 120
 NO_POPULATION = "a bare q is allowed over `FROM pool` only"
 
 
@@ -36,9 +37,27 @@ def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -
     diagnostics = Diagnostics()
     resolver = _Resolver(catalog, _library_scope(catalog), diagnostics)
     plan = resolver.root(recipe, settings)
+    if plan is not None:
+        _refuse_depth(plan, diagnostics)
     diagnostics.raise_any()
     assert plan is not None
     return plan
+
+
+def _refuse_depth(plan: nodes.Plan, diagnostics: Diagnostics) -> None:
+    """Record a diagnostic where the SQL of a plan would nest deeper than the engine takes, without recursion."""
+    relations = (*(stage.relation for stage in plan.stages), plan.query)
+    todo: list[tuple[nodes.Node, int, nodes.Clause | None]] = [(relation, 1, None) for relation in relations]
+    while todo:
+        node, level, clause = todo.pop()
+        if level > MAX_LEVELS:
+            span = clause.span if clause is not None else None
+            help_ = "name a part of it as a stage: `WITH part AS (SELECT uid FROM pool WHERE ..)`"
+            label = f"more than {MAX_LEVELS} levels: each operand of `+`, and each UNION, is one"
+            diagnostics.add("E0504", "too deep for the engine", span, label, (help_,))
+            return
+        clause = node if isinstance(node, nodes.Clause) else clause
+        todo += [(child, level + 1, clause) for child in nodes.children(node)]
 
 
 def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
@@ -348,7 +367,9 @@ class _Resolver:
         if key.type is Type.BOOL:
             words = bound.expr.span.text
             help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
-            self._wrong("E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_)
+            self._wrong(
+                "E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_
+            )
         return key
 
     def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:

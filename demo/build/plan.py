@@ -71,9 +71,7 @@ def _row(number: int, concept: Concept | None, vendor: str, language: str, colle
         right = bool(rng.random() >= faults.WRONG_CAPTION)
         text = captions.describe(concept if right else other, language, rng)
     off_topic = "pattern" if concept is None else "flag" if concept.is_flag else ""
-    return Row(
-        number, concept, vendor, language, text, right, is_boilerplate, off_topic, width, height, image
-    )
+    return Row(number, concept, vendor, language, text, right, is_boilerplate, off_topic, width, height, image)
 
 
 def _languages(rng: np.random.Generator, count: int) -> list[str]:
@@ -113,9 +111,7 @@ def rows(collection: Collection) -> list[Row]:
             image = original.image
             if kind == "reencoded":
                 image = render.reencode(image, np.random.default_rng([faults.SEED, 2, number]))
-            made.append(
-                replace(original, number=number, image=image, duplicate=kind, duplicate_of=original.number)
-            )
+            made.append(replace(original, number=number, image=image, duplicate=kind, duplicate_of=original.number))
     return [made[i] for i in rng.permutation(len(made))]
 
 

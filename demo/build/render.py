@@ -14,9 +14,7 @@ def tint(rng: np.random.Generator) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def place(
-    drawing: Image.Image, rng: np.random.Generator, width: int = SIDE, height: int = SIDE
-) -> Image.Image:
+def place(drawing: Image.Image, rng: np.random.Generator, width: int = SIDE, height: int = SIDE) -> Image.Image:
     """Draw on a tinted background, scaled by .72 to 1, tilted by up to 12 degrees, shifted."""
     side = max(4, round(min(width, height) * rng.uniform(0.72, 1.0)))
     tilted = drawing.resize((side, side), Image.Resampling.BICUBIC).rotate(

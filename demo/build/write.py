@@ -26,9 +26,7 @@ def _number(values: Sequence[Hashable]) -> tuple[list[Any], npt.NDArray[np.int32
 
 
 def _write(path: Path, columns: dict[str, pa.Array], dictionary: list[str] | bool) -> None:
-    pq.write_table(
-        pa.table(columns), path, compression="zstd", compression_level=19, use_dictionary=dictionary
-    )
+    pq.write_table(pa.table(columns), path, compression="zstd", compression_level=19, use_dictionary=dictionary)
 
 
 def write(
@@ -44,9 +42,7 @@ def write(
     captions, caption_of_row = _number([row.text for row in rows])
     rng = np.random.default_rng([faults.SEED, 6])
     urls = rng.choice(10**8, len(rows), replace=False)
-    shards = np.concatenate(
-        [np.full(len(part), i) for i, part in enumerate(np.array_split(urls, faults.SHARDS))]
-    )
+    shards = np.concatenate([np.full(len(part), i) for i, part in enumerate(np.array_split(urls, faults.SHARDS))])
 
     decoded = np.stack([model.pixels(image) for image in images])
     embeddings, scores = {}, {}
@@ -56,9 +52,7 @@ def write(
         stored = model.load(name, folder)
         ids = model.word_ids(captions, model.SETTINGS[name].table)
         seen, read = model.encode(stored, decoded, ids)
-        scores[f"clip_{name}_similarity_score"] = pa.array(
-            model.similarity(seen[image_of_row], read[caption_of_row])
-        )
+        scores[f"clip_{name}_similarity_score"] = pa.array(model.similarity(seen[image_of_row], read[caption_of_row]))
         embeddings[f"{name}_img"], embeddings[f"{name}_txt"] = (
             seen.astype(np.float16),
             read.astype(np.float16),

@@ -1,10 +1,11 @@
 """Recipes that cover the rules of the language, and how dcql and the oracle are compared on a pool.
 
-Opening a DuckDB session takes longer than a small query, so runs on one pool share one; test_determinism.py opens its own.
+Opening a DuckDB session takes longer than a small query, so runs on one pool share one; test_determinism.py does not.
 """
 
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import oracle
 import pools
+from oracle.evaluate import BUILT_IN_NAMES, FUNCTIONS
 from oracle.tail import Bag
 
 import dcql
@@ -30,12 +32,18 @@ from dcql.engine.run import Result
 from dcql.engine.run import run as run_program
 from dcql.errors import DcqlError
 from dcql.lower.program import Program
+from dcql.source import Source
+from dcql.syntax import ast
+from dcql.syntax.parser import parse_library
 
 FOLDER = Path(__file__).parent
+STDLIB = FOLDER.parent.parent / "stdlib"
 RECIPES = {path.stem: path for path in sorted(FOLDER.glob("*.dcql"))}
 # What recipes read, by its path beside them: sets and imported recipes.
 FILES = {
-    path.relative_to(FOLDER).as_posix(): path.read_bytes() for part in ("parts", "sets") for path in (FOLDER / part).iterdir()
+    path.relative_to(FOLDER).as_posix(): path.read_bytes()
+    for part in ("parts", "sets")
+    for path in (FOLDER / part).iterdir()
 }
 ONE_THREAD = Resources(threads=1)
 # Small row groups, so that scans have some to skip.
@@ -138,6 +146,26 @@ def asked(text: str, rows: pools.Pool, files: Mapping[str, bytes] | None = None)
     return Answer(oracle.dcql1(bag), oracle.npy_bytes(bag), thresholds, counts, bool(program.recipe.imports))
 
 
+@cache
+def _library() -> dict[str, str]:
+    """Return the library's DEFINEs by name, but for those that the oracle has of its own."""
+    texts = [(path.name, path.read_text(encoding="utf-8")) for path in sorted(STDLIB.glob("*.dcql"))]
+    defines = [one for name, text in texts for one in parse_library(Source(name, text)).definitions]
+    found = {one.name: one.span.text for one in defines if isinstance(one, ast.Define)}
+    return {name: text for name, text in found.items() if name not in {*BUILT_IN_NAMES, *FUNCTIONS}}
+
+
+def with_library(text: str) -> str:
+    """Put before a recipe those DEFINEs of the library that it uses: the oracle has no library."""
+    used: dict[str, str] = {}
+    while True:
+        words = set(re.findall(r"\w+", " ".join([text, *used.values()])))
+        more = {name: define for name, define in _library().items() if name in words and name not in used}
+        if not more:
+            return "".join(f"{define};\n" for define in used.values()) + text
+        used |= more
+
+
 def compiled(path: Path, schema: Schema) -> Program:
     """Compile a recipe of this folder."""
     return dcql.compile(path, schema).program
@@ -205,7 +233,9 @@ def unexplained_counts(result: Result, counts: tuple[tuple[int, ...], ...]) -> l
     left = Counter(counts)
     strange: list[tuple[int, ...]] = []
     for block in result.funnel:
-        parts = next((parts for parts in _splits(block.counts) if all(left[p] >= n for p, n in Counter(parts).items())), None)
+        parts = next(
+            (parts for parts in _splits(block.counts) if all(left[p] >= n for p, n in Counter(parts).items())), None
+        )
         if parts is None:
             strange.append(block.counts)
         else:

@@ -37,9 +37,7 @@ def program(recipe: str, pool: Pool, params: Mapping[str, str] | None, files: Fi
     return Program(recipe, (columns, samples), overrides=overrides, files=files)
 
 
-def select(
-    recipe: str, pool: Pool, *, params: Mapping[str, str] | None = None, files: Files | None = None
-) -> Bag:
+def select(recipe: str, pool: Pool, *, params: Mapping[str, str] | None = None, files: Files | None = None) -> Bag:
     """Return the subset a recipe selects, uid16 -> copies; files are what it reads, by path."""
     return program(recipe, pool, params, files).run()
 

@@ -46,9 +46,7 @@ def fraction_threshold(values: npt.NDArray[np.float32], fraction: float) -> np.f
     return np.float32(descending[int(len(values) * fraction)])
 
 
-def clip_score(
-    pool: Pool, arch: str, *, threshold: float | None = None, fraction: float | None = None
-) -> Array:
+def clip_score(pool: Pool, arch: str, *, threshold: float | None = None, fraction: float | None = None) -> Array:
     """Keep score >= threshold; with a fraction the threshold is taken over all rows."""
     values = scores(pool, arch)
     if fraction is not None:
@@ -62,9 +60,7 @@ def clip_score(
 def basic_filter_without_language(pool: Pool) -> Array:
     """Keep > 2 words of split(), > 5 code points, min(w, h) >= 200, max / min <= 3; NULL never passes."""
     mask = np.zeros(pool.rows, dtype=bool)
-    rows = zip(
-        pool.columns["text"], pool.columns["original_width"], pool.columns["original_height"], strict=True
-    )
+    rows = zip(pool.columns["text"], pool.columns["original_width"], pool.columns["original_height"], strict=True)
     for i, (text, width, height) in enumerate(rows):
         if text is None or width is None or height is None or min(width, height) == 0:
             continue

@@ -137,9 +137,7 @@ class Evaluator:
             case tree.Name(name):
                 return self.name(name)
             case tree.Negate(operand):
-                return self.arithmetic(
-                    "-", constant("NUMBER", Fraction(0)), self.typed(operand, scope, place)
-                )
+                return self.arithmetic("-", constant("NUMBER", Fraction(0)), self.typed(operand, scope, place))
             case tree.Arithmetic(sign, left, right):
                 return self.arithmetic(sign, self.typed(left, scope, place), self.typed(right, scope, place))
             case tree.Compare(sign, left, right):
@@ -147,9 +145,7 @@ class Evaluator:
             case tree.Between(subject, low, high):
                 return self.between(subject, low, high, scope, place)
             case tree.InList(subject, members):
-                tests = [
-                    self.comparison("=", subject, member, scope, place, bare=False) for member in members
-                ]
+                tests = [self.comparison("=", subject, member, scope, place, bare=False) for member in members]
                 return self.logic(either, tests)
             case tree.InName(subject, name):
                 return self.in_name(subject, name, scope, place)
@@ -214,21 +210,15 @@ class Evaluator:
             if isinstance(x, int) and isinstance(y, int):
                 # INT / INT is DOUBLE: both become DOUBLE first.
                 return (
-                    float_arithmetic(sign, float(x), float(y), "DOUBLE")
-                    if sign == "/"
-                    else int_arithmetic(sign, x, y)
+                    float_arithmetic(sign, float(x), float(y), "DOUBLE") if sign == "/" else int_arithmetic(sign, x, y)
                 )
             assert isinstance(x, float)
             assert isinstance(y, float)
             return float_arithmetic(sign, x, y, type_)
 
-        numbers = (
-            {exactly(sign, x, y) for x in left.numbers for y in right.numbers} if type_ == "NUMBER" else set()
-        )
+        numbers = {exactly(sign, x, y) for x in left.numbers for y in right.numbers} if type_ == "NUMBER" else set()
         result = "DOUBLE" if (type_, sign) == ("INT", "/") else type_
-        return Typed(
-            result, value, is_constant, frozenset(number for number in numbers if number is not None)
-        )
+        return Typed(result, value, is_constant, frozenset(number for number in numbers if number is not None))
 
     # ------------------------------------------------------------ comparisons and q
 
@@ -253,20 +243,13 @@ class Evaluator:
             return self.cut(threshold, lambda x, t: compare(sign, x, t))
         x, y = self.typed(left, scope, place), self.typed(right, scope, place)
         for one, other in ((x, y), (y, x)):
-            if (
-                one.is_uid
-                and other.constant
-                and isinstance(other.value, str)
-                and not UID.fullmatch(other.value)
-            ):
+            if one.is_uid and other.constant and isinstance(other.value, str) and not UID.fullmatch(other.value):
                 raise OracleError("E03", "a uid literal is 32 lower-case hex digits")
         type_ = common_type([x, y], sign)
         if type_ == "BOOL" and sign not in ("=", "<>"):
             raise OracleError("E03", "BOOL is compared only by = and <>")
         a, b = converted(x, type_), converted(y, type_)
-        return Typed(
-            "BOOL", lambda sample: compare(sign, a(sample), b(sample)), constant=x.constant and y.constant
-        )
+        return Typed("BOOL", lambda sample: compare(sign, a(sample), b(sample)), constant=x.constant and y.constant)
 
     @staticmethod
     def cut(threshold: Threshold, test: Callable[[Value, Value], bool | None]) -> Typed:
@@ -302,9 +285,7 @@ class Evaluator:
         self.names.record(threshold)
         return threshold
 
-    def between(
-        self, subject: tree.Expr, low: tree.Expr, high: tree.Expr, scope: Scope, place: Place
-    ) -> Typed:
+    def between(self, subject: tree.Expr, low: tree.Expr, high: tree.Expr, scope: Scope, place: Place) -> Typed:
         """`x BETWEEN a AND b` is `x >= a AND x <= b`, each typed by itself."""
         if self.is_quantile(self.inline(subject, scope)[0]):
             raise OracleError("E03", "q may not be the subject of BETWEEN")
@@ -352,9 +333,7 @@ class Evaluator:
         for condition, result in expr.branches:
             conditions.append(self.boolean(condition, scope, place))
             results.append(self.typed(result, scope, place))
-        results.append(
-            constant("NULL", None) if expr.otherwise is None else self.typed(expr.otherwise, scope, place)
-        )
+        results.append(constant("NULL", None) if expr.otherwise is None else self.typed(expr.otherwise, scope, place))
         type_ = common_type(results, "CASE")
         values = [converted(result, type_) for result in results]
 
@@ -367,9 +346,7 @@ class Evaluator:
         return self.chosen(type_, value, results, conditions)
 
     @staticmethod
-    def chosen(
-        type_: str, value: Callable[[Sample], Value], options: list[Typed], others: list[Typed]
-    ) -> Typed:
+    def chosen(type_: str, value: Callable[[Sample], Value], options: list[Typed], others: list[Typed]) -> Typed:
         """Wrap an expression whose value is one of its options."""
         numbers = frozenset(number for option in options for number in option.numbers)
         is_constant = all(part.constant for part in options + others)

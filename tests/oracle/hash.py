@@ -36,9 +36,7 @@ def dcql1(bag: Mapping[bytes, int]) -> str:
 def npy_bytes(bag: Mapping[bytes, int]) -> bytes:
     """Write DataComp's subset file: (n,) of dtype u8,u8 (high half, low half), sorted, one row a copy."""
     rows = [
-        (int.from_bytes(uid[:8], "big"), int.from_bytes(uid[8:], "big"))
-        for uid in sorted(bag)
-        for _ in range(bag[uid])
+        (int.from_bytes(uid[:8], "big"), int.from_bytes(uid[8:], "big")) for uid in sorted(bag) for _ in range(bag[uid])
     ]
     out = io.BytesIO()
     np.save(out, np.array(rows, dtype=UID_PAIR))

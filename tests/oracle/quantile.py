@@ -18,9 +18,7 @@ class Statistic:
     k: int
 
 
-def order_statistic(
-    values: list[Value], p: Fraction, *, nulls_first: bool, datacomp: bool = False
-) -> Statistic:
+def order_statistic(values: list[Value], p: Fraction, *, nulls_first: bool, datacomp: bool = False) -> Statistic:
     """Take the k-th smallest, k = max(1, ceil(p n)), over the values that are not NULL.
 
     With nulls_first NULLs count, as the lowest. For datacomp p is DataComp's fraction f and k = n - int(n f),

@@ -131,14 +131,7 @@ class Program:
 
     def check_names(self) -> None:
         """Names are unique across columns, statements, stages, the library and `pool`; raises E02."""
-        taken = (
-            {"pool"}
-            | set(self.columns)
-            | set(BUILT_IN_NAMES)
-            | set(MODEL_COLUMNS)
-            | set(MODEL_SETS)
-            | FUNCTIONS
-        )
+        taken = {"pool"} | set(self.columns) | set(BUILT_IN_NAMES) | set(MODEL_COLUMNS) | set(MODEL_SETS) | FUNCTIONS
         recipe = self.recipe
         names = [define.name for define in recipe.defines] + [param.name for param in recipe.params]
         names += [import_.name for import_ in recipe.imports] + [set_.name for set_ in recipe.sets]
@@ -327,9 +320,7 @@ class Program:
         if query.limit and not order:
             raise OracleError("E04", "LIMIT without ORDER BY")
         limit = self.amount(query.limit.amount) if query.limit else (Fraction(0), False)
-        limit_by = (
-            [self.evaluator.typed(key, NO_ARGUMENTS, place) for key in query.limit.by] if query.limit else []
-        )
+        limit_by = [self.evaluator.typed(key, NO_ARGUMENTS, place) for key in query.limit.by] if query.limit else []
         seeds = relation.seeds
         draw, samples = None, self.samples
         if query.sampling:

@@ -63,9 +63,7 @@ def first_of_each(ranked: list[bytes], keys: list[Typed], samples: Samples) -> l
     return kept
 
 
-def limited(
-    ranked: list[bytes], amount: tuple[Fraction, bool], by: list[Typed], samples: Samples
-) -> list[bytes]:
+def limited(ranked: list[bytes], amount: tuple[Fraction, bool], by: list[Typed], samples: Samples) -> list[bytes]:
     """Keep n, or floor(p n / 100) of n, of each BY group (NULL is a group); without BY of them all."""
     group_of = {uid: tuple(key.of(samples[uid]) for key in by) for uid in ranked}
     sizes: dict[tuple[Value, ...], int] = {}

@@ -96,9 +96,7 @@ def test_float_literals_round_once() -> None:
     assert kept("f > 0.28", pool) == [1]
 
 
-@pytest.mark.parametrize(
-    ("type_", "numpy_type", "size"), [("FLOAT", np.float32, 4), ("DOUBLE", np.float64, 8)]
-)
+@pytest.mark.parametrize(("type_", "numpy_type", "size"), [("FLOAT", np.float32, 4), ("DOUBLE", np.float64, 8)])
 def test_float_arithmetic_is_that_of_the_machine(type_: str, numpy_type: type, size: int) -> None:
     random_ = random.Random(1)
     operations = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod}
@@ -114,9 +112,7 @@ def test_float_arithmetic_is_that_of_the_machine(type_: str, numpy_type: type, s
 
 
 def test_types_widen() -> None:
-    pool = pool_of(
-        i=(INT, [200, 201, 2**53 + 1]), f=(FLOAT, [0.1, 2.0**24, 3.0]), d=(DOUBLE, [0.1, 2.0**24, 2.0**53])
-    )
+    pool = pool_of(i=(INT, [200, 201, 2**53 + 1]), f=(FLOAT, [0.1, 2.0**24, 3.0]), d=(DOUBLE, [0.1, 2.0**24, 2.0**53]))
     assert kept("i = 200.5", pool) == []
     assert kept("i < 200.5", pool) == [0]
     assert kept("f = 0.1", pool) == [0]
@@ -212,9 +208,7 @@ def test_pool_errors_and_models() -> None:
     assert refused("lang = 1", pool) == "E03"
     assert refused("image_cluster IN imagenet_centroids", pool) == "E06"
     assert refused("face_bboxes IS NULL", pool) == "E03"
-    assert kept("safe OR NOT safe OR safe IS NULL", pool) == sorted(
-        int(one, 16) for one in pool.columns["uid"]
-    )
+    assert kept("safe OR NOT safe OR safe IS NULL", pool) == sorted(int(one, 16) for one in pool.columns["uid"])
     assert refused("TRUE", pool.with_columns(uid=["a", "0a", *pool.columns["uid"][2:]])) == "E07"
     assert refused("TRUE", pool.with_columns(uid=["G", *pool.columns["uid"][1:]])) == "E07"
 

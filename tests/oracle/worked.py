@@ -22,9 +22,7 @@ def uid(number: int) -> bytes:
 def pool_of(**columns: tuple[str, list[Any]]) -> Pool:
     """Make a pool of samples 0, 1, 2 .. from (type, values) columns."""
     rows = len(next(iter(columns.values()))[1])
-    data = {"uid": [uid(i).hex() for i in range(rows)]} | {
-        name: values for name, (_, values) in columns.items()
-    }
+    data = {"uid": [uid(i).hex() for i in range(rows)]} | {name: values for name, (_, values) in columns.items()}
     return Pool(data, {"uid": TEXT} | {name: type_ for name, (type_, _) in columns.items()})
 
 

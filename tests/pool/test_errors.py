@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pool.samples import samples, uid, write
 
-from dcql.catalog import parquet, store
+from dcql.catalog import files, store
 from dcql.catalog.pool import open_pool, remove_pool
 from dcql.codes import CODES
 from dcql.engine import add as adding
@@ -136,7 +136,7 @@ def unreadable(tmp, patch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    patch.setattr("fsspec.implementations.local.LocalFileSystem.cat_file", refuse)
+    patch.setattr("dcql.catalog.files.LocalFiles.cat_file", refuse)
     open_pool(tmp / "pool")
 
 
@@ -304,6 +304,6 @@ def test_every_message_says_what_to_do():
 
 
 def test_a_pool_is_read_through_its_current_footer(tmp_path: Path):
-    listed = parquet.list_files(str(write(samples(5), tmp_path / "a.parquet")))
+    listed = files.list_files(str(write(samples(5), tmp_path / "a.parquet")))
     os.unlink(tmp_path / "a.parquet")
-    assert parquet.current_size(listed[0]) is None
+    assert files.current_size(listed[0]) is None

@@ -76,17 +76,13 @@ def base(rows: int, seed: int) -> Pool:
     """Make an ordinary pool: DataComp-like scores, sizes and captions, NULLs only in the extra columns."""
     r = random.Random(seed)
     names = [md5_uid(i, f"{seed}/") for i in range(rows)]
-    files = [
-        hashlib.sha256(str(r.randrange(max(1, rows * 3 // 4))).encode()).hexdigest() for _ in range(rows)
-    ]
+    files = [hashlib.sha256(str(r.randrange(max(1, rows * 3 // 4))).encode()).hexdigest() for _ in range(rows)]
     boxes = [[[r.random() for _ in range(4)] for _ in range(r.choice([0, 0, 1, 2]))] for _ in range(rows)]
     columns: dict[str, list[Any]] = {
         "uid": names,
         "url": [f"https://example.org/{name[:8]}.jpg" for name in names],
         "text": [" ".join(r.choice(WORDS) for _ in range(r.randrange(0, 9))) for _ in range(rows)],
-        "original_width": [
-            r.choice([64, 199, 200, 201, 320, 400, 600, 640, 1024, 3000]) for _ in range(rows)
-        ],
+        "original_width": [r.choice([64, 199, 200, 201, 320, 400, 600, 640, 1024, 3000]) for _ in range(rows)],
         "original_height": [r.choice([50, 199, 200, 240, 300, 480, 600, 1024]) for _ in range(rows)],
         "clip_b32_similarity_score": [float16_score(r, 0.26) for _ in range(rows)],
         "clip_l14_similarity_score": [float16_score(r) for _ in range(rows)],
@@ -173,8 +169,7 @@ def odd_captions() -> Pool:
     rows = 300
     r = random.Random(41)
     joined = [
-        f"{r.choice(ODD_CAPTIONS[:-1])}{r.choice(['', ' ', chr(0xA0), chr(10)])}{r.choice(WORDS)}"
-        for _ in range(150)
+        f"{r.choice(ODD_CAPTIONS[:-1])}{r.choice(['', ' ', chr(0xA0), chr(10)])}{r.choice(WORDS)}" for _ in range(150)
     ]
     return base(rows, 4).with_columns(
         text=ODD_CAPTIONS * 5 + joined,
@@ -256,8 +251,7 @@ def mixed() -> Pool:
     pool = base(rows, 10)
     texts = [r.choice(ODD_CAPTIONS) if r.random() < 0.1 else text for text in pool.columns["text"]]
     scores = [
-        r.choice([NAN, None, -0.0]) if r.random() < 0.05 else x
-        for x in pool.columns["clip_l14_similarity_score"]
+        r.choice([NAN, None, -0.0]) if r.random() < 0.05 else x for x in pool.columns["clip_l14_similarity_score"]
     ]
     widths = [r.choice([0, None, 2**62]) if r.random() < 0.03 else x for x in pool.columns["original_width"]]
     return pool.with_columns(text=texts, clip_l14_similarity_score=scores, original_width=widths)

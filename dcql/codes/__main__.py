@@ -1,0 +1,44 @@
+"""Write the page of all errors: `python -m dcql.codes > docs/errors.md`."""
+
+import sys
+
+from dcql.codes import CODES
+
+PHASES = {
+    "E01": "Syntax",
+    "E02": "Names",
+    "E03": "Types",
+    "E04": "Determinism",
+    "E05": "Limits",
+    "E06": "Models",
+    "E07": "Pool and run",
+    "E08": "Lock",
+    "E09": "Bugs in dcql",
+}
+
+INTRODUCTION = """\
+# Errors
+
+Every error of dcql has a code, and a code never changes its meaning. `dcql explain-error E0402` prints one of these
+entries; this page is made from the same tables by `make errors`.
+"""
+
+
+def document() -> str:
+    """Return the page of all errors, as Markdown."""
+    blocks = [INTRODUCTION]
+    for start, phase in PHASES.items():
+        rows = sorted((code for code in CODES.values() if code.code.startswith(start)), key=lambda code: code.code)
+        if not rows:
+            continue
+        blocks.append(f"## {start}xx: {phase}\n")
+        for row in rows:
+            language = "sql" if row.example.endswith(";") else "text"
+            blocks.append(f"### {row.code}: {row.title}\n\n{row.meaning}\n")
+            blocks.append(f"```{language}\n{row.example}\n```\n")
+            blocks.append(f"Instead:\n\n```{language}\n{row.instead}\n```\n")
+    return "\n".join(blocks)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,148 @@
+"""What holds for every command: exit codes, plain text, quick answers, no stack traces."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+
+from dcql.catalog.pool import open_pool
+from dcql.catalog.types import Type
+from dcql.cli import recipes
+from dcql.cli.options import memory_size, settings
+from dcql.cli.render import decimal, draw_funnel, number, share, short
+from dcql.compiler import compile, run_compiled
+from dcql.inspect.funnel import funnel
+
+Dcql = Callable[..., Any]
+
+
+def test_check_imports_neither_engine_nor_numpy(here: Path) -> None:
+    code = (
+        "import sys\nfrom dcql.cli import main\ntry:\n    main(['check', 'clip.dcql'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'duckdb', 'pyarrow', 'sqlglot', 'numpy', 'torch', 'lark', 'fsspec'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "[]"
+    assert told.stdout.startswith("ok  clip.dcql")
+
+
+def test_importing_dcql_gives_its_names() -> None:
+    import dcql
+
+    assert all(getattr(dcql, name) is not None for name in dcql.__all__)
+    with pytest.raises(AttributeError):
+        _ = dcql.nothing
+
+
+def test_a_closed_pipe_is_silent(here: Path, child: list[str]) -> None:
+    running = subprocess.Popen([*child, "sql", "dedup.dcql"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    running.stdout.close()
+    assert running.stderr.read() == b""
+    assert running.wait() == 0
+
+
+def test_a_bug_is_told_without_a_stack_trace(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(plan: object) -> None:
+        raise ZeroDivisionError("a \x1b[31mbug")
+
+    monkeypatch.setattr(recipes, "_summary", fail)
+    told = dcql("check", "clip.dcql")
+    assert told.code == 1
+    assert told.err.startswith("error[E0901]: internal error\n  ZeroDivisionError: a \\x1b[31mbug (test_shell.py:")
+    assert "Traceback" not in told.err
+    told = dcql("check", "clip.dcql", "--format", "json")
+    assert json.loads(told.out)["errors"][0]["code"] == "E0901"
+    assert "Traceback" in dcql("--traceback", "check", "clip.dcql").err
+
+
+def test_text_of_a_recipe_cannot_steer_the_terminal(dcql: Dcql, here: Path) -> None:
+    (here / "odd.dcql").write_text("SELECT uid FROM pool WHERE contains(caption, '\ue000[bold red]:smile:[/]')")
+    told = dcql("run", "odd.dcql", "--pool", "mixed")
+    assert "\ue000" not in told.out
+    assert "contains(caption, '\\ue000[bold red]:smile:[/]')" in told.out
+    (here / "\x1b[31m.dcql").write_text("SELECT uid FROM poool")
+    for command in (("check",), ("run", "--pool", "mixed"), ("diff", "clip.dcql", "--pool", "mixed")):
+        told = dcql(*command, "\x1b[31m.dcql")
+        assert told.code == 2
+        assert "\x1b" not in told.out + told.err
+
+
+def test_the_demo_pool_is_made_on_first_use(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dcql.demo.expand")
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    first = dcql("count", "clip30")
+    assert first.code == 0
+    assert first.err.startswith("note: no --pool was given, so this is the demo pool")
+    assert (here / "home" / "demo" / "metadata").is_dir()
+    assert dcql("count", "clip30").out == first.out == dcql("count", "clip30", "--pool", "demo").out
+
+
+def test_a_wrong_recipe_does_not_make_the_demo_pool(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    assert dcql("run", "wrong.dcql").code == 2
+    assert not (here / "home").exists()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_funnel_fits_its_terminal(width: int) -> None:
+    pool = open_pool("mixed")
+    compiled = compile("groups.dcql", pool.schema)
+    done = run_compiled(compiled, pool)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
+    draw_funnel(console, funnel(compiled.program, done.result))
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0].rstrip().endswith("█" * 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512MB", 512_000_000), ("1GB", 10**9), ("2GiB", 2 << 30), ("1.5GB", 1_500_000_000), ("64 mb", 64_000_000)],
+)
+def test_memory_sizes(text: str, size: int) -> None:
+    assert memory_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "12", "GB", "-1GB", "1 XB", "1e3MB", "0MB", "999B", "nan GB", "1GBB", "٣GB"])
+def test_what_is_no_memory_size(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="1"):
+        memory_size(text)
+
+
+def test_settings_are_pairs() -> None:
+    assert settings(["a=1", "b = 'x=y'"]) == {"a": "1", "b": "'x=y'"}
+    for wrong in (["a"], ["=1"], ["a=1", "a=2"]):
+        with pytest.raises(typer.BadParameter):
+            settings(wrong)
+
+
+def test_shares_say_all_and_nothing_only_where_it_is_so() -> None:
+    assert [share(count, 100_000) for count in (0, 1, 49_999, 99_999, 100_000)] == [
+        "   0.0 %",
+        "  <0.1 %",
+        "  50.0 %",
+        "  99.9 %",
+        " 100.0 %",
+    ]
+    assert share(0, 0).strip() == "-"
+
+
+def test_numbers_are_the_shortest_of_their_type() -> None:
+    assert number(0.28125, Type.FLOAT) == "0.28125"
+    assert number(0.10000000149011612, Type.FLOAT) == "0.1"
+    assert number(0.1, Type.DOUBLE) == "0.1"
+    assert number(-1234567, Type.INT) == "-1,234,567"
+    assert number(None, Type.INT) == "NULL"
+    assert short(2**62, Type.INT) == "4.612e+18"
+    assert [decimal(text) for text in ("3/10", "1/3", "7", "'1/2'", "-1/8")] == ["0.3", "1/3", "7", "'1/2'", "-0.125"]

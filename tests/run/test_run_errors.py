@@ -1,0 +1,181 @@
+"""The messages of runs and of what is made of them; a file of errors/ is one, with <tmp> for the test's folder."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pool.samples import samples, write
+
+from dcql.catalog.pool import Pool, open_pool
+from dcql.cli.subsets import export as export_run
+from dcql.compiler import run
+from dcql.engine import folder
+from dcql.engine.add import add
+from dcql.engine.duck import Resources
+from dcql.engine.export import export
+from dcql.errors import DcqlError
+from dcql.source import Source
+from dcql.subset import Subset
+
+ERRORS = Path(__file__).parent / "errors"
+ALL = Source("recipe.dcql", "SELECT uid FROM pool;")
+
+
+def pool(tmp: Path, rows: int = 20, first: int = 0, name: str = "small") -> Pool:
+    """Return a raw pool of one file."""
+    write(samples(rows, first=first), tmp / name / "a.parquet")
+    return open_pool(tmp / name)
+
+
+def saved_run(tmp: Path, name: str = "run") -> Path:
+    """Return a run folder of a subset of one sample."""
+    subset = Subset(np.array([(0, 1)], "u8,u8"))
+    manifest = {"hash": subset.hash, "pool": {"name": "small"}, "recipe": {"name": "all"}}
+    folder.write(tmp / name, subset, manifest)
+    return tmp / name
+
+
+def little_memory(tmp: Path) -> None:
+    text = "SELECT uid FROM pool WHERE regexp_matches(text, 'fox') ORDER BY clip_l14 DESC LIMIT 10;"
+    run(Source("recipe.dcql", text), pool(tmp, rows=20_000), resources=Resources(threads=1, memory=1_000_000))
+
+
+def truncated(tmp: Path) -> None:
+    opened = pool(tmp, rows=20_000)
+    path = tmp / "small" / "a.parquet"
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = bytes(len(content) // 2 - 4)
+    path.write_bytes(content)
+    run(ALL, opened)
+
+
+def broken_promise(tmp: Path) -> None:
+    text = "SELECT uid FROM pool\nWHERE original_height >= 0\nEXPECT kept BETWEEN 10 PERCENT AND 20 PERCENT;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
+def uids_twice(tmp: Path) -> None:
+    write(samples(5), tmp / "small" / "a.parquet")
+    write(samples(5), tmp / "small" / "b.parquet")
+    run(ALL, tmp / "small")
+
+
+def many_copies(tmp: Path) -> None:
+    stages = ["s0 AS (SELECT uid FROM pool UNION ALL SELECT uid FROM pool)"]
+    stages += [f"s{i} AS (SELECT uid FROM s{i - 1} UNION ALL SELECT uid FROM s{i - 1})" for i in range(1, 32)]
+    run(Source("recipe.dcql", f"WITH {', '.join(stages)} SELECT uid FROM s31;"), pool(tmp, rows=2))
+
+
+def ranks_of_another_pool(tmp: Path) -> None:
+    for name, rows in (("small", 20), ("tiny", 10)):
+        write(samples(rows), tmp / name / "a.parquet")
+    opened, other = (add(name, tmp / name) for name in ("small", "tiny"))
+    rank, fewer = opened.files[0].rank, other.files[0].rank
+    assert rank is not None
+    assert fewer is not None
+    shutil.copy(fewer, rank)
+    run(ALL, opened)
+
+
+def output_is_a_file(tmp: Path) -> None:
+    (tmp / "notes").write_text("mine")
+    folder.refuse_other(tmp / "notes")
+
+
+def output_is_another_folder(tmp: Path) -> None:
+    (tmp / "notes").mkdir()
+    (tmp / "notes" / "todo.txt").write_text("mine")
+    folder.refuse_other(tmp / "notes")
+
+
+def unwritable(tmp: Path) -> None:
+    (tmp / "notes").write_text("mine")
+    saved_run(tmp, "notes/run")
+
+
+def no_run_folder(tmp: Path) -> None:
+    folder.read(tmp / "nowhere")
+
+
+def pool_for_a_run(tmp: Path) -> None:
+    pool(tmp)
+    folder.read(tmp / "small")
+
+
+def garbled_manifest(tmp: Path) -> None:
+    (saved_run(tmp) / folder.MANIFEST).write_text("{}")
+    folder.read(tmp / "run")
+
+
+def exchanged_subset(tmp: Path) -> None:
+    Subset(np.array([(0, 2)], "u8,u8")).save(saved_run(tmp) / folder.SUBSET)
+    folder.read(tmp / "run")
+
+
+def pool_of_another_run(tmp: Path) -> None:
+    for name, rows in (("small", 20), ("tiny", 10)):
+        write(samples(rows), tmp / name / "a.parquet")
+        add(name, tmp / name)
+    subset = Subset(np.zeros(0, "u8,u8"))
+    stated = {"name": "small", "fingerprint": open_pool("small").fingerprint}
+    folder.write(tmp / "run", subset, {"hash": subset.hash, "pool": stated, "recipe": {"name": "all"}})
+    export_run(str(tmp / "run"), pool="tiny")
+
+
+def unknown_columns(tmp: Path) -> None:
+    opened = pool(tmp)
+    export(Subset(np.zeros(0, "u8,u8")), opened, ["url", "txt", "caption"], tmp / "out.parquet")
+
+
+def subset_of_another_pool(tmp: Path) -> None:
+    other = run(ALL, pool(tmp, first=100, name="other")).subset
+    export(other, pool(tmp), ["url"], tmp / "out.parquet")
+
+
+def no_recipe(tmp: Path) -> None:
+    run(tmp / "clip_30.dcql", pool(tmp))
+
+
+CASES: dict[str, Callable[[Path], None]] = {
+    "E0155_no_recipe": no_recipe,
+    "E0750_little_memory": little_memory,
+    "E0751_damaged_inside": truncated,
+    "E0752_broken_promise": broken_promise,
+    "E0754_uids_twice": uids_twice,
+    "E0755_many_copies": many_copies,
+    "E0756_ranks_of_another_pool": ranks_of_another_pool,
+    "E0757_a_file": output_is_a_file,
+    "E0757_another_folder": output_is_another_folder,
+    "E0758_unwritable": unwritable,
+    "E0759_no_folder": no_run_folder,
+    "E0759_a_pool": pool_for_a_run,
+    "E0760_garbled_manifest": garbled_manifest,
+    "E0760_exchanged_subset": exchanged_subset,
+    "E0761_pool_of_another_run": pool_of_another_run,
+    "E0762_unknown_columns": unknown_columns,
+    "E0763_subset_of_another_pool": subset_of_another_pool,
+}
+
+# The engine's own words, which its versions may change.
+VARYING = {"E0750": r"(?<=\n  ).*(?=\n)", "E0751": r"(?<=\n  ).*(?=\n)"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_message(name: str, tmp_path: Path, update: bool) -> None:
+    with pytest.raises(DcqlError) as caught:
+        CASES[name](tmp_path)
+    assert caught.value.diagnostics[0].code == name[:5]
+    said = str(caught.value).replace(str(tmp_path), "<tmp>") + "\n"
+    if name[:5] in VARYING:
+        said = re.sub(VARYING[name[:5]], "<reason>", said, count=1)
+    expected = ERRORS / f"{name}.txt"
+    if update:
+        expected.write_text(said, encoding="utf-8", newline="\n")
+    assert said == expected.read_text(encoding="utf-8")
+
+
+def test_every_expected_message_has_its_case() -> None:
+    assert {path.stem for path in ERRORS.glob("*.txt")} == set(CASES)

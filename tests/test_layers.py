@@ -1,0 +1,135 @@
+"""Imports run one way, and each large package is imported in one place."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dcql
+
+ROOT = Path(dcql.__file__).parent
+# Each layer may import itself and what stands before it. `inspect` stands beside `engine`: neither imports the other,
+# but for what a run found.
+LEAVES = ("source", "errors", "codes", "digest", "subset", "lock", "lock_changes")
+LAYERS = (
+    LEAVES,
+    ("syntax",),
+    ("catalog",),
+    ("plan",),
+    ("lower",),
+    ("engine", "inspect"),
+    ("compiler",),
+    ("locking", "verify"),
+    ("cli",),
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# Folders of other trees that are installed below dcql: data, and the fixed runtime.
+DATA = {"stdlib", "recipes", "demo", "runtime"}
+WHERE_ALLOWED = {
+    "duckdb": ("engine/duck.py",),
+    "sqlglot": ("lower/",),
+    "lark": ("syntax/",),
+    "typer": ("cli/",),
+    "rich": ("cli/",),
+    "torch": (),
+    "open_clip": (),
+    "pandas": (),
+    "polars": (),
+}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "_standalone.py")
+
+
+def module(path: Path) -> str:
+    """Return the dotted name of a file below dcql, without `dcql.`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the dotted name of every import of a file; `from a import b` is a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import hides its layer"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def of_dcql(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the layer of every import out of dcql itself."""
+    for line, name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "dcql" and len(parts) > 1:
+            yield line, parts[1]
+
+
+def test_every_module_has_a_layer() -> None:
+    known = {*LEVEL, *DATA, "", "__main__"}
+    assert {module(path).split(".")[0] for path in FILES} <= known
+
+
+def test_imports_run_one_way() -> None:
+    wrong = []
+    for path in FILES:
+        own = module(path).split(".")[0]
+        if own not in LEVEL:
+            continue
+        for line, layer in of_dcql(path):
+            if layer in LEVEL and LEVEL[layer] > LEVEL[own]:
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {own} imports {layer}, a later layer")
+    assert wrong == []
+
+
+def test_the_engine_knows_nothing_of_what_people_look_at() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in FILES
+        if module(path).split(".")[0] == "engine"
+        for line, layer in of_dcql(path)
+        if layer == "inspect"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", WHERE_ALLOWED)
+def test_a_package_is_imported_in_one_place(package: str) -> None:
+    wrong = []
+    for path in FILES:
+        below = path.relative_to(ROOT).as_posix()
+        if below.split("/")[0] in DATA or below.startswith(WHERE_ALLOWED[package]):
+            continue
+        wrong += [f"{below}:{line}" for line, name in imports(path) if name.split(".")[0] == package]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import dcql", ("torch", "lark", "duckdb", "sqlglot", "typer", "rich", "pyarrow", "pandas")),
+        (
+            "import dcql; dcql.check(dcql.Source('a', 'SELECT uid FROM pool WHERE clip_l14 >= q(0.7)'))",
+            ("torch", "lark", "duckdb", "sqlglot", "typer", "rich", "pandas"),
+        ),
+        ("import dcql.cli", ("torch", "lark")),
+    ],
+    ids=["import", "check", "cli"],
+)
+def test_importing_stays_light(code: str, absent: tuple[str, ...]) -> None:
+    code = code.replace("dcql.Source", "dcql.source.Source")
+    loaded = f"{code}\nimport sys\nprint(*sorted(set({absent!r}) & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def test_a_file_stays_well_under_500_lines() -> None:
+    long = {
+        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    }
+    assert {name: lines for name, lines in long.items() if name not in LONG} == {}
+
+
+# Every rule by which an expression is resolved, in one walk.
+LONG = {"plan.expressions"}
