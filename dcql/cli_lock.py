@@ -46,7 +46,7 @@ def lock_command(
     from dcql.catalog.recipes import find_recipe
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
-    from dcql.compiler import run
+    from dcql.compiler import compile, run_compiled
     from dcql.engine.duck import Resources
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
@@ -58,7 +58,9 @@ def lock_command(
     # Before the work, not after it.
     refuse_raw(opened)
     with progress() as tell:
-        lock = lock_of(run(recipe, opened, settings(set_), Resources(threads, memory), tell))
+        # Compiled now, whatever the store holds.
+        compiled = compile(recipe, opened.schema, settings(set_))
+        lock = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell))
     found = changes(old, lock).lines if old is not None else ()
     if check:
         stale(lock if old is None else old, lock, path)
