@@ -213,6 +213,8 @@ class _Resolver:
                     ("write a number, text in quotes, or a PARAM of this recipe",),
                 )
         query = self._recipe(imported, inner, given)
+        for expect in imported.expects:
+            self._promise(expect, inner)  # checked for faults; what the recipe promises, WITH may have changed
         name = scope.prefix + statement.name
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
