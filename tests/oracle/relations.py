@@ -269,12 +269,12 @@ class Program:
             yield from (uid.hex() for uid in read_npy(data))
             return
         try:
-            lines = data.decode("utf-8").split("\n")
+            lines = data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError:
             raise OracleError("E07", f"{set_.path} is not UTF-8") from None
         for line in lines:
-            value = line.removesuffix("\r")
-            if not value.strip():
+            value = line.strip(" \t\r")
+            if not value:
                 continue
             if subject.is_uid:
                 if not re.fullmatch("[0-9a-f]{1,32}", value):
