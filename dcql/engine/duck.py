@@ -210,7 +210,7 @@ _OF_COLUMN = re.compile(r'cast column "(?P<read>.+?)" from|source column (?P<cas
 
 
 def _too_large(error: duckdb.Error) -> RunError:
-    """Return the error of a raw pool with a number that INT does not hold, naming the column as DuckDB's message does."""
+    """Return the error of a raw pool with a number that no INT holds, naming the column as DuckDB's message does."""
     found = _OF_COLUMN.search(_first(error))
     column = f"`{found['read'] or found['cast']}`" if found else "a column"
     return RunError(
