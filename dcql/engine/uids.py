@@ -71,7 +71,7 @@ def _first_fault(texts: Any, file: str, first_row: int | None) -> Diagnostic:
         message, reason = "a uid is empty", "every sample is named by its uid"
     else:
         message, reason = f"`{text[:80]}` is not a uid", _reason(text)
-    helps = ("write uids as 32 lower-case hex digits",)
+    helps: tuple[str, ...] = ("write uids as 32 lower-case hex digits",)
     if first_row is None:
         helps = (*helps, "`dcql pool add NAME PATH` says which one, by file and row")
         return Diagnostic("E0720", message, None, f"in pool `{file}`: {reason}", helps)

@@ -1,7 +1,7 @@
 """DEFINEs that nothing uses: their faults are found with the others."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from dcql.catalog.functions import FUNCTIONS
@@ -67,7 +67,7 @@ def _check_names(define: ast.Define, scope: Scope, expressions: Expressions) -> 
                 _check_population(node.of, scope, expressions)
                 waiting += (node.p, node.by)
             case ast.Node():
-                waiting += [getattr(node, name) for name in node.__match_args__]
+                waiting += [getattr(node, field.name) for field in fields(node)]
 
 
 def _entry(name: str, scope: Scope) -> DefineEntry | None:
