@@ -10,8 +10,9 @@ from dcql.catalog.types import Schema, Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.constants import Exact, read_number, shown
-from dcql.plan.expressions import Bound, Expressions
+from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.lookup import Bound
 from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
 from dcql.source import Span
 from dcql.syntax import ast
@@ -79,7 +80,7 @@ class _Resolver:
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.expressions = Expressions(self.diagnostics, self)
+        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self)
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 
