@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pools
 import pytest
-from conformance import ONE_THREAD, RECIPES, adversarial, differences, expected, npy_of, shared_sessions
+from conformance import RECIPES, adversarial, differences, expected, npy_of, ran
 from oracle import datacomp
 
-import dcql
 from dcql.catalog.recipes import shipped_recipes
-from dcql.source import Source
 
 # DataComp's own rules, by the name of the baseline that states them.
 BASELINES: dict[str, Callable[[pools.Pool], datacomp.Array]] = {
@@ -44,9 +42,7 @@ def test_baseline_is_datacomps_own(name: str, pool: str) -> None:
     text = _shipped(name).read_text(encoding="utf-8").split("EXPECT")[0]
     wanted = datacomp.npy(BASELINES[name](ready.rows))
     for form, opened in ready.opened:
-        with shared_sessions():
-            run = dcql.run(Source(name, text), opened, resources=ONE_THREAD)
-        assert npy_of(run.result) == wanted, form
+        assert npy_of(ran(text, opened)) == wanted, form
 
 
 def _shipped(name: str) -> Path:

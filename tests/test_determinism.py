@@ -81,6 +81,12 @@ def wanted(recipe: str) -> str:
     return oracle.dcql1(oracle.select(RECIPES[recipe], mixed()))
 
 
+@pytest.fixture(autouse=True)
+def _store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep programs in a store of the tests: all cells but the first run what the first one compiled."""
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path_factory.getbasetemp() / "store"))
+
+
 def one_hash_in_every_cell(recipe: str, cells: list[tuple[str, str, str]]) -> None:
     source = Source(recipe, RECIPES[recipe])
     hashes = {cell: dcql.run(source, laid_out(cell[0])[cell[2]], resources=SETTINGS[cell[1]]).hash for cell in cells}

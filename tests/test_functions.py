@@ -6,7 +6,7 @@ from typing import Any
 
 import pools
 import pytest
-from conformance import ONE_THREAD, Ready, asked, make_ready, shared_sessions
+from conformance import Ready, asked, make_ready, ran
 
 import dcql
 from dcql.catalog.functions import FUNCTIONS
@@ -105,9 +105,7 @@ def test_value(expression: str, value: str) -> None:
         assert not isinstance(answer, str), f"the oracle refuses with {answer}: {recipe}"
         assert answer.counts[0][-1] == 1, f"not so for the oracle: {recipe}"
         for form, pool in ready.opened:
-            with shared_sessions():
-                run = dcql.run(Source("functions.txt", recipe), pool, resources=ONE_THREAD)
-            assert run.subset.distinct == 1, f"{form}: {recipe}"
+            assert ran(recipe, pool).subset.distinct == 1, f"{form}: {recipe}"
 
 
 def test_every_function_has_its_values() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pools
 import pytest
-from conformance import ONE_THREAD, STDLIB, Ready, adversarial, make_ready, shared_sessions, with_library
+from conformance import ONE_THREAD, STDLIB, Ready, adversarial, make_ready, ran, shared_sessions, with_library
 from oracle import dcql1, select
 
 import dcql
-from dcql.compiler import check, shipped_recipes
+from dcql.catalog.recipes import shipped_recipes
+from dcql.compiler import check
 from dcql.engine.run import run
 from dcql.errors import DcqlError, RunError
 from dcql.lower.lower import lower
@@ -90,8 +91,7 @@ def test_what_ships_compiles_and_runs(name: str) -> None:
         # A pool made to be adversarial keeps no promise about shares.
         unpromised = text.split("EXPECT")[0]
         wanted = dcql1(select(with_library(unpromised), adversarial(pool).rows))
-        with shared_sessions():
-            assert dcql.run(Source(name, unpromised), adversarial(pool).raw, resources=ONE_THREAD).hash == wanted
+        assert ran(unpromised, adversarial(pool).raw).subset.hash == wanted
 
 
 def needs_a_model(path: Path) -> bool:
@@ -137,7 +137,6 @@ def test_the_example_checks_and_says_what_it_needs() -> None:
 
 def test_the_example_runs_without_its_models() -> None:
     text = EXAMPLE.split(" AND lang")[0]
-    with shared_sessions():
-        found = dcql.run(Source("example.dcql", text), ready().raw, resources=ONE_THREAD)
-    assert found.hash == dcql1(select(text, ready().rows))
-    assert 0.2 * ROWS < found.subset.distinct <= 0.3 * ROWS
+    subset = ran(text, ready().raw).subset
+    assert subset.hash == dcql1(select(text, ready().rows))
+    assert 0.2 * ROWS < subset.distinct <= 0.3 * ROWS

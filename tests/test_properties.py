@@ -14,6 +14,7 @@ from dcql.compiler import check
 from dcql.engine.duck import Resources
 from dcql.engine.run import run
 from dcql.errors import DcqlError
+from dcql.lower import stored
 from dcql.lower.lower import lower
 from dcql.plan.nodes import Plan
 from dcql.plan.passes import PASSES, optimize
@@ -73,7 +74,11 @@ def test_the_layout_of_files_keeps_the_subset(text: str, number: int, layout: st
     plan, _ = planned(text, ready.raw.schema)
     if plan is None:
         return
-    assert kept(plan, dict(other.opened)[form], Resources(threads=2)) == kept(plan, ready.raw)
+    wanted = kept(plan, ready.raw)
+    # A program that was stored and read back is the same program.
+    program = lower(optimize(plan))
+    assert stored.decode(stored.encode(program), Source("generated.dcql", text)) == program
+    assert kept(optimize(plan), dict(other.opened)[form], Resources(threads=2)) == wanted
 
 
 NAMES = ["text", "grp", "flag", "uid", "pool", "first", "quality", "q(0.5)", "1", "'a'", "NULL", "lang", "nothing"]

@@ -179,6 +179,13 @@ def npy_of(result: Result) -> bytes:
     return out.getvalue()
 
 
+def ran(text: str, pool: Pool) -> Result:
+    """Compile a recipe's text and run it on a pool; no program is kept or taken from the store."""
+    program = dcql.compile(Source("recipe.dcql", text), pool.schema).program
+    with shared_sessions():
+        return run_program(program, pool, ONE_THREAD)
+
+
 def differences(path: Path, ready: Ready, answer: Answer | str) -> list[str]:
     """Run a recipe on each form of a pool; return in what it differs from the oracle's answer."""
     try:
