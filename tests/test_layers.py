@@ -22,7 +22,7 @@ LAYERS = (
     ("lower",),
     ("engine", "inspect"),
     ("compiler",),
-    ("locking", "verify"),
+    ("locking", "verify", "recorded"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
