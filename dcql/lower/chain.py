@@ -1,7 +1,8 @@
 """Relations -> nested SELECTs over `samples`, one layer on top of the other.
 
-Every relation is a function of the sample: whether it is in, and with how many copies. A stage becomes a column, computed
-once in the layer above everything that it reads. Names that dcql makes start with @, which no column of a recipe does.
+Every relation is a function of the sample: whether it is in, and with how many copies. A stage becomes a column,
+computed once in the layer above everything that it reads. Names that dcql makes start with @, which no column of a
+recipe does; what belongs to a stage goes on after a /, which no stage has in its name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,30 +83,31 @@ class Chain:
     def _ref(self, name: str) -> Member:
         if name not in self._refs:
             member = self.relation(self._stages[name], name)
-            present = self.column(member.present, f"@{name}")
-            copies = self.column(member.copies, f"@{name}.copies") if member.copies is not None else None
+            present = self.column(member.present, f"@{name}/in")
+            copies = self.column(member.copies, f"@{name}/copies") if member.copies is not None else None
             self._refs[name] = Member(present, copies)
         return self._refs[name]
 
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
-        source = self.relation(rel.input, f"{name}.from")
+        source = self.relation(rel.input, f"{name}/from")
         holds = [self.expression(clause.expr, name) for clause in rel.clauses]
         passed = _passed(holds)
         if not source.everything:
             passed = sql.case([(source.present, passed)], sql.integer(len(holds) + 1))
-        depth = self.column(sql.small(passed), f"@{name}.clauses")
+        depth = self.column(sql.small(passed), f"@{name}/clauses")
         every = sql.integer(len(holds))
         fallible = [node for clause in rel.clauses for node in nodes.walk(clause.expr) if _can_fail(node)]
         undefined = None
         if fallible:
-            undefined = f"@{name}.undefined"
+            undefined = f"@{name}/undefined"
             failed = sql.either([self._failed(node, name) for node in fallible])
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
         statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
-        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined, statistics))
+        shown = name.replace("/", ".")
+        self.blocks.append(Block(shown, _source_name(rel.input), texts, f"@{name}/clauses", undefined, statistics))
         passed_all = sql.compare("=", depth, every)
-        return Member(passed_all, source.copies, (f"@{name}.clauses", len(rel.clauses)))
+        return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
 
     def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
         found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
@@ -126,10 +128,10 @@ class Chain:
         while isinstance(first, nodes.SetOperation):
             operands.append((first.op, first.right))
             first = first.left
-        result = self.relation(first, f"{name}.1")
+        result = self.relation(first, f"{name}/1")
         for number, (op, right) in enumerate(reversed(operands), start=2):
-            other = self.relation(right, f"{name}.{number}")
-            result = self._combined(op, result, other, f"@{name}.upto{number}")
+            other = self.relation(right, f"{name}/{number}")
+            result = self._combined(op, result, other, f"@{name}/upto{number}")
         return result
 
     def _combined(self, op: str, left: Member, right: Member, name: str) -> Member:
@@ -143,7 +145,7 @@ class Chain:
                 return Member(self.column(sql.either([a, b]), name))
             case _:
                 total = exp.Paren(this=exp.Add(this=_count(left), expression=_count(right)))
-                return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}.copies"))
+                return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}/copies"))
 
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)
@@ -152,7 +154,7 @@ class Chain:
         self.reads_tables = True
         first = exp.Paren(this=exp.In(this=sql.column("uid"), query=sql.subquery(firsts)))
         kept = sql.both([source.present, sql.either([ungrouped, first])])
-        return Member(self.column(sql.is_true(kept), f"@{name}.{self._names[rel]}"), source.copies)
+        return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 
     def _limit(self, rel: nodes.Limit, name: str) -> Member:
         cut = self._names[rel]
@@ -170,11 +172,11 @@ class Chain:
             ],
             exp.false(),
         )
-        return Member(self.column(kept, f"@{name}.{cut}"), source.copies)
+        return Member(self.column(kept, f"@{name}/{cut}"), source.copies)
 
     def sort_columns(self, order: Sequence[nodes.SortKey], prefix: str, name: str) -> list[Sql]:
         """Add the keys of an ORDER BY as columns, once where equal LIMITs share a cut."""
-        columns = [(f"@{prefix}.{i}", key.expr) for i, key in enumerate(order)]
+        columns = [(f"@/{prefix}/{i}", key.expr) for i, key in enumerate(order)]
         return [
             sql.column(column) if column in self._layer_of else self.column(self.expression(key, name), column)
             for column, key in columns
@@ -188,7 +190,7 @@ class Chain:
         def relation(rel: nodes.Rel) -> Sql:
             if rel not in self._inside:
                 number = 1 + sum(not isinstance(known, nodes.Ref | nodes.PoolScan) for known in self._inside)
-                self._inside[rel] = self.relation(rel, f"{name}.in{number}")
+                self._inside[rel] = self.relation(rel, f"{name}/in{number}")
             return self._inside[rel].present.copy()
 
         return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
@@ -201,7 +203,7 @@ class Chain:
         statistic = self._names[quantile]
         if not quantile.by:
             return sql.parameter(statistic, quantile.type)
-        looked_up = f"@{statistic}"
+        looked_up = f"@/{statistic}"
         self.reads_tables = True
         if looked_up not in self._layer_of:
             keys = [self.expression(key, name) for key in quantile.by]
