@@ -5,8 +5,9 @@ computed once in the layer above everything that it reads. Names that dcql makes
 recipe does; what belongs to a stage goes on after a /, which no stage has in its name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeGuard
 
 from sqlglot import exp
 
@@ -15,6 +16,8 @@ from dcql.lower import sql
 from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
+
+FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Chain:
             passed = sql.case([(source.present, passed)], sql.integer(len(holds) + 1))
         depth = self.column(sql.small(passed), f"@{name}/clauses")
         every = sql.integer(len(holds))
-        fallible = [node for clause in rel.clauses for node in nodes.walk(clause.expr) if _can_fail(node)]
+        fallible = [node for clause in rel.clauses for node in _fallible(clause.expr)]
         undefined = None
         if fallible:
             undefined = f"@{name}/undefined"
@@ -113,14 +116,10 @@ class Chain:
         found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
         return tuple(dict.fromkeys(found))
 
-    def _failed(self, node: nodes.Node, name: str) -> Sql:
-        """Write whether an operation gives NULL though its operands are not."""
-        if isinstance(node, nodes.Quantile):
-            return sql.is_null(self.expression(node, name))
-        assert isinstance(node, nodes.Arithmetic | nodes.Call)
-        operands = [child for child in nodes.children(node) if not isinstance(child, nodes.Literal)]
-        given = [sql.opposite(sql.is_null(self.expression(child, name))) for child in operands]  # type: ignore[arg-type]
-        return sql.both([sql.is_null(self.expression(node, name)), *given])
+    def _failed(self, node: FallibleNode, name: str) -> Sql:
+        """Write whether operations, one inside the other, give NULL though all that they start from is there."""
+        starts = [sql.opposite(sql.is_null(self.expression(start, name))) for start in _starts(node)]
+        return sql.both([sql.is_null(self.expression(node, name)), *starts])
 
     def _set_operation(self, rel: nodes.SetOperation, name: str) -> Member:
         operands: list[tuple[str, nodes.Rel]] = []
@@ -288,14 +287,36 @@ def _source_name(rel: nodes.Rel) -> str:
             return "query"
 
 
-def _can_fail(node: nodes.Node) -> bool:
+def _can_fail(node: nodes.Node) -> TypeGuard[FallibleNode]:
     """Return whether an operation can give NULL for operands that are not."""
     match node:
         case nodes.Arithmetic():
             return True
         case nodes.Call():
-            return node.name == "abs"  # the least INT has none in 64 bits, and infinity none that is finite
+            return node.name == "abs" and node.type is Type.INT
         case nodes.Quantile():
             return bool(node.by)
         case _:
             return False
+
+
+def _fallible(node: nodes.Node) -> Iterator[FallibleNode]:
+    """Yield the operations in a node that can fail, but for those whose NULL shows in the operation around them."""
+    if _can_fail(node):
+        yield node
+        for start in _starts(node):
+            yield from _fallible(start)
+        return
+    for child in nodes.children(node):
+        yield from _fallible(child)
+
+
+def _starts(node: FallibleNode) -> Iterator[nodes.Expr]:
+    """Yield what operations, one inside the other, start from."""
+    if isinstance(node, nodes.Quantile):
+        return
+    for child in (node.left, node.right) if isinstance(node, nodes.Arithmetic) else node.arguments:
+        if _can_fail(child):
+            yield from _starts(child)
+        elif not isinstance(child, nodes.Literal):
+            yield child
