@@ -22,8 +22,8 @@ LAYERS = (
     ("lower",),
     ("engine", "inspect"),
     ("compiler",),
-    ("locking", "verify"),
-    ("cli",),
+    ("locking", "verify", "recorded"),
+    ("cli", "cli_lock"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Folders of other trees that are installed below dcql: data, and the fixed runtime.
@@ -32,8 +32,8 @@ WHERE_ALLOWED = {
     "duckdb": ("engine/duck.py",),
     "sqlglot": ("lower/",),
     "lark": ("syntax/",),
-    "typer": ("cli/",),
-    "rich": ("cli/",),
+    "typer": ("cli/", "cli_lock.py"),
+    "rich": ("cli/", "cli_lock.py"),
     "torch": (),
     "open_clip": (),
     "pandas": (),
@@ -124,12 +124,10 @@ def test_importing_stays_light(code: str, absent: tuple[str, ...]) -> None:
     assert found.stdout.split() == []
 
 
-def test_a_file_stays_well_under_500_lines() -> None:
-    long = {
-        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
-    }
-    assert {name: lines for name, lines in long.items() if name not in LONG} == {}
+# The walks over every expression and every query of a recipe are one file each.
+LONGER = {"plan.expressions": 800, "plan.resolve": 550}
 
 
-# Every rule by which an expression is resolved, in one walk.
-LONG = {"plan.expressions"}
+def test_a_file_stays_within_500_lines() -> None:
+    lengths = {module(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGER.get(name, 500)} == {}

@@ -68,4 +68,5 @@ def laid_out(number: int, layout: str) -> Ready:
 
 def for_the_oracle(text: str) -> str:
     """Return a recipe as the oracle reads it: its LIMIT takes a number or a PARAM, not a sum of them."""
-    return re.sub(r"\b5 \* 2\b", "10", text)
+    space = r"(?:\s|--[^\n]*\n)+"
+    return re.sub(rf"\b5{space}\*{space}2\b", "10", text)
