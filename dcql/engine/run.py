@@ -10,6 +10,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
+from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
 from dcql.plan.values import NamedSet, Promise
@@ -22,8 +23,8 @@ Progress = Callable[[str, int, int], None]
 class BlockCounts:
     """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
 
-    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an overflow,
-    a threshold of an empty group.
+    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an
+    overflow, a threshold of an empty group.
     """
 
     block: Block
@@ -156,9 +157,6 @@ class _Output:
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
-        # An added pool needs none of this, and pyarrow's functions are slow to import.
-        from dcql.engine.uids import parse_uids
-
         skipping = self._program.samples.skips and self._program.marks is not None
         # With one clause, what is kept is the funnel.
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
@@ -206,6 +204,8 @@ class _Output:
     def _kept(self, batch: Any) -> tuple[Any, Any]:
         """Return the ids of the kept samples of a batch, and their copies."""
         ids = batch.column("id")
+        if not ids.null_count:
+            return ids, self._copies(batch) if self._program.has_copies else None
         if not self._program.has_copies:
             return ids.drop_null(), None
         return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]
