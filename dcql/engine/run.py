@@ -172,7 +172,7 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            halves.append(parse_uids(ids, file=self._pool.source))
+            halves.append(parse_uids(ids, file=self._pool.name, first_row=None))
             copies.append(taken)
         high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
         halves.clear()
@@ -180,11 +180,11 @@ class _Output:
             self._depths[0] += (self._pool.rows - len(high), len(high), 0)
         every = np.concatenate(copies) if self._program.has_copies and copies else None
         subset = Subset.from_uids(join_words(high, low), every)
-        if subset.distinct != len(high):
+        if more := len(high) - subset.distinct:
             raise RunError(
                 Diagnostic(
                     "E0754",
-                    f"{len(high) - subset.distinct:,} uids come more than once",
+                    f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
                     label="two samples of the pool share a uid",
                     helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
                 )

@@ -89,8 +89,10 @@ class GroupedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where LIMIT cuts: parameters `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and
-    `$name_tie`, the last tie hash that is kept among the samples with those keys.
+    """Where LIMIT cuts.
+
+    Parameters: `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and `$name_tie`,
+    the last tie hash that is kept among the samples with those keys.
 
     `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys;
     `tie` gives the tie hash at `$offset` among the samples with those keys.
