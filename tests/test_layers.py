@@ -23,7 +23,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("demo_pool",),
     ("compiler",),
-    ("locking", "verify"),
+    ("locking", "verify", "recorded"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

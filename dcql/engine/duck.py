@@ -1,7 +1,7 @@
 """The DuckDB session: one connection, its settings, and how SQL goes in and columns come out.
 
-The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's own
-configuration says.
+The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's
+own configuration says.
 """
 
 import os

@@ -10,6 +10,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
+from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
 from dcql.plan.values import NamedSet, Promise
@@ -22,8 +23,8 @@ Progress = Callable[[str, int, int], None]
 class BlockCounts:
     """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
 
-    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an overflow,
-    a threshold of an empty group.
+    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an
+    overflow, a threshold of an empty group.
     """
 
     block: Block
@@ -114,6 +115,8 @@ class _Output:
         copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         for ranks, taken in parts:
+            if len(ranks) and ranks.max() >= len(kept):
+                raise _uneven()
             kept[ranks] = True
             if copies is not None:
                 copies[ranks] = taken
@@ -154,11 +157,10 @@ class _Output:
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
-        # An added pool needs none of this, and pyarrow's functions are slow to import.
-        from dcql.engine.uids import parse_uids
-
         skipping = self._program.samples.skips and self._program.marks is not None
-        if skipping:
+        # With one clause, what is kept is the funnel.
+        one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
+        if skipping and not one_clause:
             self._count_all(tell)
         source = uids_of_every_file(self._program, self._pool)
         halves: list[tuple[Any, Any]] = []
@@ -174,6 +176,8 @@ class _Output:
             copies.append(taken)
         high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
         halves.clear()
+        if one_clause:
+            self._depths[0] += (self._pool.rows - len(high), len(high), 0)
         every = np.concatenate(copies) if self._program.has_copies and copies else None
         subset = Subset.from_uids(join_words(high, low), every)
         if more := len(high) - subset.distinct:
@@ -200,6 +204,8 @@ class _Output:
     def _kept(self, batch: Any) -> tuple[Any, Any]:
         """Return the ids of the kept samples of a batch, and their copies."""
         ids = batch.column("id")
+        if not ids.null_count:
+            return ids, self._copies(batch) if self._program.has_copies else None
         if not self._program.has_copies:
             return ids.drop_null(), None
         return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import Words
@@ -24,10 +23,12 @@ def parse_uids(texts: Any, *, file: str, first_row: int | None = 0) -> tuple[Wor
         texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
     if pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_decode()
-    if texts.type != pa.large_string():
+    if texts.type not in (pa.string(), pa.large_string()):
         texts = texts.cast(pa.large_string())
     digits = _whole_digits(texts)
     if digits is None and texts.null_count == 0:
+        import pyarrow.compute as pc  # slow to import, and hardly ever needed
+
         padded = pc.if_else(pc.equal(texts, ""), "?", pc.ascii_lpad(texts, _DIGITS, "0"))
         digits = _whole_digits(padded)
     if digits is None:
@@ -43,7 +44,8 @@ def _whole_digits(texts: Any) -> tuple[Words, Words] | None:
     if texts.null_count:
         return None
     _, ends, data = texts.buffers()
-    offsets = np.frombuffer(ends, np.int64)[texts.offset : texts.offset + rows + 1]
+    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    offsets = np.frombuffer(ends, width)[texts.offset : texts.offset + rows + 1]
     if not (np.diff(offsets) == _DIGITS).all():
         return None
     digits = memoryview(data)[int(offsets[0]) : int(offsets[-1])]
@@ -59,6 +61,8 @@ def _whole_digits(texts: Any) -> tuple[Words, Words] | None:
 
 
 def _first_fault(texts: Any, file: str, first_row: int | None) -> Diagnostic:
+    import pyarrow.compute as pc
+
     # As bytes, because a damaged file may hold text that is not UTF-8.
     texts = texts.cast(pa.large_binary())
     good = pc.fill_null(pc.match_substring_regex(texts, r"\A[0-9a-f]{1,32}\z"), False)

@@ -203,7 +203,7 @@ class _Lowering:
         chain = self._chain()
         here = unused_name(self.plan, "input")
         source = chain.relation(node.input, here)
-        keys = [chain.column(chain.expression(key, here), f"@key{i}") for i, key in enumerate(node.keys)]
+        keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
         order = chain.sort_columns(node.order, name, here)
         sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
         grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
@@ -263,8 +263,9 @@ class _Lowering:
     def _needed(self) -> list[exp.Expression]:
         """Return the bare comparisons of the last WHERE, by which a scan of raw files may skip samples.
 
-        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where counting
-        the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or looks things up.
+        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where
+        counting the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or
+        looks things up.
         """
         query = self.plan.query
         if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):

@@ -10,8 +10,9 @@ from dcql.catalog.types import Schema, Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.constants import Exact, shown
-from dcql.plan.expressions import Bound, Expressions
+from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.lookup import Bound
 from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
 from dcql.plan.settings import canonical_text, read_setting
 from dcql.plan.unused import check_unused
@@ -81,7 +82,7 @@ class _Resolver:
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.expressions = Expressions(self.diagnostics, self)
+        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self)
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 

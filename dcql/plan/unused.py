@@ -7,9 +7,10 @@ from typing import Any
 from dcql.catalog.functions import FUNCTIONS
 from dcql.catalog.models import MODEL_SETS
 from dcql.plan import nodes
-from dcql.plan.expressions import Bound, Expressions
+from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError
-from dcql.plan.scope import DefineEntry, RelationEntry, Scope, SetEntry
+from dcql.plan.lookup import Bound
+from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
 
@@ -47,10 +48,10 @@ def _check_names(define: ast.Define, scope: Scope, expressions: Expressions) -> 
             case tuple():
                 waiting += node
             case ast.Name():
-                if node.text not in parameters and _entry(node.text, scope) is None:
+                if node.text not in parameters and expressions.define(node.text, scope) is None:
                     _resolve(node, scope, expressions)
             case ast.Call():
-                if node.name not in FUNCTIONS and _entry(node.name, scope) is None:
+                if node.name not in FUNCTIONS and expressions.define(node.name, scope) is None:
                     _resolve(node, scope, expressions)
                 waiting.append(node.arguments)
             case ast.InName():
@@ -67,15 +68,7 @@ def _check_names(define: ast.Define, scope: Scope, expressions: Expressions) -> 
                 _check_population(node.of, scope, expressions)
                 waiting += (node.p, node.by)
             case ast.Node():
-                waiting += [getattr(node, field.name) for field in fields(node)]
-
-
-def _entry(name: str, scope: Scope) -> DefineEntry | None:
-    """Return the DEFINE that a name or a call stands for; its own body is looked at by itself."""
-    entry = scope.entries.get(name)
-    if entry is None and scope.schema.get(name) is None:
-        entry = scope.library.get(name)
-    return entry if isinstance(entry, DefineEntry) else None
+                waiting += [getattr(node, part.name) for part in fields(node)]
 
 
 def _check_population(of: ast.Name | None, scope: Scope, expressions: Expressions) -> None:

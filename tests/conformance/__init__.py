@@ -166,8 +166,9 @@ def with_library(text: str) -> str:
         used |= more
 
 
+@cache
 def compiled(path: Path, schema: Schema) -> Program:
-    """Compile a recipe of this folder."""
+    """Compile a recipe of this folder: once, for the adversarial pools have the same columns."""
     return dcql.compile(path, schema).program
 
 

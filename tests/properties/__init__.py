@@ -66,6 +66,21 @@ def laid_out(number: int, layout: str) -> Ready:
     return make_ready(f"small{number}.{layout}", random_pool(number), pools.LAYOUTS[layout])
 
 
+COMMENT = re.compile(r"--[^\n]*\n")
+# What a sign follows where it is no operation: an operator, an opening or a keyword.
+BEFORE_A_SIGN = re.compile(r"(?:[(,=<>*/%+-]|\b(?:AND|OR|NOT|BETWEEN|WHEN|THEN|ELSE|WHERE|BY|AS))\s*$")
+
+
 def for_the_oracle(text: str) -> str:
-    """Return a recipe as the oracle reads it: its LIMIT takes a number or a PARAM, not a sum of them."""
-    return re.sub(r"\b5 \* 2\b", "10", text)
+    """Return a recipe as the oracle reads it.
+
+    Its LIMIT takes a number or a PARAM, not an operation on them; and `+x` is 0 + x to it, which is NULL where x is
+    infinite, while to dcql a plus sign says nothing.
+    """
+    space = r"(?:\s|--[^\n]*\n)+"
+    text = re.sub(rf"\b5{space}\*{space}2\b", "10", text)
+    first, *rest = text.split("+")
+    for part in rest:
+        sign = BEFORE_A_SIGN.search(COMMENT.sub(" ", first)) is not None
+        first += part if sign else f"+{part}"
+    return first
