@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
-from dcql.engine.uids import parse_uids
+from dcql.engine.uids import Gathered, parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
 from dcql.plan.values import NamedSet, Promise
-from dcql.subset import UID, Subset, join_words
+from dcql.subset import UID, Subset
+
+_UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 
@@ -120,11 +123,25 @@ class _Output:
             kept[ranks] = True
             if copies is not None:
                 copies[ranks] = taken
+        return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
+
+    def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
+        """Read the pool's sorted uids piece by piece and return those that are kept."""
         assert self._pool.uids is not None
-        places = np.flatnonzero(kept)
-        # Taken as 16-byte items, uids come several times faster than as pairs.
-        uids = np.load(self._pool.uids, mmap_mode="r").view("V16").take(places).view(UID)
-        return Subset(uids, copies[places] if copies is not None else None)
+        uids = np.empty(np.count_nonzero(kept), UID)
+        done = 0
+        # One piece of memory, used again and again: new ones cost more than the reading.
+        piece = np.empty(_UIDS_AT_ONCE, "V16")
+        with open(self._pool.uids, "rb", buffering=0) as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            for start in range(0, len(kept), _UIDS_AT_ONCE):
+                here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
+                file.readinto(piece[: len(kept) - start].data.cast("B"))
+                # Taken as 16-byte items, uids come several times faster than as pairs.
+                piece.take(here, out=uids.view("V16")[done : done + len(here)])
+                done += len(here)
+        return uids
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
@@ -163,8 +180,7 @@ class _Output:
         if skipping and not one_clause:
             self._count_all(tell)
         source = uids_of_every_file(self._program, self._pool)
-        halves: list[tuple[Any, Any]] = []
-        copies: list[Any] = []
+        gathered = Gathered(with_copies=self._program.has_copies)
         done = 0
         for batch in self._session.batches(self._program.output, source, self._parameters):
             if not skipping:
@@ -172,15 +188,12 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            halves.append(parse_uids(ids, file=self._pool.name, first_row=None))
-            copies.append(taken)
-        high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
-        halves.clear()
+            gathered.add(*parse_uids(ids, file=self._pool.name, first_row=None), taken)
+        kept = gathered.count
         if one_clause:
-            self._depths[0] += (self._pool.rows - len(high), len(high), 0)
-        every = np.concatenate(copies) if self._program.has_copies and copies else None
-        subset = Subset.from_uids(join_words(high, low), every)
-        if more := len(high) - subset.distinct:
+            self._depths[0] += (self._pool.rows - kept, kept, 0)
+        subset = gathered.subset()
+        if more := kept - subset.distinct:
             raise RunError(
                 Diagnostic(
                     "E0754",
