@@ -16,6 +16,7 @@ from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lock import scalar_text
 from dcql.lock_changes import shown
 from dcql.lower.program import Program
+from dcql.lower.stored import decode, encode
 from dcql.subset import Subset
 
 _SHUFFLE_SEED = 20_240_229
@@ -57,7 +58,7 @@ def perturb(run: Run, conditions: tuple[Condition, ...], progress: Progress | No
 
 def conditions_for(run: Run) -> tuple[Condition, ...]:
     """Return the conditions under which to run again; one that changes nothing for this run is left out."""
-    pool = run.pool
+    pool, source = run.pool, run.compiled.source
     conditions = [Condition(f"threads: {count}", Resources(threads=count)) for count in (1, 2, 8)]
     conditions.append(Condition("memory: 512 MB", Resources(memory=_SMALL_MEMORY)))
     if len(pool.files) > 1:
@@ -67,6 +68,8 @@ def conditions_for(run: Run) -> tuple[Condition, ...]:
         if run.compiled.program.marks is not None:
             conditions.append(Condition("file by file", rewrite=_without_marks))
         conditions.append(Condition("raw files", arrange=raw))
+    if not (run.compiled.inputs.recipes or run.compiled.inputs.sets):
+        conditions.append(Condition("stored program", rewrite=lambda program: decode(encode(program), source)))
     return tuple(conditions)
 
 

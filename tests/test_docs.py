@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dcql.catalog.recipes import find_recipe
 from dcql.cli import main
-from dcql.compiler import check, find_recipe
+from dcql.compiler import check
 from dcql.errors import RecipeError
 from dcql.subset import UID, Subset
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("compiler",),
     ("locking", "verify", "recorded"),
-    ("cli", "cli_lock"),
+    ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Folders of other trees that are installed below dcql: data, and the fixed runtime.
@@ -32,8 +32,8 @@ WHERE_ALLOWED = {
     "duckdb": ("engine/duck.py",),
     "sqlglot": ("lower/",),
     "lark": ("syntax/",),
-    "typer": ("cli/", "cli_lock.py"),
-    "rich": ("cli/", "cli_lock.py"),
+    "typer": ("cli/",),
+    "rich": ("cli/",),
     "torch": (),
     "open_clip": (),
     "pandas": (),

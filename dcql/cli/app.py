@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql import cli_lock
-from dcql.cli import errors, pools, recipes, run, subsets
+from dcql.cli import errors, locks, pools, recipes, run, subsets
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -76,8 +75,8 @@ def root(
 for _name, _short, _command in (
     ("run", "Run a recipe on a pool and write the subset", run.run),
     ("count", "Count what a recipe keeps", run.count),
-    ("lock", "Write what a recipe selects, and what decides it", cli_lock.lock_command),
-    ("verify", "Compute a locked subset or a run again", cli_lock.verify_command),
+    ("lock", "Write what a recipe selects, and what decides it", locks.lock),
+    ("verify", "Compute a locked subset or a run again", locks.verify),
     ("check", "Check a recipe without running it", recipes.check),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),

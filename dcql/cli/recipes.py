@@ -60,12 +60,13 @@ def plan(
 def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None:
     """Print every SQL statement of a recipe, in the order in which they run.
 
-    `samples` is the pool's files; $q1, $q2, .. are the values that earlier statements gave.
+    All read `samples`, which comes first; $files are the pool's, $q1, $q2, .. the values that earlier statements gave.
     """
     from dcql.compiler import compile
 
     program = compile(recipe, _schema(pool), settings(set_)).program
-    text = "\n".join(f"-- {_comment(title)}\n{statement.text};\n" for title, statement in program.statements())
+    statements = [("samples: what the others read", program.samples.raw), *program.statements()]
+    text = "\n".join(f"-- {_comment(title)}\n{statement.text};\n" for title, statement in statements)
     console = stdout()
     if not console.is_terminal:
         print(text, end="")

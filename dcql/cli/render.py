@@ -128,7 +128,9 @@ class _Lines:
             self.note(found, indent)
             return
         if not is_threshold(found):
-            self.note(f"{shown(found.text)}: {found.n:,} groups, the first of each", indent)
+            self.note(
+                f"{shown(found.text)}: the first of each of {found.n:,} groups; samples without a key stay", indent
+            )
             return
         words = [f"{found.name} = {number(found.value, found.type)}"]
         if found.group:

@@ -140,11 +140,10 @@ def run_on(
 
 
 def _lock_of(recipe: str) -> "Lock":
-    from dcql.catalog.recipes import find_recipe
     from dcql.lock import read_lock
-    from dcql.locking import lock_file
+    from dcql.locking import find_lock
 
-    return read_lock(lock_file(find_recipe(recipe)[1]))
+    return read_lock(find_lock(recipe)[1])
 
 
 def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:

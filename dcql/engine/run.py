@@ -114,6 +114,8 @@ class _Output:
         copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         for ranks, taken in parts:
+            if len(ranks) and ranks.max() >= len(kept):
+                raise _uneven()
             kept[ranks] = True
             if copies is not None:
                 copies[ranks] = taken
@@ -158,7 +160,9 @@ class _Output:
         from dcql.engine.uids import parse_uids
 
         skipping = self._program.samples.skips and self._program.marks is not None
-        if skipping:
+        # With one clause, what is kept is the funnel.
+        one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
+        if skipping and not one_clause:
             self._count_all(tell)
         source = uids_of_every_file(self._program, self._pool)
         halves: list[tuple[Any, Any]] = []
@@ -174,6 +178,8 @@ class _Output:
             copies.append(taken)
         high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
         halves.clear()
+        if one_clause:
+            self._depths[0] += (self._pool.rows - len(high), len(high), 0)
         every = np.concatenate(copies) if self._program.has_copies and copies else None
         subset = Subset.from_uids(join_words(high, low), every)
         if subset.distinct != len(high):

@@ -1,11 +1,13 @@
 """Relations -> nested SELECTs over `samples`, one layer on top of the other.
 
-Every relation is a function of the sample: whether it is in, and with how many copies. A stage becomes a column, computed
-once in the layer above everything that it reads. Names that dcql makes start with @, which no column of a recipe does.
+Every relation is a function of the sample: whether it is in, and with how many copies. A stage becomes a column,
+computed once in the layer above everything that it reads. Names that dcql makes start with @, which no column of a
+recipe does; what belongs to a stage goes on after a /, which no stage has in its name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeGuard
 
 from sqlglot import exp
 
@@ -14,6 +16,8 @@ from dcql.lower import sql
 from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
+
+FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,43 +86,40 @@ class Chain:
     def _ref(self, name: str) -> Member:
         if name not in self._refs:
             member = self.relation(self._stages[name], name)
-            present = self.column(member.present, f"@{name}")
-            copies = self.column(member.copies, f"@{name}.copies") if member.copies is not None else None
+            present = self.column(member.present, f"@{name}/in")
+            copies = self.column(member.copies, f"@{name}/copies") if member.copies is not None else None
             self._refs[name] = Member(present, copies)
         return self._refs[name]
 
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
-        source = self.relation(rel.input, f"{name}.from")
+        source = self.relation(rel.input, f"{name}/from")
         holds = [self.expression(clause.expr, name) for clause in rel.clauses]
         passed = _passed(holds)
         if not source.everything:
             passed = sql.case([(source.present, passed)], sql.integer(len(holds) + 1))
-        depth = self.column(sql.small(passed), f"@{name}.clauses")
+        depth = self.column(sql.small(passed), f"@{name}/clauses")
         every = sql.integer(len(holds))
-        fallible = [node for clause in rel.clauses for node in nodes.walk(clause.expr) if _can_fail(node)]
+        fallible = [node for clause in rel.clauses for node in _fallible(clause.expr)]
         undefined = None
         if fallible:
-            undefined = f"@{name}.undefined"
+            undefined = f"@{name}/undefined"
             failed = sql.either([self._failed(node, name) for node in fallible])
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
         statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
-        self.blocks.append(Block(name, _source_name(rel.input), texts, f"@{name}.clauses", undefined, statistics))
+        shown = name.replace("/", ".")
+        self.blocks.append(Block(shown, _source_name(rel.input), texts, f"@{name}/clauses", undefined, statistics))
         passed_all = sql.compare("=", depth, every)
-        return Member(passed_all, source.copies, (f"@{name}.clauses", len(rel.clauses)))
+        return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
 
     def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
         found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
         return tuple(dict.fromkeys(found))
 
-    def _failed(self, node: nodes.Node, name: str) -> Sql:
-        """Write whether an operation gives NULL though its operands are not."""
-        if isinstance(node, nodes.Quantile):
-            return sql.is_null(self.expression(node, name))
-        assert isinstance(node, nodes.Arithmetic | nodes.Call)
-        operands = [child for child in nodes.children(node) if not isinstance(child, nodes.Literal)]
-        given = [sql.opposite(sql.is_null(self.expression(child, name))) for child in operands]  # type: ignore[arg-type]
-        return sql.both([sql.is_null(self.expression(node, name)), *given])
+    def _failed(self, node: FallibleNode, name: str) -> Sql:
+        """Write whether operations, one inside the other, give NULL though all that they start from is there."""
+        starts = [sql.opposite(sql.is_null(self.expression(start, name))) for start in _starts(node)]
+        return sql.both([sql.is_null(self.expression(node, name)), *starts])
 
     def _set_operation(self, rel: nodes.SetOperation, name: str) -> Member:
         operands: list[tuple[str, nodes.Rel]] = []
@@ -126,10 +127,10 @@ class Chain:
         while isinstance(first, nodes.SetOperation):
             operands.append((first.op, first.right))
             first = first.left
-        result = self.relation(first, f"{name}.1")
+        result = self.relation(first, f"{name}/1")
         for number, (op, right) in enumerate(reversed(operands), start=2):
-            other = self.relation(right, f"{name}.{number}")
-            result = self._combined(op, result, other, f"@{name}.upto{number}")
+            other = self.relation(right, f"{name}/{number}")
+            result = self._combined(op, result, other, f"@{name}/upto{number}")
         return result
 
     def _combined(self, op: str, left: Member, right: Member, name: str) -> Member:
@@ -143,7 +144,7 @@ class Chain:
                 return Member(self.column(sql.either([a, b]), name))
             case _:
                 total = exp.Paren(this=exp.Add(this=_count(left), expression=_count(right)))
-                return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}.copies"))
+                return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}/copies"))
 
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)
@@ -152,7 +153,7 @@ class Chain:
         self.reads_tables = True
         first = exp.Paren(this=exp.In(this=sql.column("uid"), query=sql.subquery(firsts)))
         kept = sql.both([source.present, sql.either([ungrouped, first])])
-        return Member(self.column(sql.is_true(kept), f"@{name}.{self._names[rel]}"), source.copies)
+        return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 
     def _limit(self, rel: nodes.Limit, name: str) -> Member:
         cut = self._names[rel]
@@ -170,11 +171,11 @@ class Chain:
             ],
             exp.false(),
         )
-        return Member(self.column(kept, f"@{name}.{cut}"), source.copies)
+        return Member(self.column(kept, f"@{name}/{cut}"), source.copies)
 
     def sort_columns(self, order: Sequence[nodes.SortKey], prefix: str, name: str) -> list[Sql]:
         """Add the keys of an ORDER BY as columns, once where equal LIMITs share a cut."""
-        columns = [(f"@{prefix}.{i}", key.expr) for i, key in enumerate(order)]
+        columns = [(f"@/{prefix}/{i}", key.expr) for i, key in enumerate(order)]
         return [
             sql.column(column) if column in self._layer_of else self.column(self.expression(key, name), column)
             for column, key in columns
@@ -188,7 +189,7 @@ class Chain:
         def relation(rel: nodes.Rel) -> Sql:
             if rel not in self._inside:
                 number = 1 + sum(not isinstance(known, nodes.Ref | nodes.PoolScan) for known in self._inside)
-                self._inside[rel] = self.relation(rel, f"{name}.in{number}")
+                self._inside[rel] = self.relation(rel, f"{name}/in{number}")
             return self._inside[rel].present.copy()
 
         return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
@@ -201,7 +202,7 @@ class Chain:
         statistic = self._names[quantile]
         if not quantile.by:
             return sql.parameter(statistic, quantile.type)
-        looked_up = f"@{statistic}"
+        looked_up = f"@/{statistic}"
         self.reads_tables = True
         if looked_up not in self._layer_of:
             keys = [self.expression(key, name) for key in quantile.by]
@@ -286,14 +287,36 @@ def _source_name(rel: nodes.Rel) -> str:
             return "query"
 
 
-def _can_fail(node: nodes.Node) -> bool:
+def _can_fail(node: nodes.Node) -> TypeGuard[FallibleNode]:
     """Return whether an operation can give NULL for operands that are not."""
     match node:
         case nodes.Arithmetic():
             return True
         case nodes.Call():
-            return node.name == "abs"  # the least INT has none in 64 bits, and infinity none that is finite
+            return node.name == "abs" and node.type is Type.INT
         case nodes.Quantile():
             return bool(node.by)
         case _:
             return False
+
+
+def _fallible(node: nodes.Node) -> Iterator[FallibleNode]:
+    """Yield the operations in a node that can fail, but for those whose NULL shows in the operation around them."""
+    if _can_fail(node):
+        yield node
+        for start in _starts(node):
+            yield from _fallible(start)
+        return
+    for child in nodes.children(node):
+        yield from _fallible(child)
+
+
+def _starts(node: FallibleNode) -> Iterator[nodes.Expr]:
+    """Yield what operations, one inside the other, start from."""
+    if isinstance(node, nodes.Quantile):
+        return
+    for child in (node.left, node.right) if isinstance(node, nodes.Arithmetic) else node.arguments:
+        if _can_fail(child):
+            yield from _starts(child)
+        elif not isinstance(child, nodes.Literal):
+            yield child

@@ -203,7 +203,7 @@ class _Lowering:
         chain = self._chain()
         here = unused_name(self.plan, "input")
         source = chain.relation(node.input, here)
-        keys = [chain.column(chain.expression(key, here), f"@key{i}") for i, key in enumerate(node.keys)]
+        keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
         order = chain.sort_columns(node.order, name, here)
         sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
         grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])

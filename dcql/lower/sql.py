@@ -5,6 +5,7 @@ No expression raises on a row, whatever DuckDB does with it: every operation tha
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from sqlglot import exp
@@ -283,11 +284,17 @@ def once(value: Sql, body: Callable[[Sql], Sql]) -> Sql:
     Without this, nested expressions would double at every level. DuckDB has no LET; a lambda over a list of one is one, at
     some 20 ns a sample.
     """
-    if sum(1 for _ in value.walk()) <= 40:
+    if _is_short([value]):
         return body(value)
     name = exp.Identifier(this="@value", quoted=True)
     named = exp.Lambda(this=body(exp.Column(this=name)), expressions=[name.copy()])
     return call("list_extract", call("list_transform", exp.Array(expressions=[value]), named), integer(1))
+
+
+def _is_short(values: Sequence[Sql]) -> bool:
+    """Return whether SQL is short enough to be written out several times; looks at no more than it must."""
+    parts = (part for value in values for part in value.walk())
+    return next(islice(parts, 40, None), None) is None
 
 
 def finite(value: Sql) -> Sql:
@@ -329,7 +336,7 @@ def extreme(name: str, arguments: list[Sql]) -> Sql:
         complete = compare("=", call("list_count", values.copy()), integer(len(arguments)))
         return case([(complete, call("list_min" if name == "least" else "list_max", values.copy()))], exp.Null())
 
-    if sum(1 for argument in arguments for _ in argument.walk()) <= 40:
+    if _is_short(arguments):
         missing = either([is_null(argument.copy()) for argument in arguments])
         return case([(missing, exp.Null())], call(name, *arguments))
     return once(exp.Array(expressions=arguments), of_all)

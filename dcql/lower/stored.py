@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,16 @@ _CLASSES: dict[str, Any] = {
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
-    """Return what tells the program of a recipe apart: its text, the pool's columns, PARAMs, and dcql's own files."""
+    """Return what tells the program of a recipe apart: its text, the pool's columns, PARAMs, dcql's own files, sqlglot."""
     columns = [[column.name, column.type.value] for column in schema.columns]
-    made_of = {"recipe": source.text, "columns": columns, "settings": dict(settings), "dcql": _own_files()}
+    printer = version("sqlglot")
+    made_of = {
+        "recipe": source.text,
+        "columns": columns,
+        "settings": dict(settings),
+        "dcql": _own_files(),
+        "sql": printer,
+    }
     return sha256_of(made_of).removeprefix("sha256:")
 
 

@@ -9,10 +9,12 @@ from dcql.catalog.inputs import Inputs
 from dcql.catalog.types import Schema, Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
-from dcql.plan.constants import Exact, read_number, shown
-from dcql.plan.expressions import Bound, Expressions
+from dcql.plan.constants import Exact, shown
+from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.lookup import Bound
 from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
+from dcql.plan.settings import read_setting, setting_text
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -79,14 +81,14 @@ class _Resolver:
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.expressions = Expressions(self.diagnostics, self)
+        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self)
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 
     def root(self, recipe: ast.Recipe, settings: Mapping[str, str]) -> nodes.Plan | None:
         """Resolve the recipe that is run; None when something is wrong."""
         scope = Scope(self.catalog.schema, self.library)
-        values = {name: _setting(name, text, self.diagnostics) for name, text in settings.items()}
+        values = {name: read_setting(name, text, self.diagnostics) for name, text in settings.items()}
         query = self._recipe(recipe, scope, {name: value for name, value in values.items() if value is not None})
         declared = {s.name for s in recipe.definitions if isinstance(s, ast.Param)}
         for name in settings:
@@ -100,7 +102,7 @@ class _Resolver:
         if query is None or self.diagnostics.found:
             return None
         parameters = tuple(
-            (name, _shown(entry.value))
+            (name, setting_text(entry.value))
             for name, entry in sorted(scope.entries.items())
             if isinstance(entry, ParamEntry)
         )
@@ -478,26 +480,6 @@ class _Population:
         self.expressions.population, self.expressions.population_reason = self.outer
 
 
-def _setting(name: str, text: str, diagnostics: Diagnostics) -> Constant | None:
-    """Read the value of `--set name=text`: a number, TRUE, FALSE, or text with or without quotes."""
-    if text.upper() in ("TRUE", "FALSE"):
-        return nodes.Literal(text.upper() == "TRUE", Type.BOOL)
-    if len(text) >= 2 and text[0] == text[-1] == "'":
-        return nodes.Literal(text[1:-1].replace("''", "'"), Type.TEXT)
-    try:
-        return read_number(text)
-    except ValueError:
-        quoted = text.replace("'", "''")
-        diagnostics.add(
-            "E0213",
-            f"`--set {name}={text}`: no value for `{name}`",
-            None,
-            "a value is a number, TRUE, FALSE, or text in quotes",
-            (f"for text, write `--set \"{name}='{quoted}'\"`",),
-        )
-        return None
-
-
 def _argument_span(name: str, expr: ast.Expr) -> Span:
     """Return the span of `name = expr` in an IMPORT."""
     start = expr.span.source.text.rfind(name, 0, expr.span.start)
@@ -509,12 +491,3 @@ def _count_help(value: Fraction, before: str) -> str:
     if 0 < value < 1:
         return f"for a share, write `{before}{shown(value * 100)} PERCENT`"
     return f"write `{before}{floor(value)}`" if value > 0 else "0 is the smallest count"
-
-
-def _shown(value: Constant) -> str:
-    """Write a PARAM's value so that equal values have equal text."""
-    if isinstance(value, Exact):
-        return "NULL" if value.value is None else str(value.value)
-    if isinstance(value.value, str):
-        return "'" + value.value.replace("'", "''") + "'"
-    return str(value.value).upper()

@@ -87,6 +87,14 @@ def test_the_demo_pool_is_made_on_first_use(dcql: Dcql, here: Path, monkeypatch:
     assert dcql("count", "clip30").out == first.out == dcql("count", "clip30", "--pool", "demo").out
 
 
+def test_a_demo_pool_that_is_missing_is_told(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    monkeypatch.setitem(sys.modules, "dcql.demo.expand", None)
+    told = dcql("count", "clip30")
+    assert told.code == 1
+    assert told.err.startswith("error[E0764]: no demo pool")
+
+
 def test_a_wrong_recipe_does_not_make_the_demo_pool(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCQL_HOME", str(here / "home"))
     assert dcql("run", "wrong.dcql").code == 2

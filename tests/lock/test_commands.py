@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 import dcql
 from dcql.catalog.pool import Pool
-from dcql.cli_lock import lock_command, verify_command
+from dcql.cli import locks
 from dcql.compiler import Run, run
 from dcql.engine.duck import VERSION
 from dcql.errors import DcqlError
@@ -21,8 +21,8 @@ from dcql.recorded import settings_for
 RECIPE = "PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 >= q(1 - keep) AND score >= q(0.2 BY grp);\n"
 
 app = typer.Typer()
-app.command("lock")(lock_command)
-app.command("verify")(verify_command)
+app.command("lock")(locks.lock)
+app.command("verify")(locks.verify)
 
 
 def call(*arguments: str | Path) -> Result:
@@ -103,7 +103,7 @@ def test_without_a_lock(recipe: Path, tmp_path: Path) -> None:
     assert refused("verify", "no_such_recipe")[0] == 2
     lines = told("verify", recipe, "--perturb", "-p", "mixed").splitlines()
     assert len({line.split()[-1] for line in lines}) == 1
-    assert len(lines) == 8
+    assert len(lines) == 9
 
 
 def test_json(recipe: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcql.cli_lock import lock_command, verify_command
+from dcql.cli import locks
 from dcql.codes.lock import CODES
 from dcql.errors import DcqlError, render
 from dcql.lock import read_lock, write_lock
@@ -19,7 +19,7 @@ RECIPE = "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND python_words(text) >
 
 def locked() -> None:
     Path("clip.dcql").write_text(RECIPE)
-    lock_command("clip.dcql", "mixed")
+    locks.lock("clip.dcql", "mixed")
 
 
 def edited(old: str, new: str) -> None:
@@ -31,64 +31,64 @@ def edited(old: str, new: str) -> None:
 
 def another_pool() -> None:
     locked()
-    lock_command("clip.dcql", "fp16_ties", check=True)
+    locks.lock("clip.dcql", "fp16_ties", check=True)
 
 
 def edited_recipe() -> None:
     locked()
     Path("clip.dcql").write_text(RECIPE.replace("0.7", "0.8").replace("python_words", "fasttext_words"))
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def only_described() -> None:
     locked()
     write_lock(replace(read_lock(LOCK), pool_name="another"), LOCK)
-    lock_command("clip.dcql", "mixed", check=True)
+    locks.lock("clip.dcql", "mixed", check=True)
 
 
 def layout() -> None:
     edited("[pool]", "\n[pool]")
-    lock_command("clip.dcql", check=True)
+    locks.lock("clip.dcql", check=True)
 
 
 def missing() -> None:
     Path("clip.dcql").write_text(RECIPE)
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def merge() -> None:
     edited("[pool]", "<<<<<<< ours\n[pool]")
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def later_version() -> None:
     edited("lock_version = 1", "lock_version = 2")
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def lacks_a_count() -> None:
     edited("distinct", "district")
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def edited_by_hand() -> None:
     edited("dcpool1:", "dcpool1:0")
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def other_folder() -> None:
     Path("runs").mkdir()
-    verify_command("runs")
+    locks.verify("runs")
 
 
 def another_threshold() -> None:
     edited('value = "0x', 'value = "0x1')
-    verify_command("clip.dcql")
+    locks.verify("clip.dcql")
 
 
 def another_subset() -> None:
     edited("dcql1:f1", "dcql1:01")
-    lock_command("clip.dcql")
+    locks.lock("clip.dcql")
 
 
 def condition_that_matters() -> None:
@@ -106,17 +106,17 @@ def raw_pool() -> None:
 
     write(ADVERSARIAL["tiny_files"](), Path("metadata"))
     Path("clip.dcql").write_text(RECIPE)
-    lock_command("clip.dcql", "metadata")
+    locks.lock("clip.dcql", "metadata")
 
 
 def verified_over_another_pool() -> None:
     locked()
-    verify_command("clip.dcql", "fp16_ties")
+    locks.verify("clip.dcql", "fp16_ties")
 
 
 def no_folder() -> None:
     Path("clip.dcql").write_text(RECIPE)
-    lock_command("clip.dcql", "mixed", output=Path("nowhere/clip.lock"))
+    locks.lock("clip.dcql", "mixed", output=Path("nowhere/clip.lock"))
 
 
 CASES: dict[str, Callable[[], None]] = {

@@ -27,7 +27,7 @@ Perturb = Annotated[
 ]
 
 
-def lock_command(
+def lock(
     recipe: Recipe,
     pool: PoolOption = None,
     set_: SetOption = None,
@@ -46,7 +46,7 @@ def lock_command(
     from dcql.catalog.recipes import find_recipe
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
-    from dcql.compiler import run
+    from dcql.compiler import compile, run_compiled
     from dcql.engine.duck import Resources
     from dcql.lock import read_lock, write_lock
     from dcql.lock_changes import changes
@@ -58,25 +58,27 @@ def lock_command(
     # Before the work, not after it.
     refuse_raw(opened)
     with progress() as tell:
-        lock = lock_of(run(recipe, opened, settings(set_), Resources(threads, memory), tell))
-    found = changes(old, lock).lines if old is not None else ()
-    if check:
-        stale(lock if old is None else old, lock, path)
-    else:
-        if old is not None:
-            refuse_two_values(old, lock, path.name)
-        write_lock(lock, path)
+        # Compiled now, whatever the store holds.
+        compiled = compile(recipe, opened.schema, settings(set_))
+        new = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell))
+    found = changes(old, new).lines if old is not None else ()
+    if old is not None and check:
+        stale(old, new, path)
+    elif old is not None:
+        refuse_two_values(old, new, path.name)
+    if not check:
+        write_lock(new, path)
     if format_ is Format.JSON:
-        print_json({"lock": str(path), "written": not check, "changes": list(found), **_summary(lock)})
+        print_json({"lock": str(path), "written": not check, "changes": list(found), **_summary(new)})
         return
     for line in found:
         print(f"  {shown(line)}")
-    kept = f"{lock.distinct:,} of {lock.samples:,} samples of {lock.pool_name}"
+    kept = f"{new.distinct:,} of {new.samples:,} samples of {new.pool_name}"
     print(f"{shown(str(path))}{' is current' if check else ''}: {shown(kept)}")
-    print(lock.subset)
+    print(new.subset)
 
 
-def verify_command(
+def verify(
     target: Target,
     pool: PoolOption = None,
     perturb: Perturb = False,
@@ -88,11 +90,12 @@ def verify_command(
 
     With --perturb it is then computed under conditions that must not matter; a recipe needs no lock for that.
     """
-    from dcql import verify
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
     from dcql.engine.duck import Resources
     from dcql.recorded import check_recorded, find_recorded, run_again
+    from dcql.verify import conditions_for, refuse
+    from dcql.verify import perturb as perturbed
 
     recorded = find_recorded(target, optional=perturb)
     opened = pool_or_demo(pool if pool is not None else recorded.pool)
@@ -110,11 +113,11 @@ def verify_command(
     outcomes: list[Outcome] = []
     if perturb:
         with progress() as tell:
-            for outcome in verify.perturb(run, verify.conditions_for(run), tell):
+            for outcome in perturbed(run, conditions_for(run), tell):
                 outcomes.append(outcome)
                 if text:
                     print(shown(_line(outcome)), flush=True)
-        verify.refuse(outcomes)
+        refuse(outcomes)
     if not text:
         conditions = [{"name": outcome.condition.name, "hash": outcome.hash} for outcome in outcomes]
         told = {"name": recorded.name, "recorded": is_recorded, "pool": opened.name, "hash": run.hash}
