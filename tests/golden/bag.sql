@@ -10,44 +10,44 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good.clauses" = 1
-    ) AS "@good"
+      "@good/clauses" = 1
+    ) AS "@good/in"
   FROM (
     SELECT
       "s".*,
       CAST(CASE WHEN (
         "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-      "clip_b32_similarity_score" AS "@cut1.0"
+      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+      "clip_b32_similarity_score" AS "@/cut1/0"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
-  "@good";
+  "@good/in";
 
 -- stage 2: $cut1: LIMIT 50 PERCENT: keys at the cut
 SELECT
-  "@cut1.0" AS "key0"
+  "@/cut1/0" AS "key0"
 FROM (
   SELECT
     "s".*,
     (
-      "@good.clauses" = 1
-    ) AS "@good"
+      "@good/clauses" = 1
+    ) AS "@good/in"
   FROM (
     SELECT
       "s".*,
       CAST(CASE WHEN (
         "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-      "clip_b32_similarity_score" AS "@cut1.0"
+      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+      "clip_b32_similarity_score" AS "@/cut1/0"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
-  "@good"
+  "@good/in"
 ORDER BY
-  "@cut1.0" DESC
+  "@/cut1/0" DESC
 LIMIT 1
 OFFSET $offset;
 
@@ -58,30 +58,30 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good.clauses" = 1
-    ) AS "@good"
+      "@good/clauses" = 1
+    ) AS "@good/in"
   FROM (
     SELECT
       "s".*,
       CAST(CASE WHEN (
         "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-      "clip_b32_similarity_score" AS "@cut1.0"
+      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+      "clip_b32_similarity_score" AS "@/cut1/0"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
   (
-    "@good"
+    "@good/in"
     AND COALESCE(
       (
         (
-          "@cut1.0" > CAST($cut1_0 AS REAL)
+          "@/cut1/0" > CAST($cut1_0 AS REAL)
         )
         OR (
           (
             NOT (
-              "@cut1.0" IS NULL
+              "@/cut1/0" IS NULL
             )
           ) AND (
             CAST($cut1_0 AS REAL) IS NULL
@@ -101,22 +101,22 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good.clauses" = 1
-    ) AS "@good"
+      "@good/clauses" = 1
+    ) AS "@good/in"
   FROM (
     SELECT
       "s".*,
       CAST(CASE WHEN (
         "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-      "clip_b32_similarity_score" AS "@cut1.0"
+      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+      "clip_b32_similarity_score" AS "@/cut1/0"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
   (
-    "@good" AND (
-      "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+    "@good/in" AND (
+      "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
     )
   )
 ORDER BY
@@ -131,21 +131,21 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good" OR "@best"
-    ) AS "@input.upto2",
+      "@good/in" OR "@best/in"
+    ) AS "@input/upto2",
     (
-      CASE WHEN "@good" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
-    ) AS "@input.upto2.copies"
+      CASE WHEN "@good/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
+    ) AS "@input/upto2/copies"
   FROM (
     SELECT
       "s".*,
-      "@best.cut1" AS "@best"
+      "@best/cut1" AS "@best/in"
     FROM (
       SELECT
         "s".*,
         CASE
           WHEN (
-            NOT "@good"
+            NOT "@good/in"
           )
           THEN FALSE
           WHEN (
@@ -157,12 +157,12 @@ FROM (
           WHEN COALESCE(
             (
               (
-                "@cut1.0" > CAST($cut1_0 AS REAL)
+                "@/cut1/0" > CAST($cut1_0 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.0" IS NULL
+                    "@/cut1/0" IS NULL
                   )
                 ) AND (
                   CAST($cut1_0 AS REAL) IS NULL
@@ -173,7 +173,7 @@ FROM (
           )
           THEN TRUE
           WHEN (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
           )
           THEN (
             SHA256((
@@ -181,22 +181,22 @@ FROM (
             )) <= CAST($cut1_tie AS TEXT)
           )
           ELSE FALSE
-        END AS "@best.cut1"
+        END AS "@best/cut1"
       FROM (
         SELECT
           "s".*,
           (
-            "@good.clauses" = 1
-          ) AS "@good"
+            "@good/clauses" = 1
+          ) AS "@good/in"
         FROM (
           SELECT
             "s".*,
             CAST(CASE WHEN (
               "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0",
-            "rating" AS "@cut2.0",
-            "clip_l14_similarity_score" AS "@cut2.1"
+            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0",
+            "rating" AS "@/cut2/0",
+            "clip_l14_similarity_score" AS "@/cut2/1"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -204,31 +204,31 @@ FROM (
   ) AS "s"
 )
 WHERE
-  "@input.upto2";
+  "@input/upto2";
 
 -- stage 3: $cut2: LIMIT 100: keys at the cut
 SELECT
-  "@cut2.0" AS "key0",
-  "@cut2.1" AS "key1"
+  "@/cut2/0" AS "key0",
+  "@/cut2/1" AS "key1"
 FROM (
   SELECT
     "s".*,
     (
-      "@good" OR "@best"
-    ) AS "@input.upto2",
+      "@good/in" OR "@best/in"
+    ) AS "@input/upto2",
     (
-      CASE WHEN "@good" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
-    ) AS "@input.upto2.copies"
+      CASE WHEN "@good/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
+    ) AS "@input/upto2/copies"
   FROM (
     SELECT
       "s".*,
-      "@best.cut1" AS "@best"
+      "@best/cut1" AS "@best/in"
     FROM (
       SELECT
         "s".*,
         CASE
           WHEN (
-            NOT "@good"
+            NOT "@good/in"
           )
           THEN FALSE
           WHEN (
@@ -240,12 +240,12 @@ FROM (
           WHEN COALESCE(
             (
               (
-                "@cut1.0" > CAST($cut1_0 AS REAL)
+                "@/cut1/0" > CAST($cut1_0 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.0" IS NULL
+                    "@/cut1/0" IS NULL
                   )
                 ) AND (
                   CAST($cut1_0 AS REAL) IS NULL
@@ -256,7 +256,7 @@ FROM (
           )
           THEN TRUE
           WHEN (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
           )
           THEN (
             SHA256((
@@ -264,22 +264,22 @@ FROM (
             )) <= CAST($cut1_tie AS TEXT)
           )
           ELSE FALSE
-        END AS "@best.cut1"
+        END AS "@best/cut1"
       FROM (
         SELECT
           "s".*,
           (
-            "@good.clauses" = 1
-          ) AS "@good"
+            "@good/clauses" = 1
+          ) AS "@good/in"
         FROM (
           SELECT
             "s".*,
             CAST(CASE WHEN (
               "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0",
-            "rating" AS "@cut2.0",
-            "clip_l14_similarity_score" AS "@cut2.1"
+            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0",
+            "rating" AS "@/cut2/0",
+            "clip_l14_similarity_score" AS "@/cut2/1"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -287,10 +287,10 @@ FROM (
   ) AS "s"
 )
 WHERE
-  "@input.upto2"
+  "@input/upto2"
 ORDER BY
-  "@cut2.0" DESC,
-  "@cut2.1" ASC
+  "@/cut2/0" DESC,
+  "@/cut2/1" ASC
 LIMIT 1
 OFFSET $offset;
 
@@ -301,21 +301,21 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good" OR "@best"
-    ) AS "@input.upto2",
+      "@good/in" OR "@best/in"
+    ) AS "@input/upto2",
     (
-      CASE WHEN "@good" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
-    ) AS "@input.upto2.copies"
+      CASE WHEN "@good/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
+    ) AS "@input/upto2/copies"
   FROM (
     SELECT
       "s".*,
-      "@best.cut1" AS "@best"
+      "@best/cut1" AS "@best/in"
     FROM (
       SELECT
         "s".*,
         CASE
           WHEN (
-            NOT "@good"
+            NOT "@good/in"
           )
           THEN FALSE
           WHEN (
@@ -327,12 +327,12 @@ FROM (
           WHEN COALESCE(
             (
               (
-                "@cut1.0" > CAST($cut1_0 AS REAL)
+                "@/cut1/0" > CAST($cut1_0 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.0" IS NULL
+                    "@/cut1/0" IS NULL
                   )
                 ) AND (
                   CAST($cut1_0 AS REAL) IS NULL
@@ -343,7 +343,7 @@ FROM (
           )
           THEN TRUE
           WHEN (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
           )
           THEN (
             SHA256((
@@ -351,22 +351,22 @@ FROM (
             )) <= CAST($cut1_tie AS TEXT)
           )
           ELSE FALSE
-        END AS "@best.cut1"
+        END AS "@best/cut1"
       FROM (
         SELECT
           "s".*,
           (
-            "@good.clauses" = 1
-          ) AS "@good"
+            "@good/clauses" = 1
+          ) AS "@good/in"
         FROM (
           SELECT
             "s".*,
             CAST(CASE WHEN (
               "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0",
-            "rating" AS "@cut2.0",
-            "clip_l14_similarity_score" AS "@cut2.1"
+            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0",
+            "rating" AS "@/cut2/0",
+            "clip_l14_similarity_score" AS "@/cut2/1"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -375,17 +375,17 @@ FROM (
 )
 WHERE
   (
-    "@input.upto2"
+    "@input/upto2"
     AND (
       COALESCE(
         (
           (
-            "@cut2.0" > CAST($cut2_0 AS BIGINT)
+            "@/cut2/0" > CAST($cut2_0 AS BIGINT)
           )
           OR (
             (
               NOT (
-                "@cut2.0" IS NULL
+                "@/cut2/0" IS NULL
               )
             ) AND (
               CAST($cut2_0 AS BIGINT) IS NULL
@@ -396,17 +396,17 @@ WHERE
       )
       OR (
         (
-          "@cut2.0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
+          "@/cut2/0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
         )
         AND COALESCE(
           (
             (
-              "@cut2.1" < CAST($cut2_1 AS REAL)
+              "@/cut2/1" < CAST($cut2_1 AS REAL)
             )
             OR (
               (
                 NOT (
-                  "@cut2.1" IS NULL
+                  "@/cut2/1" IS NULL
                 )
               ) AND (
                 CAST($cut2_1 AS REAL) IS NULL
@@ -428,21 +428,21 @@ FROM (
   SELECT
     "s".*,
     (
-      "@good" OR "@best"
-    ) AS "@input.upto2",
+      "@good/in" OR "@best/in"
+    ) AS "@input/upto2",
     (
-      CASE WHEN "@good" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
-    ) AS "@input.upto2.copies"
+      CASE WHEN "@good/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
+    ) AS "@input/upto2/copies"
   FROM (
     SELECT
       "s".*,
-      "@best.cut1" AS "@best"
+      "@best/cut1" AS "@best/in"
     FROM (
       SELECT
         "s".*,
         CASE
           WHEN (
-            NOT "@good"
+            NOT "@good/in"
           )
           THEN FALSE
           WHEN (
@@ -454,12 +454,12 @@ FROM (
           WHEN COALESCE(
             (
               (
-                "@cut1.0" > CAST($cut1_0 AS REAL)
+                "@/cut1/0" > CAST($cut1_0 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.0" IS NULL
+                    "@/cut1/0" IS NULL
                   )
                 ) AND (
                   CAST($cut1_0 AS REAL) IS NULL
@@ -470,7 +470,7 @@ FROM (
           )
           THEN TRUE
           WHEN (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
           )
           THEN (
             SHA256((
@@ -478,22 +478,22 @@ FROM (
             )) <= CAST($cut1_tie AS TEXT)
           )
           ELSE FALSE
-        END AS "@best.cut1"
+        END AS "@best/cut1"
       FROM (
         SELECT
           "s".*,
           (
-            "@good.clauses" = 1
-          ) AS "@good"
+            "@good/clauses" = 1
+          ) AS "@good/in"
         FROM (
           SELECT
             "s".*,
             CAST(CASE WHEN (
               "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0",
-            "rating" AS "@cut2.0",
-            "clip_l14_similarity_score" AS "@cut2.1"
+            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0",
+            "rating" AS "@/cut2/0",
+            "clip_l14_similarity_score" AS "@/cut2/1"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -502,13 +502,13 @@ FROM (
 )
 WHERE
   (
-    "@input.upto2"
+    "@input/upto2"
     AND (
       (
-        "@cut2.0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
+        "@/cut2/0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
       )
       AND (
-        "@cut2.1" IS NOT DISTINCT FROM CAST($cut2_1 AS REAL)
+        "@/cut2/1" IS NOT DISTINCT FROM CAST($cut2_1 AS REAL)
       )
     )
   )
@@ -519,19 +519,19 @@ OFFSET $offset;
 
 -- output
 SELECT
-  CASE WHEN "@query.cut2" THEN "@id" ELSE NULL END AS "id",
+  CASE WHEN "@query/cut2" THEN "@id" ELSE NULL END AS "id",
   CASE
-    WHEN "@query.cut2"
-    THEN CAST("@query.upto2.copies" AS UBIGINT)
+    WHEN "@query/cut2"
+    THEN CAST("@query/upto2/copies" AS UBIGINT)
     ELSE CAST(0 AS UBIGINT)
   END AS "copies",
-  "@good.clauses" AS "@good.clauses"
+  "@good/clauses" AS "@good/clauses"
 FROM (
   SELECT
     "s".*,
     CASE
       WHEN (
-        NOT "@query.upto2"
+        NOT "@query/upto2"
       )
       THEN FALSE
       WHEN (
@@ -544,12 +544,12 @@ FROM (
         COALESCE(
           (
             (
-              "@cut2.0" > CAST($cut2_0 AS BIGINT)
+              "@/cut2/0" > CAST($cut2_0 AS BIGINT)
             )
             OR (
               (
                 NOT (
-                  "@cut2.0" IS NULL
+                  "@/cut2/0" IS NULL
                 )
               ) AND (
                 CAST($cut2_0 AS BIGINT) IS NULL
@@ -560,17 +560,17 @@ FROM (
         )
         OR (
           (
-            "@cut2.0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
+            "@/cut2/0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
           )
           AND COALESCE(
             (
               (
-                "@cut2.1" < CAST($cut2_1 AS REAL)
+                "@/cut2/1" < CAST($cut2_1 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut2.1" IS NULL
+                    "@/cut2/1" IS NULL
                   )
                 ) AND (
                   CAST($cut2_1 AS REAL) IS NULL
@@ -584,10 +584,10 @@ FROM (
       THEN TRUE
       WHEN (
         (
-          "@cut2.0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
+          "@/cut2/0" IS NOT DISTINCT FROM CAST($cut2_0 AS BIGINT)
         )
         AND (
-          "@cut2.1" IS NOT DISTINCT FROM CAST($cut2_1 AS REAL)
+          "@/cut2/1" IS NOT DISTINCT FROM CAST($cut2_1 AS REAL)
         )
       )
       THEN (
@@ -596,26 +596,26 @@ FROM (
         )) <= CAST($cut2_tie AS TEXT)
       )
       ELSE FALSE
-    END AS "@query.cut2"
+    END AS "@query/cut2"
   FROM (
     SELECT
       "s".*,
       (
-        "@good" OR "@best"
-      ) AS "@query.upto2",
+        "@good/in" OR "@best/in"
+      ) AS "@query/upto2",
       (
-        CASE WHEN "@good" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
-      ) AS "@query.upto2.copies"
+        CASE WHEN "@good/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END + CASE WHEN "@best/in" THEN CAST(1 AS UBIGINT) ELSE CAST(0 AS UBIGINT) END
+      ) AS "@query/upto2/copies"
     FROM (
       SELECT
         "s".*,
-        "@best.cut1" AS "@best"
+        "@best/cut1" AS "@best/in"
       FROM (
         SELECT
           "s".*,
           CASE
             WHEN (
-              NOT "@good"
+              NOT "@good/in"
             )
             THEN FALSE
             WHEN (
@@ -627,12 +627,12 @@ FROM (
             WHEN COALESCE(
               (
                 (
-                  "@cut1.0" > CAST($cut1_0 AS REAL)
+                  "@/cut1/0" > CAST($cut1_0 AS REAL)
                 )
                 OR (
                   (
                     NOT (
-                      "@cut1.0" IS NULL
+                      "@/cut1/0" IS NULL
                     )
                   ) AND (
                     CAST($cut1_0 AS REAL) IS NULL
@@ -643,7 +643,7 @@ FROM (
             )
             THEN TRUE
             WHEN (
-              "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+              "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
             )
             THEN (
               SHA256((
@@ -651,22 +651,22 @@ FROM (
               )) <= CAST($cut1_tie AS TEXT)
             )
             ELSE FALSE
-          END AS "@best.cut1"
+          END AS "@best/cut1"
         FROM (
           SELECT
             "s".*,
             (
-              "@good.clauses" = 1
-            ) AS "@good"
+              "@good/clauses" = 1
+            ) AS "@good/in"
           FROM (
             SELECT
               "s".*,
               CAST(CASE WHEN (
                 "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-              ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good.clauses",
-              "clip_b32_similarity_score" AS "@cut1.0",
-              "rating" AS "@cut2.0",
-              "clip_l14_similarity_score" AS "@cut2.1"
+              ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
+              "clip_b32_similarity_score" AS "@/cut1/0",
+              "rating" AS "@/cut2/0",
+              "clip_l14_similarity_score" AS "@/cut2/1"
             FROM "samples" AS "s"
           ) AS "s"
         ) AS "s"

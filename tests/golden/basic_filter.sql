@@ -1,10 +1,10 @@
 -- output
 SELECT
   CASE WHEN (
-    "@query.clauses" = 3
+    "@query/clauses" = 3
   ) THEN "@id" ELSE NULL END AS "id",
-  "@query.clauses" AS "@query.clauses",
-  "@query.undefined" AS "@query.undefined"
+  "@query/clauses" AS "@query/clauses",
+  "@query/undefined" AS "@query/undefined"
 FROM (
   SELECT
     "s".*,
@@ -86,7 +86,7 @@ FROM (
         ELSE 1
       END
       ELSE 0
-    END AS USMALLINT) AS "@query.clauses",
+    END AS USMALLINT) AS "@query/clauses",
     COALESCE(
       (
         TRUE
@@ -159,6 +159,6 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@query.undefined"
+    ) AS "@query/undefined"
   FROM "samples" AS "s"
 );

@@ -6,14 +6,14 @@ FROM "samples";
 -- output
 SELECT
   CASE WHEN (
-    "@query.clauses" = 1
+    "@query/clauses" = 1
   ) THEN "@id" ELSE NULL END AS "id",
-  "@query.clauses" AS "@query.clauses"
+  "@query/clauses" AS "@query/clauses"
 FROM (
   SELECT
     "s".*,
     CAST(CASE WHEN (
       "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-    ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query.clauses"
+    ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query/clauses"
   FROM "samples" AS "s"
 );

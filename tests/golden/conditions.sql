@@ -1,10 +1,10 @@
 -- output
 SELECT
   CASE WHEN (
-    "@query.clauses" = 4
+    "@query/clauses" = 4
   ) THEN "@id" ELSE NULL END AS "id",
-  "@query.clauses" AS "@query.clauses",
-  "@query.undefined" AS "@query.undefined"
+  "@query/clauses" AS "@query/clauses",
+  "@query/undefined" AS "@query/undefined"
 FROM (
   SELECT
     "s".*,
@@ -106,31 +106,16 @@ FROM (
         ELSE 1
       END
       ELSE 0
-    END AS USMALLINT) AS "@query.clauses",
+    END AS USMALLINT) AS "@query/clauses",
     COALESCE(
       (
         TRUE
         AND (
           (
             (
-              (
-                CASE
-                  WHEN ISFINITE(
-                    (
-                      CASE
-                        WHEN ISFINITE(
-                          (
-                            CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END * CAST(2.0e0 AS DOUBLE)
-                          )
-                        )
-                        THEN (
-                          CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END * CAST(2.0e0 AS DOUBLE)
-                        )
-                        ELSE NULL
-                      END - CAST(1.0e0 AS DOUBLE)
-                    )
-                  )
-                  THEN (
+              CASE
+                WHEN ISFINITE(
+                  (
                     CASE
                       WHEN ISFINITE(
                         (
@@ -143,11 +128,8 @@ FROM (
                       ELSE NULL
                     END - CAST(1.0e0 AS DOUBLE)
                   )
-                  ELSE NULL
-                END IS NULL
-              )
-              AND (
-                NOT (
+                )
+                THEN (
                   CASE
                     WHEN ISFINITE(
                       (
@@ -158,58 +140,32 @@ FROM (
                       CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END * CAST(2.0e0 AS DOUBLE)
                     )
                     ELSE NULL
-                  END IS NULL
+                  END - CAST(1.0e0 AS DOUBLE)
                 )
-              )
+                ELSE NULL
+              END IS NULL
             )
-            OR (
-              (
-                CASE
-                  WHEN ISFINITE(
-                    (
-                      CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END * CAST(2.0e0 AS DOUBLE)
-                    )
-                  )
-                  THEN (
-                    CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END * CAST(2.0e0 AS DOUBLE)
-                  )
-                  ELSE NULL
-                END IS NULL
-              )
-              AND (
-                NOT (
-                  CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END IS NULL
-                )
+            AND (
+              NOT (
+                CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END IS NULL
               )
             )
           )
           OR (
             (
-              (
-                CASE WHEN ISFINITE(ABS("score")) THEN ABS("score") ELSE NULL END IS NULL
-              )
-              AND (
-                NOT (
-                  "score" IS NULL
-                )
-              )
+              TRY_CAST(TRY((
+                CAST("rating" AS INT128) % CAST(2 AS BIGINT)
+              )) AS BIGINT) IS NULL
             )
-            OR (
-              (
-                TRY_CAST(TRY((
-                  CAST("rating" AS INT128) % CAST(2 AS BIGINT)
-                )) AS BIGINT) IS NULL
-              )
-              AND (
-                NOT (
-                  "rating" IS NULL
-                )
+            AND (
+              NOT (
+                "rating" IS NULL
               )
             )
           )
         )
       ),
       FALSE
-    ) AS "@query.undefined"
+    ) AS "@query/undefined"
   FROM "samples" AS "s"
 );

@@ -17,8 +17,8 @@ FROM (
     FROM (
       SELECT
         "uid" AS "uid",
-        "@key0" AS "k0",
-        RANK() OVER (PARTITION BY "@key0" ORDER BY "@first1.0" DESC, "@first1.1" DESC) AS "place"
+        "@/key0" AS "k0",
+        RANK() OVER (PARTITION BY "@/key0" ORDER BY "@/first1/0" DESC, "@/first1/1" DESC) AS "place"
       FROM (
         SELECT
           "s".*,
@@ -28,19 +28,19 @@ FROM (
             )
             THEN 1
             ELSE 0
-          END AS USMALLINT) AS "@input.clauses",
-          "sha256" AS "@key0",
-          "clip_l14_similarity_score" AS "@first1.0",
-          "clip_b32_similarity_score" AS "@first1.1"
+          END AS USMALLINT) AS "@input/clauses",
+          "sha256" AS "@/key0",
+          "clip_l14_similarity_score" AS "@/first1/0",
+          "clip_b32_similarity_score" AS "@/first1/1"
         FROM "samples" AS "s"
       )
       WHERE
         (
           (
-            "@input.clauses" = 1
+            "@input/clauses" = 1
           ) AND (
             NOT (
-              "@key0" IS NULL
+              "@/key0" IS NULL
             )
           )
         )
@@ -65,7 +65,7 @@ FROM (
     COALESCE(
       (
         (
-          "@input.clauses" = 1
+          "@input/clauses" = 1
         )
         AND (
           (
@@ -81,7 +81,7 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.first1"
+    ) AS "@input/first1"
   FROM (
     SELECT
       "s".*,
@@ -91,26 +91,26 @@ FROM (
         )
         THEN 1
         ELSE 0
-      END AS USMALLINT) AS "@input.clauses",
-      "clip_l14_similarity_score" AS "@cut1.0",
-      "clip_b32_similarity_score" AS "@cut1.1"
+      END AS USMALLINT) AS "@input/clauses",
+      "clip_l14_similarity_score" AS "@/cut1/0",
+      "clip_b32_similarity_score" AS "@/cut1/1"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
-  "@input.first1";
+  "@input/first1";
 
 -- stage 2: $cut1: LIMIT 250: keys at the cut
 SELECT
-  "@cut1.0" AS "key0",
-  "@cut1.1" AS "key1"
+  "@/cut1/0" AS "key0",
+  "@/cut1/1" AS "key1"
 FROM (
   SELECT
     "s".*,
     COALESCE(
       (
         (
-          "@input.clauses" = 1
+          "@input/clauses" = 1
         )
         AND (
           (
@@ -126,7 +126,7 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.first1"
+    ) AS "@input/first1"
   FROM (
     SELECT
       "s".*,
@@ -136,17 +136,17 @@ FROM (
         )
         THEN 1
         ELSE 0
-      END AS USMALLINT) AS "@input.clauses",
-      "clip_l14_similarity_score" AS "@cut1.0",
-      "clip_b32_similarity_score" AS "@cut1.1"
+      END AS USMALLINT) AS "@input/clauses",
+      "clip_l14_similarity_score" AS "@/cut1/0",
+      "clip_b32_similarity_score" AS "@/cut1/1"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
-  "@input.first1"
+  "@input/first1"
 ORDER BY
-  "@cut1.0" DESC,
-  "@cut1.1" DESC
+  "@/cut1/0" DESC,
+  "@/cut1/1" DESC
 LIMIT 1
 OFFSET $offset;
 
@@ -159,7 +159,7 @@ FROM (
     COALESCE(
       (
         (
-          "@input.clauses" = 1
+          "@input/clauses" = 1
         )
         AND (
           (
@@ -175,7 +175,7 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.first1"
+    ) AS "@input/first1"
   FROM (
     SELECT
       "s".*,
@@ -185,25 +185,25 @@ FROM (
         )
         THEN 1
         ELSE 0
-      END AS USMALLINT) AS "@input.clauses",
-      "clip_l14_similarity_score" AS "@cut1.0",
-      "clip_b32_similarity_score" AS "@cut1.1"
+      END AS USMALLINT) AS "@input/clauses",
+      "clip_l14_similarity_score" AS "@/cut1/0",
+      "clip_b32_similarity_score" AS "@/cut1/1"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
   (
-    "@input.first1"
+    "@input/first1"
     AND (
       COALESCE(
         (
           (
-            "@cut1.0" > CAST($cut1_0 AS REAL)
+            "@/cut1/0" > CAST($cut1_0 AS REAL)
           )
           OR (
             (
               NOT (
-                "@cut1.0" IS NULL
+                "@/cut1/0" IS NULL
               )
             ) AND (
               CAST($cut1_0 AS REAL) IS NULL
@@ -214,17 +214,17 @@ WHERE
       )
       OR (
         (
-          "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+          "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
         )
         AND COALESCE(
           (
             (
-              "@cut1.1" > CAST($cut1_1 AS REAL)
+              "@/cut1/1" > CAST($cut1_1 AS REAL)
             )
             OR (
               (
                 NOT (
-                  "@cut1.1" IS NULL
+                  "@/cut1/1" IS NULL
                 )
               ) AND (
                 CAST($cut1_1 AS REAL) IS NULL
@@ -248,7 +248,7 @@ FROM (
     COALESCE(
       (
         (
-          "@input.clauses" = 1
+          "@input/clauses" = 1
         )
         AND (
           (
@@ -264,7 +264,7 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.first1"
+    ) AS "@input/first1"
   FROM (
     SELECT
       "s".*,
@@ -274,21 +274,21 @@ FROM (
         )
         THEN 1
         ELSE 0
-      END AS USMALLINT) AS "@input.clauses",
-      "clip_l14_similarity_score" AS "@cut1.0",
-      "clip_b32_similarity_score" AS "@cut1.1"
+      END AS USMALLINT) AS "@input/clauses",
+      "clip_l14_similarity_score" AS "@/cut1/0",
+      "clip_b32_similarity_score" AS "@/cut1/1"
     FROM "samples" AS "s"
   ) AS "s"
 )
 WHERE
   (
-    "@input.first1"
+    "@input/first1"
     AND (
       (
-        "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+        "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
       )
       AND (
-        "@cut1.1" IS NOT DISTINCT FROM CAST($cut1_1 AS REAL)
+        "@/cut1/1" IS NOT DISTINCT FROM CAST($cut1_1 AS REAL)
       )
     )
   )
@@ -299,14 +299,14 @@ OFFSET $offset;
 
 -- output
 SELECT
-  CASE WHEN "@query.cut1" THEN "@id" ELSE NULL END AS "id",
-  "@query.clauses" AS "@query.clauses"
+  CASE WHEN "@query/cut1" THEN "@id" ELSE NULL END AS "id",
+  "@query/clauses" AS "@query/clauses"
 FROM (
   SELECT
     "s".*,
     CASE
       WHEN (
-        NOT "@query.first1"
+        NOT "@query/first1"
       )
       THEN FALSE
       WHEN (
@@ -319,12 +319,12 @@ FROM (
         COALESCE(
           (
             (
-              "@cut1.0" > CAST($cut1_0 AS REAL)
+              "@/cut1/0" > CAST($cut1_0 AS REAL)
             )
             OR (
               (
                 NOT (
-                  "@cut1.0" IS NULL
+                  "@/cut1/0" IS NULL
                 )
               ) AND (
                 CAST($cut1_0 AS REAL) IS NULL
@@ -335,17 +335,17 @@ FROM (
         )
         OR (
           (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
           )
           AND COALESCE(
             (
               (
-                "@cut1.1" > CAST($cut1_1 AS REAL)
+                "@/cut1/1" > CAST($cut1_1 AS REAL)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.1" IS NULL
+                    "@/cut1/1" IS NULL
                   )
                 ) AND (
                   CAST($cut1_1 AS REAL) IS NULL
@@ -359,10 +359,10 @@ FROM (
       THEN TRUE
       WHEN (
         (
-          "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+          "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
         )
         AND (
-          "@cut1.1" IS NOT DISTINCT FROM CAST($cut1_1 AS REAL)
+          "@/cut1/1" IS NOT DISTINCT FROM CAST($cut1_1 AS REAL)
         )
       )
       THEN (
@@ -371,14 +371,14 @@ FROM (
         )) <= CAST($cut1_tie AS TEXT)
       )
       ELSE FALSE
-    END AS "@query.cut1"
+    END AS "@query/cut1"
   FROM (
     SELECT
       "s".*,
       COALESCE(
         (
           (
-            "@query.clauses" = 1
+            "@query/clauses" = 1
           )
           AND (
             (
@@ -394,7 +394,7 @@ FROM (
           )
         ),
         FALSE
-      ) AS "@query.first1"
+      ) AS "@query/first1"
     FROM (
       SELECT
         "s".*,
@@ -404,9 +404,9 @@ FROM (
           )
           THEN 1
           ELSE 0
-        END AS USMALLINT) AS "@query.clauses",
-        "clip_l14_similarity_score" AS "@cut1.0",
-        "clip_b32_similarity_score" AS "@cut1.1"
+        END AS USMALLINT) AS "@query/clauses",
+        "clip_l14_similarity_score" AS "@/cut1/0",
+        "clip_b32_similarity_score" AS "@/cut1/1"
       FROM "samples" AS "s"
     ) AS "s"
   ) AS "s"

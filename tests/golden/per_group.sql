@@ -41,17 +41,17 @@ ORDER BY
 -- output
 SELECT
   CASE WHEN (
-    "@query.clauses" = 1
+    "@query/clauses" = 1
   ) THEN "@id" ELSE NULL END AS "id",
-  "@query.clauses" AS "@query.clauses",
-  "@query.undefined" AS "@query.undefined"
+  "@query/clauses" AS "@query/clauses",
+  "@query/undefined" AS "@query/undefined"
 FROM (
   SELECT
     "s".*,
     CAST(CASE
       WHEN (
         (
-          "score" >= "@q1"
+          "score" >= "@/q1"
         ) OR (
           (
             "grp" IS NULL
@@ -60,16 +60,16 @@ FROM (
       )
       THEN 1
       ELSE 0
-    END AS USMALLINT) AS "@query.clauses",
+    END AS USMALLINT) AS "@query/clauses",
     COALESCE((
       TRUE AND (
-        "@q1" IS NULL
+        "@/q1" IS NULL
       )
-    ), FALSE) AS "@query.undefined"
+    ), FALSE) AS "@query/undefined"
   FROM (
     SELECT
       "s".*,
-      "q1"."value" AS "@q1"
+      "q1"."value" AS "@/q1"
     FROM "samples" AS "s"
     LEFT JOIN "q1"
       ON (

@@ -10,21 +10,21 @@ SELECT
 FROM (
   SELECT
     "s".*,
-    "score" AS "@cut1.0"
+    "score" AS "@/cut1/0"
   FROM "samples" AS "s"
 );
 
 -- stage 1: $cut1: LIMIT 20: keys at the cut
 SELECT
-  "@cut1.0" AS "key0"
+  "@/cut1/0" AS "key0"
 FROM (
   SELECT
     "s".*,
-    "score" AS "@cut1.0"
+    "score" AS "@/cut1/0"
   FROM "samples" AS "s"
 )
 ORDER BY
-  "@cut1.0" DESC
+  "@/cut1/0" DESC
 LIMIT 1
 OFFSET $offset;
 
@@ -34,7 +34,7 @@ SELECT
 FROM (
   SELECT
     "s".*,
-    "score" AS "@cut1.0"
+    "score" AS "@/cut1/0"
   FROM "samples" AS "s"
 )
 WHERE
@@ -43,12 +43,12 @@ WHERE
     AND COALESCE(
       (
         (
-          "@cut1.0" > CAST($cut1_0 AS DOUBLE)
+          "@/cut1/0" > CAST($cut1_0 AS DOUBLE)
         )
         OR (
           (
             NOT (
-              "@cut1.0" IS NULL
+              "@/cut1/0" IS NULL
             )
           ) AND (
             CAST($cut1_0 AS DOUBLE) IS NULL
@@ -67,13 +67,13 @@ SELECT
 FROM (
   SELECT
     "s".*,
-    "score" AS "@cut1.0"
+    "score" AS "@/cut1/0"
   FROM "samples" AS "s"
 )
 WHERE
   (
     TRUE AND (
-      "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
+      "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
     )
   )
 ORDER BY
@@ -83,40 +83,40 @@ OFFSET $offset;
 
 -- output
 SELECT
-  CASE WHEN "@query.upto4" THEN "@id" ELSE NULL END AS "id",
-  "@query.1.clauses" AS "@query.1.clauses",
-  "@query.2.clauses" AS "@query.2.clauses",
-  "@query.3.clauses" AS "@query.3.clauses",
-  "@query.4.clauses" AS "@query.4.clauses"
+  CASE WHEN "@query/upto4" THEN "@id" ELSE NULL END AS "id",
+  "@query/1/clauses" AS "@query/1/clauses",
+  "@query/2/clauses" AS "@query/2/clauses",
+  "@query/3/clauses" AS "@query/3/clauses",
+  "@query/4/clauses" AS "@query/4/clauses"
 FROM (
   SELECT
     "s".*,
     (
-      "@query.upto3" OR (
-        "@query.4.clauses" = 1
+      "@query/upto3" OR (
+        "@query/4/clauses" = 1
       )
-    ) AS "@query.upto4"
+    ) AS "@query/upto4"
   FROM (
     SELECT
       "s".*,
       (
-        "@query.upto2" AND (
+        "@query/upto2" AND (
           NOT (
-            "@query.3.clauses" = 2
+            "@query/3/clauses" = 2
           )
         )
-      ) AS "@query.upto3",
-      CAST(CASE WHEN "@query.4.in1.cut1" THEN 1 ELSE 0 END AS USMALLINT) AS "@query.4.clauses"
+      ) AS "@query/upto3",
+      CAST(CASE WHEN "@query/4/in1/cut1" THEN 1 ELSE 0 END AS USMALLINT) AS "@query/4/clauses"
     FROM (
       SELECT
         "s".*,
         (
           (
-            "@query.1.clauses" = 1
+            "@query/1/clauses" = 1
           ) AND (
-            "@query.2.clauses" = 1
+            "@query/2/clauses" = 1
           )
-        ) AS "@query.upto2",
+        ) AS "@query/upto2",
         CASE
           WHEN (
             NOT TRUE
@@ -131,12 +131,12 @@ FROM (
           WHEN COALESCE(
             (
               (
-                "@cut1.0" > CAST($cut1_0 AS DOUBLE)
+                "@/cut1/0" > CAST($cut1_0 AS DOUBLE)
               )
               OR (
                 (
                   NOT (
-                    "@cut1.0" IS NULL
+                    "@/cut1/0" IS NULL
                   )
                 ) AND (
                   CAST($cut1_0 AS DOUBLE) IS NULL
@@ -147,7 +147,7 @@ FROM (
           )
           THEN TRUE
           WHEN (
-            "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
+            "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
           )
           THEN (
             SHA256((
@@ -155,16 +155,16 @@ FROM (
             )) <= CAST($cut1_tie AS TEXT)
           )
           ELSE FALSE
-        END AS "@query.4.in1.cut1"
+        END AS "@query/4/in1/cut1"
       FROM (
         SELECT
           "s".*,
           CAST(CASE WHEN (
             "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-          ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query.1.clauses",
+          ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query/1/clauses",
           CAST(CASE WHEN (
             "clip_b32_similarity_score" >= CAST($q2 AS REAL)
-          ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query.2.clauses",
+          ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query/2/clauses",
           CAST(CASE
             WHEN (
               "rating" < CAST(2 AS BIGINT)
@@ -173,8 +173,8 @@ FROM (
               NOT "safe"
             ) THEN 2 ELSE 1 END
             ELSE 0
-          END AS USMALLINT) AS "@query.3.clauses",
-          "score" AS "@cut1.0"
+          END AS USMALLINT) AS "@query/3/clauses",
+          "score" AS "@/cut1/0"
         FROM "samples" AS "s"
       ) AS "s"
     ) AS "s"

@@ -1,13 +1,13 @@
 -- stage 1: $q1 = q(0.5 OF worded) over worded
 SELECT
-  CASE WHEN "@worded" THEN "clip_l14_similarity_score" ELSE NULL END AS "value1",
-  "@worded" AS "member1"
+  CASE WHEN "@worded/in" THEN "clip_l14_similarity_score" ELSE NULL END AS "value1",
+  "@worded/in" AS "member1"
 FROM (
   SELECT
     "s".*,
     (
-      "@worded.clauses" = 1
-    ) AS "@worded"
+      "@worded/clauses" = 1
+    ) AS "@worded/in"
   FROM (
     SELECT
       "s".*,
@@ -29,7 +29,7 @@ FROM (
         )
         THEN 1
         ELSE 0
-      END AS USMALLINT) AS "@worded.clauses"
+      END AS USMALLINT) AS "@worded/clauses"
     FROM "samples" AS "s"
   ) AS "s"
 );
@@ -41,7 +41,7 @@ FROM (
   SELECT
     "s".*,
     CAST(CASE
-      WHEN "@better"
+      WHEN "@better/in"
       THEN CASE
         WHEN (
           (
@@ -71,10 +71,10 @@ FROM (
         ELSE 0
       END
       ELSE 2
-    END AS USMALLINT) AS "@input.clauses",
+    END AS USMALLINT) AS "@input/clauses",
     COALESCE(
       (
-        "@better"
+        "@better/in"
         AND (
           (
             (
@@ -129,29 +129,29 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.undefined"
+    ) AS "@input/undefined"
   FROM (
     SELECT
       "s".*,
       (
-        "@better.clauses" = 1
-      ) AS "@better"
+        "@better/clauses" = 1
+      ) AS "@better/in"
     FROM (
       SELECT
         "s".*,
         CAST(CASE
-          WHEN "@worded"
+          WHEN "@worded/in"
           THEN CASE WHEN (
             "clip_l14_similarity_score" >= CAST($q1 AS REAL)
           ) THEN 1 ELSE 0 END
           ELSE 2
-        END AS USMALLINT) AS "@better.clauses"
+        END AS USMALLINT) AS "@better/clauses"
       FROM (
         SELECT
           "s".*,
           (
-            "@worded.clauses" = 1
-          ) AS "@worded"
+            "@worded/clauses" = 1
+          ) AS "@worded/in"
         FROM (
           SELECT
             "s".*,
@@ -173,8 +173,8 @@ FROM (
               )
               THEN 1
               ELSE 0
-            END AS USMALLINT) AS "@worded.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0"
+            END AS USMALLINT) AS "@worded/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -183,17 +183,17 @@ FROM (
 )
 WHERE
   (
-    "@input.clauses" = 1
+    "@input/clauses" = 1
   );
 
 -- stage 2: $cut1: LIMIT 40 PERCENT: keys at the cut
 SELECT
-  "@cut1.0" AS "key0"
+  "@/cut1/0" AS "key0"
 FROM (
   SELECT
     "s".*,
     CAST(CASE
-      WHEN "@better"
+      WHEN "@better/in"
       THEN CASE
         WHEN (
           (
@@ -223,10 +223,10 @@ FROM (
         ELSE 0
       END
       ELSE 2
-    END AS USMALLINT) AS "@input.clauses",
+    END AS USMALLINT) AS "@input/clauses",
     COALESCE(
       (
-        "@better"
+        "@better/in"
         AND (
           (
             (
@@ -281,29 +281,29 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.undefined"
+    ) AS "@input/undefined"
   FROM (
     SELECT
       "s".*,
       (
-        "@better.clauses" = 1
-      ) AS "@better"
+        "@better/clauses" = 1
+      ) AS "@better/in"
     FROM (
       SELECT
         "s".*,
         CAST(CASE
-          WHEN "@worded"
+          WHEN "@worded/in"
           THEN CASE WHEN (
             "clip_l14_similarity_score" >= CAST($q1 AS REAL)
           ) THEN 1 ELSE 0 END
           ELSE 2
-        END AS USMALLINT) AS "@better.clauses"
+        END AS USMALLINT) AS "@better/clauses"
       FROM (
         SELECT
           "s".*,
           (
-            "@worded.clauses" = 1
-          ) AS "@worded"
+            "@worded/clauses" = 1
+          ) AS "@worded/in"
         FROM (
           SELECT
             "s".*,
@@ -325,8 +325,8 @@ FROM (
               )
               THEN 1
               ELSE 0
-            END AS USMALLINT) AS "@worded.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0"
+            END AS USMALLINT) AS "@worded/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -335,10 +335,10 @@ FROM (
 )
 WHERE
   (
-    "@input.clauses" = 1
+    "@input/clauses" = 1
   )
 ORDER BY
-  "@cut1.0" DESC
+  "@/cut1/0" DESC
 LIMIT 1
 OFFSET $offset;
 
@@ -349,7 +349,7 @@ FROM (
   SELECT
     "s".*,
     CAST(CASE
-      WHEN "@better"
+      WHEN "@better/in"
       THEN CASE
         WHEN (
           (
@@ -379,10 +379,10 @@ FROM (
         ELSE 0
       END
       ELSE 2
-    END AS USMALLINT) AS "@input.clauses",
+    END AS USMALLINT) AS "@input/clauses",
     COALESCE(
       (
-        "@better"
+        "@better/in"
         AND (
           (
             (
@@ -437,29 +437,29 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.undefined"
+    ) AS "@input/undefined"
   FROM (
     SELECT
       "s".*,
       (
-        "@better.clauses" = 1
-      ) AS "@better"
+        "@better/clauses" = 1
+      ) AS "@better/in"
     FROM (
       SELECT
         "s".*,
         CAST(CASE
-          WHEN "@worded"
+          WHEN "@worded/in"
           THEN CASE WHEN (
             "clip_l14_similarity_score" >= CAST($q1 AS REAL)
           ) THEN 1 ELSE 0 END
           ELSE 2
-        END AS USMALLINT) AS "@better.clauses"
+        END AS USMALLINT) AS "@better/clauses"
       FROM (
         SELECT
           "s".*,
           (
-            "@worded.clauses" = 1
-          ) AS "@worded"
+            "@worded/clauses" = 1
+          ) AS "@worded/in"
         FROM (
           SELECT
             "s".*,
@@ -481,8 +481,8 @@ FROM (
               )
               THEN 1
               ELSE 0
-            END AS USMALLINT) AS "@worded.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0"
+            END AS USMALLINT) AS "@worded/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -492,17 +492,17 @@ FROM (
 WHERE
   (
     (
-      "@input.clauses" = 1
+      "@input/clauses" = 1
     )
     AND COALESCE(
       (
         (
-          "@cut1.0" > CAST($cut1_0 AS REAL)
+          "@/cut1/0" > CAST($cut1_0 AS REAL)
         )
         OR (
           (
             NOT (
-              "@cut1.0" IS NULL
+              "@/cut1/0" IS NULL
             )
           ) AND (
             CAST($cut1_0 AS REAL) IS NULL
@@ -522,7 +522,7 @@ FROM (
   SELECT
     "s".*,
     CAST(CASE
-      WHEN "@better"
+      WHEN "@better/in"
       THEN CASE
         WHEN (
           (
@@ -552,10 +552,10 @@ FROM (
         ELSE 0
       END
       ELSE 2
-    END AS USMALLINT) AS "@input.clauses",
+    END AS USMALLINT) AS "@input/clauses",
     COALESCE(
       (
-        "@better"
+        "@better/in"
         AND (
           (
             (
@@ -610,29 +610,29 @@ FROM (
         )
       ),
       FALSE
-    ) AS "@input.undefined"
+    ) AS "@input/undefined"
   FROM (
     SELECT
       "s".*,
       (
-        "@better.clauses" = 1
-      ) AS "@better"
+        "@better/clauses" = 1
+      ) AS "@better/in"
     FROM (
       SELECT
         "s".*,
         CAST(CASE
-          WHEN "@worded"
+          WHEN "@worded/in"
           THEN CASE WHEN (
             "clip_l14_similarity_score" >= CAST($q1 AS REAL)
           ) THEN 1 ELSE 0 END
           ELSE 2
-        END AS USMALLINT) AS "@better.clauses"
+        END AS USMALLINT) AS "@better/clauses"
       FROM (
         SELECT
           "s".*,
           (
-            "@worded.clauses" = 1
-          ) AS "@worded"
+            "@worded/clauses" = 1
+          ) AS "@worded/in"
         FROM (
           SELECT
             "s".*,
@@ -654,8 +654,8 @@ FROM (
               )
               THEN 1
               ELSE 0
-            END AS USMALLINT) AS "@worded.clauses",
-            "clip_b32_similarity_score" AS "@cut1.0"
+            END AS USMALLINT) AS "@worded/clauses",
+            "clip_b32_similarity_score" AS "@/cut1/0"
           FROM "samples" AS "s"
         ) AS "s"
       ) AS "s"
@@ -665,10 +665,10 @@ FROM (
 WHERE
   (
     (
-      "@input.clauses" = 1
+      "@input/clauses" = 1
     )
     AND (
-      "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+      "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
     )
   )
 ORDER BY
@@ -678,18 +678,18 @@ OFFSET $offset;
 
 -- output
 SELECT
-  CASE WHEN "@query.cut1" THEN "@id" ELSE NULL END AS "id",
-  "@worded.clauses" AS "@worded.clauses",
-  "@better.clauses" AS "@better.clauses",
-  "@query.clauses" AS "@query.clauses",
-  "@query.undefined" AS "@query.undefined"
+  CASE WHEN "@query/cut1" THEN "@id" ELSE NULL END AS "id",
+  "@worded/clauses" AS "@worded/clauses",
+  "@better/clauses" AS "@better/clauses",
+  "@query/clauses" AS "@query/clauses",
+  "@query/undefined" AS "@query/undefined"
 FROM (
   SELECT
     "s".*,
     CASE
       WHEN (
         NOT (
-          "@query.clauses" = 1
+          "@query/clauses" = 1
         )
       )
       THEN FALSE
@@ -702,12 +702,12 @@ FROM (
       WHEN COALESCE(
         (
           (
-            "@cut1.0" > CAST($cut1_0 AS REAL)
+            "@/cut1/0" > CAST($cut1_0 AS REAL)
           )
           OR (
             (
               NOT (
-                "@cut1.0" IS NULL
+                "@/cut1/0" IS NULL
               )
             ) AND (
               CAST($cut1_0 AS REAL) IS NULL
@@ -718,7 +718,7 @@ FROM (
       )
       THEN TRUE
       WHEN (
-        "@cut1.0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
+        "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS REAL)
       )
       THEN (
         SHA256((
@@ -726,12 +726,12 @@ FROM (
         )) <= CAST($cut1_tie AS TEXT)
       )
       ELSE FALSE
-    END AS "@query.cut1"
+    END AS "@query/cut1"
   FROM (
     SELECT
       "s".*,
       CAST(CASE
-        WHEN "@better"
+        WHEN "@better/in"
         THEN CASE
           WHEN (
             (
@@ -761,10 +761,10 @@ FROM (
           ELSE 0
         END
         ELSE 2
-      END AS USMALLINT) AS "@query.clauses",
+      END AS USMALLINT) AS "@query/clauses",
       COALESCE(
         (
-          "@better"
+          "@better/in"
           AND (
             (
               (
@@ -819,29 +819,29 @@ FROM (
           )
         ),
         FALSE
-      ) AS "@query.undefined"
+      ) AS "@query/undefined"
     FROM (
       SELECT
         "s".*,
         (
-          "@better.clauses" = 1
-        ) AS "@better"
+          "@better/clauses" = 1
+        ) AS "@better/in"
       FROM (
         SELECT
           "s".*,
           CAST(CASE
-            WHEN "@worded"
+            WHEN "@worded/in"
             THEN CASE WHEN (
               "clip_l14_similarity_score" >= CAST($q1 AS REAL)
             ) THEN 1 ELSE 0 END
             ELSE 2
-          END AS USMALLINT) AS "@better.clauses"
+          END AS USMALLINT) AS "@better/clauses"
         FROM (
           SELECT
             "s".*,
             (
-              "@worded.clauses" = 1
-            ) AS "@worded"
+              "@worded/clauses" = 1
+            ) AS "@worded/in"
           FROM (
             SELECT
               "s".*,
@@ -863,8 +863,8 @@ FROM (
                 )
                 THEN 1
                 ELSE 0
-              END AS USMALLINT) AS "@worded.clauses",
-              "clip_b32_similarity_score" AS "@cut1.0"
+              END AS USMALLINT) AS "@worded/clauses",
+              "clip_b32_similarity_score" AS "@/cut1/0"
             FROM "samples" AS "s"
           ) AS "s"
         ) AS "s"
