@@ -356,7 +356,9 @@ def _rows(file: BinaryIO, size: int, path: Path) -> int:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # numpy reads the header as Python's text, which can fail in many ways
         _refuse("E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {error}", "write it again")
     if dtype != UID:
         _refuse(

@@ -283,6 +283,12 @@ def test_rule_16_import(five: Pool) -> None:
         "b.dcql": "IMPORT './a.dcql' AS c1; SELECT uid FROM c1",
     }
     assert refused("IMPORT 'a.dcql' AS c1; SELECT uid FROM c1", five, files=circle) == "E02"
+    promising = {"base.dcql": base + " EXPECT kept BETWEEN 0 AND 2"}
+    assert kept("IMPORT './base.dcql' AS c1; SELECT uid FROM c1", five, files=promising) == [1, 2, 3]
+    assert refused(promising["base.dcql"], five) == "E07"
+    for wrong in ["fewest AND 2", "0.5 AND 2", "3 AND 2", "0 AND 101 PERCENT"]:
+        nonsense = {"base.dcql": f"{base} EXPECT kept BETWEEN {wrong}"}
+        assert refused("IMPORT './base.dcql' AS c1; SELECT uid FROM c1", five, files=nonsense)[:3] in ("E02", "E03")
     assert kept(base, five, params={"keep": "0.25"}) == [2, 3]
     assert refused(base, five, params={"kept": "0.25"}) == "E02"
     assert refused(base, five, params={"keep": "'a'"}) == "E03"

@@ -215,3 +215,18 @@ def test_truncated_and_overlong_files_are_refused(tmp_path: Path, change):
     (tmp_path / "s.npy").write_bytes(content[:change] if change < 0 else content + b"\0" * change)
     with pytest.raises(RunError, match="E0734"):
         Subset.load(tmp_path / "s.npy")
+
+
+def test_no_header_of_a_subset_file_is_more_than_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "junk.npy"
+    for header in (
+        b"{'shape': ]",
+        b"{} }",
+        b"{'descr': '<,8'}",
+        b"{'descr': 08}",
+        b"{b'a': 1, 'descr': 2}",
+        b"(" * 200,
+    ):
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        with pytest.raises(RunError, match="E0730"):
+            Subset.load(path)

@@ -1,4 +1,4 @@
-"""The files of a pool: which they are, and the bytes of their footers. Needs neither pyarrow nor, for local files, fsspec."""
+"""The files of a pool and the bytes of their footers; needs neither pyarrow nor, for local files, fsspec."""
 
 import hashlib
 import json

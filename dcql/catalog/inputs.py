@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from dcql.errors import Diagnostics, RecipeError, did_you_mean
+from dcql.errors import Diagnostics, RecipeError, RunError, did_you_mean
 from dcql.source import Source, Span
+from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
 
@@ -171,6 +172,13 @@ def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> S
         )
         return None
     if content.startswith(NPY_MAGIC):
+        try:
+            Subset.load(path)
+        except RunError as error:
+            fault = error.diagnostics[0]
+            message = fault.message.replace(str(path), statement.path.value)
+            diagnostics.add("E0211", message, statement.path.span, fault.label, fault.helps)
+            return None
         return SetInput(path, digest, True, ())
     try:
         lines = content.decode("utf-8-sig").split("\n")

@@ -94,18 +94,26 @@ class Distribution:
             raise ValueError(f"values are {values.dtype}, the distribution is of {self.dtype}")
         self.rows += len(values) + nulls
         self.nulls += nulls
-        if self.dtype.kind == "f":
-            values, absent = normalise(values, np.zeros(len(values), np.bool_))
-            if absent.any():
-                self.nulls += int(absent.sum())
-                values = values[~absent]
         if not len(values):
             return
-        self._widen(values.min().item(), values.max().item())
         if self._histogram is not None:
+            if self.dtype.kind == "f":
+                values, absent = normalise(values, np.zeros(len(values), np.bool_))
+                values = values[~absent] if absent.any() else values
+                self.nulls += int(absent.sum())
+            if len(values):
+                self._widen(values.min().item(), values.max().item())
             self._histogram += histogram(values)
             return
-        self._add_counts(*_value_counts(values))
+        distinct, counts = _value_counts(values)
+        if self.dtype.kind == "f":
+            # Far fewer than the values, so that this costs nothing.
+            missing = np.isnan(distinct)
+            self.nulls += int(counts[missing].sum())
+            distinct, counts = distinct[~missing] + self.dtype.type(0), counts[~missing]
+        if len(distinct):
+            self._widen(distinct[0].item(), distinct[-1].item())
+            self._add_counts(distinct, counts)
 
     def merge(self, other: "Distribution") -> None:
         """Count everything that `other` counted."""
@@ -172,8 +180,7 @@ class Distribution:
             self.values = self.counts = None
             return
         total = np.zeros(len(distinct), np.int64)
-        total[places[: len(known)]] = known_counts
-        total[places[len(known) :]] += counts  # the places of either side are distinct
+        np.add.at(total, places, np.concatenate([known_counts, counts]))  # 0.0 and -0.0 are one
         self.values, self.counts = distinct, total
 
 

@@ -1,7 +1,7 @@
 """The DuckDB session: one connection, its settings, and how SQL goes in and columns come out.
 
-The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's own
-configuration says.
+The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's
+own configuration says.
 """
 
 import os
@@ -187,13 +187,41 @@ def _run_errors() -> Iterator[None]:
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
         raise _unreadable(error) from error
+    except duckdb.ConversionException as error:
+        if _UNSIGNED not in str(error):
+            raise _refused(error) from error
+        raise _too_large(error) from error
     except duckdb.Error as error:
         if type(error) is duckdb.Error:
             # Of no kind of DuckDB's own: the parquet reader met bytes that are no page.
             raise _unreadable(error) from error
-        raise RunError(
-            Diagnostic("E0901", "internal error: the engine refused dcql's SQL", label=_first(error), helps=_REPORT)
-        ) from error
+        raise _refused(error) from error
+
+
+def _refused(error: duckdb.Error) -> RunError:
+    return RunError(
+        Diagnostic("E0901", "internal error: the engine refused dcql's SQL", label=_first(error), helps=_REPORT)
+    )
+
+
+# The one cast of a pool's values that can fail: `dcql pool add` refuses the same column.
+_UNSIGNED = "Type UINT64 with value"
+_OF_COLUMN = re.compile(r'cast column "(?P<read>.+?)" from|source column (?P<cast>.+)')
+
+
+def _too_large(error: duckdb.Error) -> RunError:
+    """Return the error of a raw pool with a number that no INT holds, naming the column as DuckDB's message does."""
+    found = _OF_COLUMN.search(_first(error))
+    column = f"`{found['read'] or found['cast']}`" if found else "a column"
+    return RunError(
+        Diagnostic(
+            "E0715",
+            f"a value of {column} is too large for INT",
+            None,
+            "the pool has it as uint64, with a value above 9223372036854775807",
+            ("store such a column as text",),
+        )
+    )
 
 
 def _unreadable(error: duckdb.Error) -> RunError:

@@ -12,6 +12,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
+from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
 from dcql.plan.values import NamedSet, Promise
@@ -24,8 +25,8 @@ Progress = Callable[[str, int, int], None]
 class BlockCounts:
     """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
 
-    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an overflow,
-    a threshold of an empty group.
+    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an
+    overflow, a threshold of an empty group.
     """
 
     block: Block
@@ -172,9 +173,6 @@ class _Output:
 
     def of_raw(self, tell: Progress) -> Subset:
         """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
-        # An added pool needs none of this, and pyarrow's functions are slow to import.
-        from dcql.engine.uids import parse_uids
-
         skipping = self._program.samples.skips and self._program.marks is not None
         # With one clause, what is kept is the funnel.
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
@@ -190,7 +188,7 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            halves.append(parse_uids(ids, file=self._pool.source))
+            halves.append(parse_uids(ids, file=self._pool.name, first_row=None))
             copies.append(taken)
         high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
         halves.clear()
@@ -198,11 +196,11 @@ class _Output:
             self._depths[0] += (self._pool.rows - len(high), len(high), 0)
         every = np.concatenate(copies) if self._program.has_copies and copies else None
         subset = Subset.from_uids(join_words(high, low), every)
-        if subset.distinct != len(high):
+        if more := len(high) - subset.distinct:
             raise RunError(
                 Diagnostic(
                     "E0754",
-                    f"{len(high) - subset.distinct:,} uids come more than once",
+                    f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
                     label="two samples of the pool share a uid",
                     helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
                 )
@@ -222,6 +220,8 @@ class _Output:
     def _kept(self, batch: Any) -> tuple[Any, Any]:
         """Return the ids of the kept samples of a batch, and their copies."""
         ids = batch.column("id")
+        if not ids.null_count:
+            return ids, self._copies(batch) if self._program.has_copies else None
         if not self._program.has_copies:
             return ids.drop_null(), None
         return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]

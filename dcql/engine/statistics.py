@@ -20,10 +20,10 @@ _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
-    `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position, `ties` the
-    samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does not: where a
-    LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or nothing); for
-    DISTINCT ON, a checksum of the samples that are first.
+    `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position,
+    `ties` the samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does
+    not: where a LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or
+    nothing); for DISTINCT ON, a checksum of the samples that are first.
     """
 
     name: str

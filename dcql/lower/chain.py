@@ -259,8 +259,8 @@ def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey
 def _passed(holds: Sequence[Sql]) -> Sql:
     """Count how many conditions are TRUE before the first that is not.
 
-    Nested CASEs test each condition bare, which DuckDB does twice as fast as with a guard for NULL; beyond a few, a flat
-    CASE keeps the nesting low.
+    Nested CASEs test each condition bare, which DuckDB does twice as fast as with a guard for NULL; beyond a few, a
+    flat CASE keeps the nesting low.
     """
     every = sql.integer(len(holds))
     if len(holds) > 16:

@@ -263,8 +263,9 @@ class _Lowering:
     def _needed(self) -> list[exp.Expression]:
         """Return the bare comparisons of the last WHERE, by which a scan of raw files may skip samples.
 
-        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where counting
-        the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or looks things up.
+        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where
+        counting the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or
+        looks things up.
         """
         query = self.plan.query
         if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):

@@ -27,10 +27,10 @@ class Statement:
 class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
-    `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the file, and in
-    `raw_uids` the uid as it is written. `raw_uids` may leave out samples that cannot be kept; it leaves out none where
-    `skips` is False. Sidecars are normalised, and hold the scalar columns only: `sidecar` and `sidecar_rows` are None where
-    the program reads others.
+    `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
+    file, and in `raw_uids` the uid as it is written. `raw_uids` may leave out samples that cannot be kept; it leaves
+    out none where `skips` is False. Sidecars are normalised, and hold the scalar columns only: `sidecar` and
+    `sidecar_rows` are None where the program reads others.
     """
 
     raw: Statement
@@ -89,11 +89,13 @@ class GroupedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where LIMIT cuts: parameters `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and
-    `$name_tie`, the last tie hash that is kept among the samples with those keys.
+    """Where LIMIT cuts.
 
-    `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys; `tie`
-    gives the tie hash at `$offset` among the samples with those keys.
+    Parameters: `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and `$name_tie`,
+    the last tie hash that is kept among the samples with those keys.
+
+    `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys;
+    `tie` gives the tie hash at `$offset` among the samples with those keys.
     """
 
     name: str
@@ -156,12 +158,12 @@ class Part:
 class Program:
     """An executable recipe.
 
-    The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a sample
-    can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out; and `marks`,
-    whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`.
-    `marks` is None where DuckDB does not keep the order: where the query looks things up in tables. `columns` are the pool
-    columns that any of the SQL reads, `sets` the tables of values by table name, `parts` the stages in text order, then the
-    query.
+    The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a
+    sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
+    and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
+    number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
+    tables. `columns` are the pool columns that any of the SQL reads, `sets` the tables of values by table name,
+    `parts` the stages in text order, then the query.
     """
 
     columns: tuple[str, ...]

@@ -158,7 +158,8 @@ def tie_hash(uid: Sql) -> Sql:
 class ExpressionLowering:
     """Writes expressions; what is not a function of one sample alone is asked for.
 
-    `relation` gives membership in a relation, `quantile` the value of an order statistic, `set_table` the table of a set.
+    `relation` gives membership in a relation, `quantile` the value of an order statistic, `set_table` the table of a
+    set.
     """
 
     def __init__(
@@ -281,8 +282,8 @@ def literal(value: nodes.Literal) -> Sql:
 def once(value: Sql, body: Callable[[Sql], Sql]) -> Sql:
     """Use a value several times: written out when it is short, else computed once and named.
 
-    Without this, nested expressions would double at every level. DuckDB has no LET; a lambda over a list of one is one, at
-    some 20 ns a sample.
+    Without this, nested expressions would double at every level. DuckDB has no LET; a lambda over a list of one is
+    one, at some 20 ns a sample.
     """
     if _is_short([value]):
         return body(value)

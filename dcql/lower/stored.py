@@ -1,7 +1,7 @@
 """Programs as JSON: a recipe that was compiled need not be compiled again.
 
-Compiling takes longer than running a small recipe: most of it is importing the parser and the SQL printer. A stored program
-is found by everything that it was made of (`key`), so it can only be the one that compiling would give.
+Compiling takes longer than running a small recipe: most of it is importing the parser and the SQL printer. A stored
+program is found by everything that it was made of (`key`), so it can only be the one that compiling would give.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _CLASSES: dict[str, Any] = {
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
-    """Return what tells the program of a recipe apart: its text, the pool's columns, PARAMs, dcql's own files, sqlglot."""
+    """Return what tells a recipe's program apart: text, columns, PARAMs, dcql's own files, sqlglot's version."""
     columns = [[column.name, column.type.value] for column in schema.columns]
     printer = version("sqlglot")
     made_of = {

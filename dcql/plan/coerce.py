@@ -119,7 +119,7 @@ def compare_constants(op: str, left: Untyped, right: Untyped) -> nodes.Expr:
 
 
 def combine_constants(name: str, values: list[Untyped]) -> Untyped:
-    """Return coalesce, least or greatest of untyped values. Raises DoesNotFitError where there are too many constants."""
+    """Return coalesce, least or greatest of untyped values. Raises DoesNotFitError for too many constants."""
 
     def both(a: Exact, b: Exact) -> Exact:
         if name == "coalesce":

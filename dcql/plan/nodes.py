@@ -283,8 +283,8 @@ class Plan:
 
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
-    Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet, InRelation, Quantile,
-    PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+    Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
+    InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

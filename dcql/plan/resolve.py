@@ -14,7 +14,8 @@ from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
-from dcql.plan.settings import read_setting, setting_text
+from dcql.plan.settings import canonical_text, read_setting
+from dcql.plan.unused import check_unused
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -102,7 +103,7 @@ class _Resolver:
         if query is None or self.diagnostics.found:
             return None
         parameters = tuple(
-            (name, setting_text(entry.value))
+            (name, canonical_text(entry.value))
             for name, entry in sorted(scope.entries.items())
             if isinstance(entry, ParamEntry)
         )
@@ -129,7 +130,7 @@ class _Resolver:
             if relation is not None:
                 self.stages.append(nodes.Stage(name, relation))
         query = self._attempt(recipe.query, scope) if recipe.query is not None else None
-        self._check_unused(recipe, scope)
+        check_unused(recipe, scope, self.expressions)
         return query
 
     def _attempt(self, query: ast.Query, scope: Scope) -> nodes.Rel | None:
@@ -215,23 +216,12 @@ class _Resolver:
                     ("write a number, text in quotes, or a PARAM of this recipe",),
                 )
         query = self._recipe(imported, inner, given)
+        for expect in imported.expects:
+            self._promise(expect, inner)  # checked for faults; what the recipe promises, WITH may have changed
         name = scope.prefix + statement.name
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
             self.stages.append(nodes.Stage(name, query))
-
-    def _check_unused(self, recipe: ast.Recipe, scope: Scope) -> None:
-        """Resolve the DEFINEs that nothing used, so that their faults are found with the others."""
-        for statement in recipe.definitions:
-            if not isinstance(statement, ast.Define) or id(statement) in self.expressions.used:
-                continue
-            if statement.parameters is not None or isinstance(statement.body, ast.Quantile):
-                continue
-            try:
-                with self._population(nodes.PoolScan(), ""):
-                    self.expressions.resolve(Bound(statement.body, scope, {}))
-            except WrongError:
-                pass
 
     # --- queries ------------------------------------------------------------------------------------------------------
 

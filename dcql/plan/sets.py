@@ -11,6 +11,7 @@ from dcql.plan.faults import WrongError
 from dcql.plan.nodes import NamedSet
 from dcql.source import Span
 
+DIGITS = 32
 HEX = frozenset("0123456789abcdef")
 
 
@@ -37,7 +38,8 @@ def named_set(name: str, found: SetInput, type_: Type, is_uid: bool, span: Span,
                 (f"put one {_wanted(type_, is_uid)} on each line of {found.path.name}",),
             )
             raise WrongError
-    return NamedSet(name, str(found.path), found.sha256, type_, len(set(found.values)), False)
+    count = len({_padded(text) for text in found.values} if is_uid else set(found.values))
+    return NamedSet(name, str(found.path), found.sha256, type_, count, False, is_uid)
 
 
 def set_values(named: NamedSet, content: bytes) -> list[int | float | str]:
@@ -49,6 +51,8 @@ def set_values(named: NamedSet, content: bytes) -> list[int | float | str]:
         raise ValueError(f"{Path(named.path).name} changed while the recipe ran")
     lines = (line.strip(" \t\r") for line in content.decode("utf-8-sig").split("\n"))
     values = dict.fromkeys(line for line in lines if line)
+    if named.is_uids:
+        return list(dict.fromkeys(map(_padded, values)))
     if named.type is Type.TEXT:
         return list(values)
     return list(dict.fromkeys(_number(text, named.type) for text in values))
@@ -60,9 +64,14 @@ def _number(text: str, type_: Type) -> int | float:
     return value
 
 
+def _padded(text: str) -> str:
+    """Return a uid with all its digits, as DataComp pads it."""
+    return text.rjust(DIGITS, "0")
+
+
 def _problem(text: str, type_: Type, is_uid: bool) -> str | None:
     if is_uid:
-        return None if len(text) == 32 and set(text) <= HEX else "a uid is 32 lower-case hex digits"
+        return None if len(text) <= DIGITS and set(text) <= HEX else "a uid is up to 32 lower-case hex digits"
     if type_ is Type.TEXT:
         return None
     try:

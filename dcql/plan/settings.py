@@ -1,4 +1,4 @@
-"""The values of PARAMs: read from `--set`, and written so that equal ones look equal."""
+"""The values of PARAMs as text: what `--set` gives, and what a manifest and a lock keep."""
 
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostics
@@ -27,7 +27,7 @@ def read_setting(name: str, text: str, diagnostics: Diagnostics) -> Constant | N
         return None
 
 
-def setting_text(value: Constant) -> str:
+def canonical_text(value: Constant) -> str:
     """Write a PARAM's value so that equal values have equal text."""
     if isinstance(value, Exact):
         return "NULL" if value.value is None else str(value.value)

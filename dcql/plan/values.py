@@ -41,7 +41,7 @@ class Rank:
 class NamedSet:
     """A set that a recipe reads: its file's digest, the type of its values and how many they are.
 
-    `is_subset` marks a .npy of uids, which is not counted until it is read.
+    `is_subset` marks a .npy of uids, which is not counted until it is read, `is_uids` lines of text that are uids.
     """
 
     name: str
@@ -50,6 +50,7 @@ class NamedSet:
     type: Type
     count: int
     is_subset: bool
+    is_uids: bool = False
 
 
 @dataclass(frozen=True, slots=True)

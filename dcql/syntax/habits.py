@@ -316,10 +316,11 @@ def _unexpected(place: Place) -> Row:
     shown = clipped(word.text)
     follows = place.at(1)
     expected = _expected(place.accepted)
+    only_a_name = not {"LPAR", "NUMBER"} & place.accepted and word.upper not in ("AS", "FROM")
     if (
         word.upper in RESERVED
         and "NAME" in place.accepted
-        and (follows in COMPARISONS or follows in (")", ",", "IN", "IS"))
+        and (only_a_name or follows in COMPARISONS or follows in (")", ",", "IN", "IS"))
     ):
         return "E0138", f"`{shown}` cannot be a name", "a word of the language", "give it another name"
     if (meant := _meant(place)) is not None:

@@ -51,4 +51,7 @@ def read_npy(data: bytes) -> list[bytes]:
         raise OracleError("E07", f"not an .npy file: {error}") from None
     if array.dtype != UID_PAIR or array.ndim != 1:
         raise OracleError("E07", "an .npy set holds uids: one dimension of dtype u8,u8")
-    return [int(high).to_bytes(8, "big") + int(low).to_bytes(8, "big") for high, low in array.tolist()]
+    uids = [int(high).to_bytes(8, "big") + int(low).to_bytes(8, "big") for high, low in array.tolist()]
+    if uids != sorted(uids):
+        raise OracleError("E07", "an .npy set is a subset file: sorted")
+    return uids

@@ -208,7 +208,7 @@ class Program:
             importing=self.importing,
         )
         self.needs_model |= inner.needs_model
-        return Relation(inner.run, inner.final.seeds)
+        return Relation(inner.kept, inner.final.seeds)
 
     # ------------------------------------------------------------ what expressions ask for
 
@@ -269,12 +269,12 @@ class Program:
             yield from (uid.hex() for uid in read_npy(data))
             return
         try:
-            lines = data.decode("utf-8").split("\n")
+            lines = data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError:
             raise OracleError("E07", f"{set_.path} is not UTF-8") from None
         for line in lines:
-            value = line.removesuffix("\r")
-            if not value.strip():
+            value = line.strip(" \t\r")
+            if not value:
                 continue
             if subject.is_uid:
                 if not re.fullmatch("[0-9a-f]{1,32}", value):
@@ -418,6 +418,8 @@ class Program:
     def expect(self, expect: tree.Expect) -> Callable[[int], None]:
         size = len(self.samples)
         bounds = [self.amount(expect.low), self.amount(expect.high)]
+        if bounds[0][1] == bounds[1][1] and bounds[0][0] > bounds[1][0]:
+            raise OracleError("E03", "EXPECT can never hold")
         low, high = (value * size / 100 if percent else value for value, percent in bounds)
 
         def check(kept: int) -> None:
@@ -427,17 +429,21 @@ class Program:
         return check
 
     def run(self) -> Bag:
-        """Compute the subset; raises E06 when a model is needed, E07."""
+        """Compute the subset of the recipe that is run, whose EXPECTs bind; raises E06 when a model is needed, E07."""
+        bag = self.kept()
+        for check in self.expects:
+            check(len(bag))
+        return bag
+
+    def kept(self) -> Bag:
+        """Compute the subset, as an import does; raises E06, E07."""
         if self.needs_model:
             raise OracleError("E06", "lang, image_cluster and imagenet_centroids need a model")
         for set_ in self.recipe.sets:
             self.set_data(set_)
         for name in self.relations:
             self.bag(name)
-        bag = self.final.run()
-        for check in self.expects:
-            check(len(bag))
-        return bag
+        return self.final.run()
 
 
 def outside_params(

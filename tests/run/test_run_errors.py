@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pool.samples import samples, write
 
@@ -57,9 +58,35 @@ def broken_promise(tmp: Path) -> None:
     run(Source("recipe.dcql", text), pool(tmp))
 
 
+def too_large_for_int(tmp: Path) -> None:
+    table = samples(5).append_column("seed", pa.array([1, 2, 3, 4, 2**64 - 1], pa.uint64()))
+    write(table, tmp / "small" / "a.parquet")
+    run(Source("recipe.dcql", "SELECT uid FROM pool WHERE seed > 1;"), tmp / "small")
+
+
+def too_large_for_int_in_one_file(tmp: Path) -> None:
+    write(samples(5).append_column("seed", pa.array(range(5), pa.int64())), tmp / "small" / "a.parquet")
+    table = samples(5, first=5).append_column("seed", pa.array([1, 2, 3, 4, 2**63], pa.uint64()))
+    write(table, tmp / "small" / "b.parquet")
+    run(Source("recipe.dcql", "SELECT uid FROM pool WHERE clip_l14 > q(0.5) OR seed > 1;"), tmp / "small")
+
+
+def malformed_uid(tmp: Path) -> None:
+    table = samples(5)
+    texts = [*table["uid"].to_pylist()[:4], "0xff"]
+    write(table.set_column(0, "uid", pa.array(texts)), tmp / "small" / "a.parquet")
+    run(ALL, tmp / "small")
+
+
 def uids_twice(tmp: Path) -> None:
     write(samples(5), tmp / "small" / "a.parquet")
     write(samples(5), tmp / "small" / "b.parquet")
+    run(ALL, tmp / "small")
+
+
+def one_uid_twice(tmp: Path) -> None:
+    write(samples(5), tmp / "small" / "a.parquet")
+    write(samples(5, first=4), tmp / "small" / "b.parquet")
     run(ALL, tmp / "small")
 
 
@@ -141,9 +168,13 @@ def no_recipe(tmp: Path) -> None:
 
 CASES: dict[str, Callable[[Path], None]] = {
     "E0155_no_recipe": no_recipe,
+    "E0715_too_large_for_int": too_large_for_int,
+    "E0715_too_large_for_int_in_one_file": too_large_for_int_in_one_file,
+    "E0720_malformed_uid": malformed_uid,
     "E0750_little_memory": little_memory,
     "E0751_damaged_inside": truncated,
     "E0752_broken_promise": broken_promise,
+    "E0754_one_uid_twice": one_uid_twice,
     "E0754_uids_twice": uids_twice,
     "E0755_many_copies": many_copies,
     "E0756_ranks_of_another_pool": ranks_of_another_pool,

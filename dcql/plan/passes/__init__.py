@@ -1,7 +1,7 @@
 """Rewrites of plans that keep the subset, each in a file of its own.
 
-The order: constants first, so that later passes see fewer shapes; negations, so that comparisons come bare; filters over
-filters, so that a SELECT of a SELECT is one; then the stages that nothing reads any more.
+The order: constants first, so that later passes see fewer shapes; negations, so that comparisons come bare; filters
+over filters, so that a SELECT of a SELECT is one; then the stages that nothing reads any more.
 """
 
 from collections.abc import Callable
