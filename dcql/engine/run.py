@@ -1,7 +1,9 @@
 """Program, pool -> subset: statistics stage by stage, then every sample once."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,16 +90,30 @@ def _store_sets(program: Program, open_session: Session) -> None:
 
     for table, named in program.sets:
         rows: list[tuple[Any, ...]]
+        content = _read(named)
         if named.is_subset:
             rows = [(uid,) for uid in Subset.load(named.path).hex()]
         else:
-            rows = [(value,) for value in set_values(named, _read(named))]
+            rows = [(value,) for value in set_values(named, content)]
         open_session.store(table, [("value", named.type)], rows)
 
 
 def _read(named: NamedSet) -> bytes:
-    with open(named.path, "rb") as file:
-        return file.read()
+    """Return the content of a set's file. Raises RunError where it is not what was checked with the recipe."""
+    try:
+        content = Path(named.path).read_bytes()
+    except OSError:
+        content = None
+    if content is None or hashlib.sha256(content).hexdigest() != named.sha256:
+        raise RunError(
+            Diagnostic(
+                "E0210",
+                f"the file of the set `{named.name}` changed while the recipe ran",
+                label="it is gone, or its SHA-256 is no longer what the recipe says",
+                helps=("run the recipe again when nothing writes to the file any more",),
+            )
+        )
+    return content
 
 
 class _Output:
