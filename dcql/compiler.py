@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcql.catalog.pool import Pool, open_pool
+from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
+from dcql.demo_pool import open_or_make
 from dcql.source import Source
 
 # Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
@@ -160,9 +161,11 @@ def run(
 ) -> Run:
     """Compile a recipe and run it on a pool: an added pool's name, or a folder or URL of parquet files.
 
+    "demo" is the demo pool, which is made on first use.
+
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
-    opened = pool if isinstance(pool, Pool) else open_pool(pool)
+    opened = pool if isinstance(pool, Pool) else open_or_make(pool)
     return run_compiled(compile_once(recipe, opened.schema, settings), opened, resources, progress)
 
 

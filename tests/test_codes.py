@@ -46,6 +46,7 @@ NO_MESSAGE = {
 FILES = {
     "base.dcql": "PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 >= q(1 - keep);\n",
     "widths.txt": "200\n300\n",
+    "words.txt": "photo\ndrawing\n",
 }
 
 # The columns that an example's pool has beside DataComp's.

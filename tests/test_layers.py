@@ -21,6 +21,7 @@ LAYERS = (
     ("plan",),
     ("lower",),
     ("engine", "inspect"),
+    ("demo_pool",),
     ("compiler",),
     ("locking", "verify", "recorded"),
     ("cli",),

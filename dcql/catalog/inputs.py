@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 from dcql.errors import Diagnostics, RecipeError, RunError, did_you_mean
 from dcql.source import Source, Span
-from dcql.subset import Subset
 from dcql.syntax import ast
 from dcql.syntax.parser import parse, read
 
@@ -172,6 +171,8 @@ def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> S
         )
         return None
     if content.startswith(NPY_MAGIC):
+        from dcql.subset import Subset  # few recipes read one, and it brings in numpy
+
         try:
             Subset.load(path)
         except RunError as error:

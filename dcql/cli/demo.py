@@ -1,55 +1,19 @@
-"""The demo pool: what a recipe runs on where no pool is named."""
+"""The demo pool on the command line: what a recipe runs on where no pool is named."""
 
-from pathlib import Path
-
-from dcql.catalog import store
-from dcql.catalog.pool import Pool, list_pools, open_pool
+from dcql.catalog.pool import Pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import stderr
-from dcql.errors import Diagnostic, RunError
-
-NAME = "demo"
+from dcql.demo_pool import NAME, is_to_be_made, open_or_make
 
 
 def pool_or_demo(named: str | None) -> Pool:
-    """Return the pool called `named`; without a name the demo pool, made on first use, with a note that it is that."""
-    if named is not None:
-        return open_pool(named)
-    pool = _demo_pool()
-    _note(pool)
+    """Return the pool called `named`; without a name the demo pool, with a note that it is that."""
+    wanted = named if named is not None else NAME
+    with progress(wanted=is_to_be_made(wanted)) as tell:
+        pool = open_or_make(wanted, tell)
+    if named is None:
+        _note(pool)
     return pool
-
-
-def _demo_pool() -> Pool:
-    if NAME not in list_pools():
-        from dcql.engine.add import add
-
-        folder = store.home() / NAME
-        with progress() as tell:
-            _expand(folder, lambda done, total: tell("unpacking the demo pool", done, total))
-        with progress() as tell:
-            add(NAME, folder, progress=lambda _, done, total: tell("adding the demo pool", done, total))
-    return open_pool(NAME)
-
-
-def _expand(folder: Path, tell: object) -> None:
-    if (folder / "metadata").is_dir():
-        return
-    try:
-        # mypy does not know where package-dir maps dcql.demo to.
-        from dcql.demo.expand import DemoPoolError, expand  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise RunError(_missing("it is not installed with this dcql")) from error
-    try:
-        expand(folder, tars=False, progress=tell)
-    except DemoPoolError as error:
-        # Another process may have been first.
-        if not (folder / "metadata").is_dir():
-            raise RunError(_missing(str(error))) from error
-
-
-def _missing(label: str) -> Diagnostic:
-    return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
 
 
 def _note(pool: Pool) -> None:

@@ -111,10 +111,10 @@ def _checked(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[So
 
 
 def _schema(pool: str | None) -> "Schema":
-    from dcql.catalog.pool import open_pool
     from dcql.catalog.types import DATACOMP
+    from dcql.cli.demo import pool_or_demo
 
-    return open_pool(pool).schema if pool is not None else DATACOMP
+    return pool_or_demo(pool).schema if pool is not None else DATACOMP
 
 
 def _summary(checked: "Plan") -> dict[str, Any]:

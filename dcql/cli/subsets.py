@@ -10,7 +10,7 @@ from dcql.cli.demo import pool_or_demo
 from dcql.cli.options import FormatOption, MemoryOption, PoolOption, SetOption, ThreadsOption, settings
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
-from dcql.errors import Diagnostic, RunError
+from dcql.errors import Diagnostic, RecipeError, RunError, did_you_mean
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
@@ -45,14 +45,15 @@ def diff(
 ) -> None:
     """Compare two subsets: what both hold, what only one does, and whether the hashes agree.
 
-    Recipes are run on --pool; --set applies to both where both are recipes.
+    Recipes are run on --pool; --set gives its value to each recipe that has the PARAM.
     """
     from dcql.engine.duck import Resources
     from dcql.inspect.diff import difference
 
     opened: list[Pool] = []
     given, resources = settings(set_), Resources(threads, memory)
-    sides = [_operand(named, pool, opened, given, resources) for named in (a, b)]
+    own = _settings_of((a, b), given)
+    sides = [_operand(named, pool, opened, own.get(named, {}), resources) for named in (a, b)]
     found = difference(sides[0].subset, sides[1].subset)
     if out is not None:
         _write_sides(found, out)
@@ -126,6 +127,35 @@ def _operand(named: str, pool: str | None, opened: "list[Pool]", given: dict[str
     assert isinstance(opened[0], Pool)
     with progress() as tell:
         return _Operand(named, run(named, opened[0], given, resources, tell).subset)
+
+
+def _settings_of(operands: tuple[str, ...], given: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the settings of each recipe: those of its own PARAMs. Raises RecipeError for one that no recipe has."""
+    from dcql.catalog.recipes import find_recipe
+    from dcql.plan.scope import listed
+    from dcql.syntax import ast
+    from dcql.syntax.parser import parse
+
+    if not given:
+        return {}
+    named = [operand for operand in operands if not Path(operand).is_dir() and Path(operand).suffix != ".npy"]
+    recipes = {one: parse(find_recipe(one)[0]) for one in named}
+    params = {
+        one: {statement.name for statement in recipe.definitions if isinstance(statement, ast.Param)}
+        for one, recipe in recipes.items()
+    }
+    unknown = [name for name in given if not any(name in known for known in params.values())]
+    if unknown:
+        raise RecipeError(*(_no_param(name, params, listed(params)) for name in unknown))
+    return {one: {name: given[name] for name in given if name in known} for one, known in params.items()}
+
+
+def _no_param(name: str, params: dict[str, set[str]], recipes: str) -> Diagnostic:
+    every = sorted(set().union(*params.values()))
+    near = did_you_mean(name, every)
+    help_ = f"a similar PARAM exists: `{near}`" if near else "a recipe declares it: `PARAM name DEFAULT ..;`"
+    what = f"no PARAM `{name}` in {recipes}" if recipes else "what is compared is no recipe"
+    return Diagnostic("E0212", f"`--set {name}`: {what}", helps=(help_,))
 
 
 def _refuse_other_pool(opened: "Pool", stated: dict[str, Any]) -> None:

@@ -50,9 +50,9 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0806",
         "lock cannot be written",
-        "The file of the lock cannot be made or replaced. A lock lies beside its recipe unless another file "
-        "is named; the folder of a recipe that ships with dcql is often not writable.",
-        "`dcql lock clip30 --pool small`, with dcql installed by another user",
-        "`dcql lock clip30 --pool small -o clip30.lock`",
+        "The file of the lock cannot be made or replaced. A lock lies beside its recipe, and that of a recipe that "
+        "ships with dcql in the working folder, unless another file is named.",
+        "`dcql lock clip30 --pool small`, in a folder of another user",
+        "`dcql lock clip30 --pool small -o locks/clip30.lock`",
     ),
 )

@@ -111,16 +111,16 @@ CODES: tuple[Code, ...] = (
         code="E0211",
         title="unusable set file",
         meaning=(
-            "A set is a UTF-8 text file with one value on each line, or a .npy file of uids. Every value has the "
+            "A set is a UTF-8 text file with one value on each line, or a subset's .npy. Every value has the "
             "type of what the set is compared with."
         ),
         example=(
-            "SET widths FROM 'widths.txt' SHA256 'c7736ea07611df594eb69ce9ae5fdbd8971a01c5a5443c034ddc334157ec2230';\n"
-            "SELECT uid FROM pool WHERE uid IN widths;"
+            "SET words FROM 'words.txt' SHA256 '63b2a05781baa567cdcf208bf0b6d1347e198f34ca92dc2aa2e6dd14b7e0a293';\n"
+            "SELECT uid FROM pool WHERE width IN words;"
         ),
         instead=(
-            "SET widths FROM 'widths.txt' SHA256 'c7736ea07611df594eb69ce9ae5fdbd8971a01c5a5443c034ddc334157ec2230';\n"
-            "SELECT uid FROM pool WHERE width IN widths;"
+            "SET words FROM 'words.txt' SHA256 '63b2a05781baa567cdcf208bf0b6d1347e198f34ca92dc2aa2e6dd14b7e0a293';\n"
+            "SELECT uid FROM pool WHERE text IN words;"
         ),
     ),
     Code(

@@ -176,29 +176,48 @@ def _run_errors() -> Iterator[None]:
         if "interrupt" not in str(error).lower():
             raise
         raise KeyboardInterrupt from error
-    except duckdb.OutOfMemoryException as error:
-        raise RunError(
+    except OSError as error:
+        # Once a result streams, Arrow passes on DuckDB's errors as text.
+        kind = next((kind for prefix, kind in _KINDS.items() if str(error).startswith(prefix)), None)
+        if kind is None:
+            raise
+        raise _explained(kind, error) from error
+    except duckdb.Error as error:
+        raise _explained(type(error), error) from error
+
+
+_KINDS: dict[str, type[duckdb.Error]] = {
+    "Out of Memory Error:": duckdb.OutOfMemoryException,
+    "IO Error:": duckdb.IOException,
+    "Invalid Input Error:": duckdb.InvalidInputException,
+    "HTTP Error:": duckdb.HTTPException,
+    "Conversion Error:": duckdb.ConversionException,
+    "INTERNAL Error:": duckdb.InternalException,
+}
+
+
+def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
+    """Return the error of a run for an error of DuckDB's of this kind."""
+    if issubclass(kind, duckdb.OutOfMemoryException):
+        return RunError(
             Diagnostic(
                 "E0750",
                 "not enough memory",
                 label=_first(error),
                 helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
             )
-        ) from error
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
-        raise _unreadable(error) from error
-    except duckdb.ConversionException as error:
-        if _UNSIGNED not in str(error):
-            raise _refused(error) from error
-        raise _too_large(error) from error
-    except duckdb.Error as error:
-        if type(error) is duckdb.Error:
-            # Of no kind of DuckDB's own: the parquet reader met bytes that are no page.
-            raise _unreadable(error) from error
-        raise _refused(error) from error
+        )
+    # What is of no kind of DuckDB's own: the parquet reader met bytes that are no page.
+    if kind is duckdb.Error or issubclass(
+        kind, duckdb.IOException | duckdb.InvalidInputException | duckdb.HTTPException
+    ):
+        return _unreadable(error)
+    if issubclass(kind, duckdb.ConversionException) and _UNSIGNED in str(error):
+        return _too_large(error)
+    return _refused(error)
 
 
-def _refused(error: duckdb.Error) -> RunError:
+def _refused(error: Exception) -> RunError:
     return RunError(
         Diagnostic("E0901", "internal error: the engine refused dcql's SQL", label=_first(error), helps=_REPORT)
     )
@@ -209,7 +228,7 @@ _UNSIGNED = "Type UINT64 with value"
 _OF_COLUMN = re.compile(r'cast column "(?P<read>.+?)" from|source column (?P<cast>.+)')
 
 
-def _too_large(error: duckdb.Error) -> RunError:
+def _too_large(error: Exception) -> RunError:
     """Return the error of a raw pool with a number that no INT holds, naming the column as DuckDB's message does."""
     found = _OF_COLUMN.search(_first(error))
     column = f"`{found['read'] or found['cast']}`" if found else "a column"
@@ -224,7 +243,7 @@ def _too_large(error: duckdb.Error) -> RunError:
     )
 
 
-def _unreadable(error: duckdb.Error) -> RunError:
+def _unreadable(error: Exception) -> RunError:
     help_ = "check the file, or fetch it again"
     return RunError(Diagnostic("E0751", "a file of the pool could not be read", label=_first(error), helps=(help_,)))
 

@@ -17,7 +17,7 @@ from dcql.catalog.types import Type
 from dcql.cli import recipes
 from dcql.cli.options import memory_size, settings
 from dcql.cli.render import decimal, draw_funnel, number, share, short
-from dcql.compiler import compile, run_compiled
+from dcql.compiler import compile, run, run_compiled
 from dcql.inspect.funnel import funnel
 
 Dcql = Callable[..., Any]
@@ -85,6 +85,19 @@ def test_the_demo_pool_is_made_on_first_use(dcql: Dcql, here: Path, monkeypatch:
     assert first.err.startswith("note: no --pool was given, so this is the demo pool")
     assert (here / "home" / "demo" / "metadata").is_dir()
     assert dcql("count", "clip30").out == first.out == dcql("count", "clip30", "--pool", "demo").out
+
+
+def test_the_demo_pool_is_made_where_it_is_named(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dcql.demo.expand")
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    done = run("clip30", "demo")
+    assert done.pool.added
+    monkeypatch.setenv("DCQL_HOME", str(here / "other"))
+    locked = dcql("lock", "clip30", "--pool", "demo")
+    assert locked.code == 0
+    assert done.hash in locked.out
+    monkeypatch.setenv("DCQL_HOME", str(here / "third"))
+    assert dcql("lock", "clip30", "--check").code == 0
 
 
 def test_a_demo_pool_that_is_missing_is_told(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

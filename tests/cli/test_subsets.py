@@ -117,3 +117,17 @@ def test_an_empty_subset_exports_its_columns(dcql: Dcql, here: Path) -> None:
     assert dcql("export", "none", "-c", "url").code == 0
     table = pq.read_table(here / "none.parquet")
     assert (table.num_rows, table.schema.names, table.schema.field("url").type) == (0, ["uid", "url"], pa.string())
+
+
+def test_a_setting_of_diff_goes_to_the_recipe_that_has_it(dcql: Dcql, here: Path) -> None:
+    (here / "kept.dcql").write_text("PARAM keep DEFAULT 0.3; SELECT uid FROM pool WHERE clip_l14 >= q(1 - keep);")
+    (here / "tenth.dcql").write_text("SELECT uid FROM pool WHERE clip_l14 >= q(1 - 0.1);")
+    for pair in (("kept.dcql", "tenth.dcql"), ("tenth.dcql", "kept.dcql")):
+        assert dcql("diff", *pair, "--pool", "mixed", "--exit-code").code == 1
+        assert dcql("diff", *pair, "--pool", "mixed", "--exit-code", "--set", "keep=0.1").code == 0
+        told = dcql("diff", *pair, "--pool", "mixed", "--set", "kep=0.1")
+        assert told.code == 2
+        assert told.err.startswith("error[E0212]: `--set kep`: no PARAM `kep` in `")
+        assert "similar PARAM exists: `keep`" in told.err
+    Subset(np.zeros(1, UID)).save(here / "one.npy")
+    assert dcql("diff", "one.npy", "one.npy", "--set", "keep=0.1").code == 2

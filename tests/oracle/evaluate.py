@@ -78,6 +78,7 @@ class Names(Protocol):
     columns: dict[str, str]  # type of each column, '' for one that no expression may name
     params: dict[str, Typed]
     defines: dict[str, tree.Define]
+    not_values: set[str]  # sets, imported recipes and stages
     needs_model: bool
 
     def population(self, name: str, place: Place) -> Callable[[], list[Sample]]: ...
@@ -169,13 +170,37 @@ class Evaluator:
                 return self.call(name, arguments, scope, place)
         raise AssertionError(expr)
 
+    def key(self, expr: tree.Expr, scope: Scope, place: Place) -> Typed:
+        """Type what sorts or groups samples; raises E03 for a literal, a PARAM and arithmetic on them."""
+        typed = self.typed(expr, scope, place)
+        if self.is_constant(expr, scope):
+            raise OracleError("E03", "a key is the same for every sample")
+        return typed
+
+    def is_constant(self, expr: tree.Expr, scope: Scope) -> bool:
+        expr, scope = self.inline(expr, scope)
+        match expr:
+            case tree.Number() | tree.Text() | tree.Truth():
+                return True
+            case tree.Name(name):
+                return name in self.names.params
+            case tree.Negate(operand) | tree.Call("abs", (operand,)):
+                return self.is_constant(operand, scope)
+            case tree.Arithmetic(_, left, right):
+                return self.is_constant(left, scope) and self.is_constant(right, scope)
+        return False
+
     def name(self, name: str) -> Typed:
         if name in self.names.params:
             return self.names.params[name]
-        if name not in self.names.columns and name in MODEL_COLUMNS:
+        if name in self.names.not_values:
+            raise OracleError("E02", f"{name} is a set or a relation")
+        if name in self.names.columns and name in {*BUILT_IN_NAMES, *MODEL_COLUMNS, "datacomp_q"}:
+            raise OracleError("E02", f"{name} is a column of the pool and a name of the library")
+        if name in MODEL_COLUMNS:
             self.names.needs_model = True
             return Typed(MODEL_COLUMNS[name], lambda _: None)
-        column = name if name in self.names.columns else BUILT_IN_NAMES.get(name, name)
+        column = name.removeprefix("pool.") if name.startswith("pool.") else BUILT_IN_NAMES.get(name, name)
         if column not in self.names.columns:
             raise OracleError("E02", f"no column, DEFINE or PARAM is named {name}")
         type_ = self.names.columns[column]
@@ -265,7 +290,7 @@ class Evaluator:
         if isinstance(head, tree.Quantile):
             of, nulls_first, datacomp = head.of, head.nulls_first, False
             p_typed = self.typed(head.p, head_scope, inner)
-            by = [self.typed(key, head_scope, inner) for key in head.by]
+            by = [self.key(key, head_scope, inner) for key in head.by]
         else:
             assert isinstance(head, tree.Call)
             if len(head.arguments) != 1:
@@ -277,7 +302,7 @@ class Evaluator:
         p = p_typed.value if p_typed.constant else None
         if not isinstance(p, Fraction) or not 0 <= p <= 1:
             raise OracleError("E03", "q takes a constant from 0 to 1")
-        expression = self.typed(other, other_scope, inner)
+        expression = self.key(other, other_scope, inner)
         if expression.type not in NUMERIC | {"NULL"}:
             raise OracleError("E03", f"the expression of q is numeric, not {expression.type}")
         population = self.names.population(of or "pool", place)
@@ -299,7 +324,7 @@ class Evaluator:
 
     def in_name(self, subject: tree.Expr, name: str, scope: Scope, place: Place) -> Typed:
         x = self.typed(subject, scope, place)
-        if name in MODEL_SETS:
+        if name in MODEL_SETS and name not in self.names.not_values:
             common_type([x, Typed(MODEL_SETS[name], lambda _: None)], "IN")
             self.names.needs_model = True
             return Typed("BOOL", lambda _: None)

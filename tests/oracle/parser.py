@@ -387,6 +387,8 @@ class Parser:
         if self.take("CASE"):
             return self.case()
         name = self.name()
+        if name == "pool" and self.sign("."):
+            return tree.Name(f"pool.{self.name()}")
         if not self.sign("("):
             return tree.Name(name)
         if name.upper() == "Q":

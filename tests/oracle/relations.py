@@ -12,7 +12,7 @@ from pools import Pool
 
 from . import tree
 from .errors import OracleError
-from .evaluate import BUILT_IN_NAMES, FUNCTIONS, MODEL_COLUMNS, MODEL_SETS, NO_ARGUMENTS, Evaluator, Place
+from .evaluate import BUILT_IN_NAMES, FUNCTIONS, MODEL_COLUMNS, NO_ARGUMENTS, Evaluator, Place
 from .hash import MAX_COPIES, read_npy
 from .numeric import nearest_float32
 from .parser import conjuncts, parse, parse_constant
@@ -130,8 +130,8 @@ class Program:
     # ------------------------------------------------------------ names
 
     def check_names(self) -> None:
-        """Names are unique across columns, statements, stages, the library and `pool`; raises E02."""
-        taken = {"pool"} | set(self.columns) | set(BUILT_IN_NAMES) | set(MODEL_COLUMNS) | set(MODEL_SETS) | FUNCTIONS
+        """Names are unique across columns, statements, stages and `pool`; they hide the library's. Raises E02."""
+        taken = {"pool"} | set(self.columns)
         recipe = self.recipe
         names = [define.name for define in recipe.defines] + [param.name for param in recipe.params]
         names += [import_.name for import_ in recipe.imports] + [set_.name for set_ in recipe.sets]
@@ -139,6 +139,8 @@ class Program:
             if name in taken:
                 raise OracleError("E02", f"the name {name} is taken")
             taken.add(name)
+        self.not_values = {set_.name for set_ in recipe.sets} | {import_.name for import_ in recipe.imports}
+        self.not_values |= {name for name, _ in recipe.final.stages}
         for define in recipe.defines:
             if len(set(define.arguments or ())) != len(define.arguments or ()):
                 raise OracleError("E02", f"two arguments of {define.name} have one name")
@@ -147,7 +149,8 @@ class Program:
         """Resolve the names in every DEFINE, used or not, and refuse circles; raises E02."""
         uses: dict[str, set[str]] = {}
         for define in self.recipe.defines:
-            known = set(self.columns) | set(BUILT_IN_NAMES) | set(MODEL_COLUMNS) | set(self.params)
+            known = set(self.columns) | {f"pool.{name}" for name in self.columns}
+            known |= set(BUILT_IN_NAMES) | set(MODEL_COLUMNS) | set(self.params)
             known |= set(self.defines) | set(define.arguments or ())
             uses[define.name] = set()
             for node in walk(define.body):
@@ -358,7 +361,7 @@ class Program:
         block = Block("")
         self.blocks.append(block)
         place = Place(stages, bare_q=select.source == "pool")
-        keys = [self.evaluator.typed(key, NO_ARGUMENTS, place) for key in select.distinct_on]
+        keys = [self.evaluator.key(key, NO_ARGUMENTS, place) for key in select.distinct_on]
         copies = None if select.copies is None else self.evaluator.typed(select.copies, NO_ARGUMENTS, place)
         if copies is not None and copies.type not in NUMERIC:
             raise OracleError("E03", f"copies is a number, not {copies.type}")
@@ -390,7 +393,7 @@ class Program:
     # ------------------------------------------------------------ the tail
 
     def order_key(self, key: tree.OrderKey, place: Place) -> Typed:
-        typed = self.evaluator.typed(key.key, NO_ARGUMENTS, place)
+        typed = self.evaluator.key(key.key, NO_ARGUMENTS, place)
         if typed.type == "BOOL":
             raise OracleError("E03", "BOOL has no order")
         return typed

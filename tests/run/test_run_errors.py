@@ -15,7 +15,7 @@ from dcql.cli.subsets import export as export_run
 from dcql.compiler import run
 from dcql.engine import folder
 from dcql.engine.add import add
-from dcql.engine.duck import Resources
+from dcql.engine.duck import Resources, _run_errors
 from dcql.engine.export import export
 from dcql.errors import DcqlError
 from dcql.source import Source
@@ -210,3 +210,18 @@ def test_message(name: str, tmp_path: Path, update: bool) -> None:
 
 def test_every_expected_message_has_its_case() -> None:
     assert {path.stem for path in ERRORS.glob("*.txt")} == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Conversion Error: Type UINT64 with value 18446744073709551615 can't be cast", "E0715"),
+        ("Conversion Error: Could not convert", "E0901"),
+        ("Out of Memory Error: could not allocate block", "E0750"),
+        ("IO Error: No such file", "E0751"),
+    ],
+)
+def test_errors_of_a_stream_are_told_as_others_are(text: str, code: str) -> None:
+    with pytest.raises(DcqlError) as caught, _run_errors():
+        raise OSError(text)
+    assert caught.value.diagnostics[0].code == code

@@ -1,0 +1,59 @@
+"""The demo pool: shipped bytes that are expanded and added on first use, under the name `demo`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dcql.catalog import store
+from dcql.catalog.pool import Pool, list_pools, open_pool
+from dcql.errors import Diagnostic, RunError
+
+NAME = "demo"
+
+Tell = Callable[[str, int, int], None]
+
+
+def open_or_make(named: str | Path, tell: Tell | None = None) -> Pool:
+    """Return the pool that `open_pool` does; the demo pool is made where it is named and was not added.
+
+    `tell(what, done, total)` is called while it is made. Raises RunError.
+    """
+    if is_to_be_made(named):
+        _make(tell or _silent)
+    return open_pool(named)
+
+
+def is_to_be_made(named: str | Path) -> bool:
+    """Return whether `named` is the demo pool, and there is none yet."""
+    return named == NAME and NAME not in list_pools()
+
+
+def _make(tell: Tell) -> None:
+    from dcql.engine.add import add
+
+    folder = store.home() / NAME
+    _expand(folder, lambda done, total: tell("unpacking the demo pool", done, total))
+    add(NAME, folder, progress=lambda _, done, total: tell("adding the demo pool", done, total))
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def _expand(folder: Path, tell: object) -> None:
+    if (folder / "metadata").is_dir():
+        return
+    try:
+        # mypy does not know where package-dir maps dcql.demo to.
+        from dcql.demo.expand import DemoPoolError, expand  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise RunError(_missing("it is not installed with this dcql")) from error
+    try:
+        expand(folder, tars=False, progress=tell)
+    except DemoPoolError as error:
+        # Another process may have been first.
+        if not (folder / "metadata").is_dir():
+            raise RunError(_missing(str(error))) from error
+
+
+def _missing(label: str) -> Diagnostic:
+    return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
