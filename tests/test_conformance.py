@@ -1,14 +1,18 @@
 """Every recipe of tests/conformance/ keeps on every adversarial pool what the oracle keeps, byte for byte."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pools
 import pytest
-from conformance import RECIPES, adversarial, differences, expected, npy_of, ran
+from conformance import ONE_THREAD, RECIPES, adversarial, differences, expected, npy_of, ran
 from oracle import datacomp
 
+import dcql
 from dcql.catalog.recipes import shipped_recipes
+from dcql.engine.run import run
+from dcql.errors import RunError
 
 # DataComp's own rules, by the name of the baseline that states them.
 BASELINES: dict[str, Callable[[pools.Pool], datacomp.Array]] = {
@@ -47,3 +51,19 @@ def test_baseline_is_datacomps_own(name: str, pool: str) -> None:
 
 def _shipped(name: str) -> Path:
     return shipped_recipes()[f"baselines/{name}"]
+
+
+@pytest.mark.parametrize("content", [b"2\n", None], ids=["another", "gone"])
+def test_a_set_that_changes_after_the_check_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    listed = tmp_path / "listed.txt"
+    listed.write_bytes(b"1\n")
+    recipe = tmp_path / "recipe.dcql"
+    digest = hashlib.sha256(b"1\n").hexdigest()
+    recipe.write_text(f"SET listed FROM 'listed.txt' SHA256 '{digest}'; SELECT uid FROM pool WHERE grp IN listed")
+    ready = adversarial("fp16_ties")
+    program = dcql.compile(recipe, ready.raw.schema).program
+    listed.unlink()
+    if content is not None:
+        listed.write_bytes(content)
+    with pytest.raises(RunError, match="E0210"):
+        run(program, ready.raw, ONE_THREAD)

@@ -125,12 +125,9 @@ def test_importing_stays_light(code: str, absent: tuple[str, ...]) -> None:
     assert found.stdout.split() == []
 
 
-def test_a_file_stays_well_under_500_lines() -> None:
-    long = {
-        module(path): lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
-    }
-    assert {name: lines for name, lines in long.items() if name not in LONG} == {}
+LONGER = {"plan.expressions": 550}  # one walk over every kind of expression
 
 
-# Every rule by which an expression is resolved, in one walk.
-LONG = {"plan.expressions"}
+def test_a_file_stays_within_500_lines() -> None:
+    lengths = {module(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGER.get(name, 500)} == {}

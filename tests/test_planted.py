@@ -1,11 +1,11 @@
 """The conformance recipes notice a bug where one is planted."""
 
 import struct
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -38,7 +38,7 @@ def instead(target: Any, name: str, made: Callable[..., Any]) -> Plant:
 
 def in_pass(name: str, function: str, made: Callable[..., Any]) -> Plant:
     # The package holds each pass by its name, which hides the module.
-    return instead(sys.modules[f"dcql.plan.passes.{name}"], function, made)
+    return instead(import_module(f"dcql.plan.passes.{name}"), function, made)
 
 
 def strict(compare: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,7 +156,7 @@ BUGS = {
         in_pass("merge_filters", "_merge", drop_inner_clauses), "queries_in_from", "mixed"
     ),
     "NOT <= is <": Bug(
-        lambda: patch.dict(sys.modules["dcql.plan.passes.push_negations"]._OPPOSITE, {"<=": ">="}),
+        lambda: patch.dict(import_module("dcql.plan.passes.push_negations")._OPPOSITE, {"<=": ">="}),
         "between_and_in",
         "fp16_ties",
     ),

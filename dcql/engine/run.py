@@ -1,20 +1,25 @@
 """Program, pool -> subset: statistics stage by stage, then every sample once."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
 from dcql.engine.statistics import Found, Statistics
-from dcql.engine.uids import parse_uids
+from dcql.engine.uids import Gathered, parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Program
 from dcql.plan.values import NamedSet, Promise
-from dcql.subset import UID, Subset, join_words
+from dcql.subset import UID, Subset
+
+_UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,16 +90,30 @@ def _store_sets(program: Program, open_session: Session) -> None:
 
     for table, named in program.sets:
         rows: list[tuple[Any, ...]]
+        content = _read(named)
         if named.is_subset:
             rows = [(uid,) for uid in Subset.load(named.path).hex()]
         else:
-            rows = [(value,) for value in set_values(named, _read(named))]
+            rows = [(value,) for value in set_values(named, content)]
         open_session.store(table, [("value", named.type)], rows)
 
 
 def _read(named: NamedSet) -> bytes:
-    with open(named.path, "rb") as file:
-        return file.read()
+    """Return the content of a set's file. Raises RunError where it is not what was checked with the recipe."""
+    try:
+        content = Path(named.path).read_bytes()
+    except OSError:
+        content = None
+    if content is None or hashlib.sha256(content).hexdigest() != named.sha256:
+        raise RunError(
+            Diagnostic(
+                "E0210",
+                f"the file of the set `{named.name}` changed while the recipe ran",
+                label="it is gone, or its SHA-256 is no longer what the recipe says",
+                helps=("run the recipe again when nothing writes to the file any more",),
+            )
+        )
+    return content
 
 
 class _Output:
@@ -120,11 +139,25 @@ class _Output:
             kept[ranks] = True
             if copies is not None:
                 copies[ranks] = taken
+        return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
+
+    def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
+        """Read the pool's sorted uids piece by piece and return those that are kept."""
         assert self._pool.uids is not None
-        places = np.flatnonzero(kept)
-        # Taken as 16-byte items, uids come several times faster than as pairs.
-        uids = np.load(self._pool.uids, mmap_mode="r").view("V16").take(places).view(UID)
-        return Subset(uids, copies[places] if copies is not None else None)
+        uids = np.empty(np.count_nonzero(kept), UID)
+        done = 0
+        # One piece of memory, used again and again: new ones cost more than the reading.
+        piece = np.empty(_UIDS_AT_ONCE, "V16")
+        with open(self._pool.uids, "rb", buffering=0) as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            for start in range(0, len(kept), _UIDS_AT_ONCE):
+                here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
+                file.readinto(piece[: len(kept) - start].data.cast("B"))
+                # Taken as 16-byte items, uids come several times faster than as pairs.
+                piece.take(here, out=uids.view("V16")[done : done + len(here)])
+                done += len(here)
+        return uids
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
@@ -163,8 +196,7 @@ class _Output:
         if skipping and not one_clause:
             self._count_all(tell)
         source = uids_of_every_file(self._program, self._pool)
-        halves: list[tuple[Any, Any]] = []
-        copies: list[Any] = []
+        gathered = Gathered(with_copies=self._program.has_copies)
         done = 0
         for batch in self._session.batches(self._program.output, source, self._parameters):
             if not skipping:
@@ -172,15 +204,12 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            halves.append(parse_uids(ids, file=self._pool.name, first_row=None))
-            copies.append(taken)
-        high, low = (np.concatenate([half[i] for half in halves] or [np.empty(0, np.uint64)]) for i in (0, 1))
-        halves.clear()
+            gathered.add(*parse_uids(ids, file=self._pool.name, first_row=None), taken)
+        kept = gathered.count
         if one_clause:
-            self._depths[0] += (self._pool.rows - len(high), len(high), 0)
-        every = np.concatenate(copies) if self._program.has_copies and copies else None
-        subset = Subset.from_uids(join_words(high, low), every)
-        if more := len(high) - subset.distinct:
+            self._depths[0] += (self._pool.rows - kept, kept, 0)
+        subset = gathered.subset()
+        if more := kept - subset.distinct:
             raise RunError(
                 Diagnostic(
                     "E0754",

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
-from importlib.metadata import version
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +29,24 @@ _CLASSES: dict[str, Any] = {
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
-    """Return what tells a recipe's program apart: text, columns, PARAMs, dcql's own files, sqlglot's version."""
+    """Return what tells a recipe's program apart: its text, the pool's columns, PARAMs, what compiled it."""
     columns = [[column.name, column.type.value] for column in schema.columns]
-    printer = version("sqlglot")
-    made_of = {
-        "recipe": source.text,
-        "columns": columns,
-        "settings": dict(settings),
-        "dcql": _own_files(),
-        "sql": printer,
-    }
+    made_of = {"recipe": source.text, "columns": columns, "settings": dict(settings), "made_by": _made_by()}
     return sha256_of(made_of).removeprefix("sha256:")
 
 
 @cache
-def _own_files() -> list[list[Any]]:
-    """List dcql's modules and library by size and time of change: another dcql may compile to another program."""
+def _made_by() -> list[list[Any]]:
+    """List dcql's modules and library, and sqlglot, by size and time of change: others may make another program."""
     found: list[list[Any]] = []
-    for package in ("dcql", "dcql.stdlib"):
-        root = Path(str(files(package)))
-        for path in sorted((*root.rglob("*.py"), *root.rglob("*.dcql"))):
+    for package in ("dcql", "dcql.stdlib", "sqlglot"):
+        # Found without being imported: importing sqlglot is what a stored program saves.
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        root = Path(spec.origin).parent
+        inside = (*root.rglob("*.py"), *root.rglob("*.dcql")) if package != "sqlglot" else root.glob("*.py")
+        for path in sorted(inside):
             known = path.stat()
             found.append([path.relative_to(root).as_posix(), known.st_size, known.st_mtime_ns])
     return found
