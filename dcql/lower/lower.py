@@ -250,7 +250,9 @@ class _Lowering:
     def _samples(self, columns: tuple[nodes.Column, ...]) -> Samples:
         needed = self._needed()
         scalars = all(column.type is not Type.TEXT for column in columns)
-        nothing, row, uid = exp.true(), sql.row_number(), sql.column("uid")
+        nothing, row = exp.true(), sql.row_number()
+        # A uid that is NULL is an error, and must not look like a sample that is left out.
+        uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
         return Samples(
             raw=sql.samples(columns, nothing),
             raw_rows=sql.samples(columns, row, rows=True),

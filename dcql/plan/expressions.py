@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import ParamSpec, Protocol, TypeVar
 
 from dcql.catalog.functions import FUNCTIONS, Function, Kind
-from dcql.catalog.models import MODEL_SETS
 from dcql.catalog.types import Type
 from dcql.plan import constants, nodes
 from dcql.plan.coerce import (
@@ -33,10 +32,10 @@ from dcql.plan.coerce import (
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
+from dcql.plan.membership import in_name, require_uid
 from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
 from dcql.plan.patterns import check_pattern
-from dcql.plan.scope import RelationEntry, Scope, SetEntry, suggestion
-from dcql.plan.sets import named_set
+from dcql.plan.scope import Scope
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -84,7 +83,7 @@ class Expressions(Lookup):
 
     def predicate(self, bound: Bound, place: str) -> nodes.Expr:
         """Resolve an expression that must be BOOL. Raises WrongError."""
-        return self._of_type(bound, Type.BOOL, place)
+        return self.of_type(bound, Type.BOOL, place)
 
     def key(self, bound: Bound, place: str) -> nodes.Expr:
         """Resolve an expression that may have any type but must not be a constant. Raises WrongError."""
@@ -190,15 +189,15 @@ class Expressions(Lookup):
                 return self._compare(expr.op, self.inside(bound, expr.left), self.inside(bound, expr.right), expr.span)
             case ast.Between():
                 subject = self.inside(bound, expr.subject)
-                self._refuse_quantile(subject)
+                self.refuse_quantile(subject)
                 with all_faults() as attempt:
                     low = attempt(self._compare, ">=", subject, self.inside(bound, expr.low), expr.span)
                     high = attempt(self._compare, "<=", subject, self.inside(bound, expr.high), expr.span)
                 return negated(nodes.And((low(), high())), expr.negated)
             case ast.Like():
                 with all_faults() as attempt:
-                    text = attempt(self._of_type, self.inside(bound, expr.subject), Type.TEXT, "LIKE")
-                    like = attempt(self._of_type, self.inside(bound, expr.pattern), Type.TEXT, "LIKE")
+                    text = attempt(self.of_type, self.inside(bound, expr.subject), Type.TEXT, "LIKE")
+                    like = attempt(self.of_type, self.inside(bound, expr.pattern), Type.TEXT, "LIKE")
                 return negated(nodes.Like(text(), like()), expr.negated)
             case ast.IsNull():
                 value = self.resolve(self.inside(bound, expr.subject))
@@ -207,24 +206,22 @@ class Expressions(Lookup):
                 return negated(nodes.IsNull(value), expr.negated)
             case ast.InList():
                 subject = self.inside(bound, expr.subject)
-                self._refuse_quantile(subject)
+                self.refuse_quantile(subject)
                 with all_faults() as attempt:
                     tests = [attempt(self._equal, subject, self.inside(bound, item), expr.span) for item in expr.items]
                 found = tuple(test() for test in tests)
                 return negated(nodes.Or(found) if len(found) > 1 else found[0], expr.negated)
             case ast.InName():
-                return negated(self._in_name(expr, bound), expr.negated)
+                return negated(in_name(self, expr, bound), expr.negated)
             case ast.InQuery():
-                self._require_uid(self.inside(bound, expr.subject), "a SELECT")
+                require_uid(self, self.inside(bound, expr.subject), "a SELECT")
                 return negated(nodes.InRelation(self.queries.inner(expr.query, bound.scope)), expr.negated)
             case ast.Not():
-                return nodes.Not(self._of_type(self.inside(bound, expr.operand), Type.BOOL, "NOT"))
+                return nodes.Not(self.of_type(self.inside(bound, expr.operand), Type.BOOL, "NOT"))
             case ast.And() | ast.Or():
                 word = "AND" if isinstance(expr, ast.And) else "OR"
                 with all_faults() as attempt:
-                    parts = [
-                        attempt(self._of_type, self.inside(bound, part), Type.BOOL, word) for part in expr.operands
-                    ]
+                    parts = [attempt(self.of_type, self.inside(bound, part), Type.BOOL, word) for part in expr.operands]
                 operands = tuple(part() for part in parts)
                 return nodes.And(operands) if word == "AND" else nodes.Or(operands)
             case ast.Case():
@@ -310,52 +307,6 @@ class Expressions(Lookup):
         result = arguments[0].type if isinstance(function.result, Kind) else function.result
         return nodes.Call(function.name, tuple(arguments), result)
 
-    # --- membership ---------------------------------------------------------------------------------------------------
-
-    def _in_name(self, expr: ast.InName, bound: Bound) -> nodes.Expr:
-        subject = self.inside(bound, expr.subject)
-        name = expr.name.text
-        entry = bound.scope.entries.get(name)
-        if name == "pool":
-            self._require_uid(subject, "`pool`")
-            return nodes.InRelation(nodes.PoolScan())
-        if isinstance(entry, RelationEntry):
-            self._require_uid(subject, f"the {entry.kind} `{name}`")
-            return nodes.InRelation(self.queries.reference(entry.ref))
-        if isinstance(entry, SetEntry):
-            self._refuse_quantile(subject)
-            value = self.key(subject, "the left side of IN")
-            is_uid = value == nodes.Column("uid", Type.TEXT)
-            return nodes.InSet(value, named_set(name, entry.set, value.type, is_uid, expr.name.span, self.diagnostics))
-        if entry is None and name in MODEL_SETS:
-            value = self._of_type(subject, MODEL_SETS[name].type, f"`IN {name}`")
-            return nodes.InSet(value, nodes.ModelSet(name, MODEL_SETS[name].type))
-        if entry is not None or name in bound.scope.values():
-            self.wrong_at(
-                "E0203",
-                f"`{name}` is no set",
-                expr.name.span,
-                "IN needs a set, a stage or a recipe",
-                f"to compare with one value, write `= {name}`",
-            )
-        self.wrong_at(
-            "E0201",
-            f"unknown set `{name}`",
-            expr.name.span,
-            "not a SET, a stage or an imported recipe",
-            *suggestion(name, bound.scope.sets(), f"declare it: `SET {name} FROM '{name}.txt' SHA256 '..';`"),
-        )
-
-    def _require_uid(self, subject: Bound, what: str) -> None:
-        if self.resolve(subject) != nodes.Column("uid", Type.TEXT):
-            self.wrong(
-                "E0308",
-                f"only `uid` can be tested against {what}",
-                subject,
-                "a relation holds uids, nothing else",
-                "write `uid IN ..`; for values, name a SET",
-            )
-
     # --- comparison and order statistics ------------------------------------------------------------------------------
 
     def _compare(self, op: str, left: Bound, right: Bound, span: Span) -> nodes.Expr:
@@ -411,10 +362,10 @@ class Expressions(Lookup):
 
     def _equal(self, subject: Bound, item: Bound, span: Span) -> nodes.Expr:
         """Resolve one item of an IN list."""
-        self._refuse_quantile(item)
+        self.refuse_quantile(item)
         return self._compare("=", subject, item, span)
 
-    def _refuse_quantile(self, bound: Bound) -> None:
+    def refuse_quantile(self, bound: Bound) -> None:
         """Raise WrongError where a bare q stands as BETWEEN's subject or with IN (SEMANTICS §7)."""
         quantile = self._quantile(bound)
         if quantile is not None:
@@ -441,7 +392,7 @@ class Expressions(Lookup):
 
     def _case(self, expr: ast.Case, bound: Bound) -> Value:
         with all_faults() as attempt:
-            conditions = [attempt(self._of_type, self.inside(bound, c), Type.BOOL, "WHEN") for c, _ in expr.branches]
+            conditions = [attempt(self.of_type, self.inside(bound, c), Type.BOOL, "WHEN") for c, _ in expr.branches]
             written = [v for _, v in expr.branches] + ([expr.default] if expr.default is not None else [])
             values = [attempt(self._placed, self.inside(bound, v)) for v in written]
         given = [value() for value in values]
@@ -491,7 +442,8 @@ class Expressions(Lookup):
         except DoesNotFitError as reason:
             self.wrong("E0303", "the constant does not fit", bound, str(reason), "write the result, rounded")
 
-    def _of_type(self, bound: Bound, type_: Type, what: str) -> nodes.Expr:
+    def of_type(self, bound: Bound, type_: Type, what: str) -> nodes.Expr:
+        """Resolve an expression that must have a type; `what` takes it. Raises WrongError."""
         return self._as_type(self.resolve(bound), type_, bound, what)
 
     def _as_type(self, value: Value, type_: Type, bound: Bound, what: str) -> nodes.Expr:

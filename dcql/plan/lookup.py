@@ -108,7 +108,7 @@ class Lookup:
                 "E0301",
                 f"`{name}` cannot be used in an expression",
                 bound,
-                "its values are lists or structures",
+                "recipes do not know its type: a list, a structure, a time, a decimal",
                 "use a column of numbers, text or truth values",
             )
         return nodes.Column(column.name, column.type)
