@@ -133,12 +133,13 @@ class _Output:
         kept = np.zeros(self._pool.rows, np.bool_)
         copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
-        for ranks, taken in parts:
-            if len(ranks) and ranks.max() >= len(kept):
-                raise _uneven()
-            kept[ranks] = True
-            if copies is not None:
-                copies[ranks] = taken
+        try:
+            for ranks, taken in parts:
+                kept[ranks] = True
+                if copies is not None:
+                    copies[ranks] = taken
+        except IndexError:
+            raise _uneven() from None  # a rank beyond the pool's uids
         return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
 
     def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
@@ -254,8 +255,9 @@ class _Output:
             depths = batch.column(block.depth).to_numpy()
             counted = self._depths[number]
             if len(counted) <= 8:
-                # Faster than bincount, which widens every number to 64 bits first.
-                counted += [np.count_nonzero(depths == passed) for passed in range(len(counted))]
+                # Faster than bincount, which widens every number to 64 bits first; the first count is what is left.
+                found = [int(np.count_nonzero(depths == passed)) for passed in range(1, len(counted))]
+                counted += [len(depths) - sum(found), *found]
             else:
                 counted += np.bincount(depths, minlength=len(counted))
             if block.undefined is not None:
