@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.sources import every_file, every_path, rows_of_file, uids_of_every_file
+from dcql.engine.sources import every_file, every_path, rows_of_file, uids_in_turn
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_uids
 from dcql.errors import Diagnostic, RunError
@@ -196,10 +196,14 @@ class _Output:
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
         if skipping and not one_clause:
             self._count_all(tell)
-        source = uids_of_every_file(self._program, self._pool)
         gathered = Gathered(with_copies=self._program.has_copies)
         done = 0
-        for batch in self._session.batches(self._program.output, source, self._parameters):
+        batches = (
+            batch
+            for source in uids_in_turn(self._program, self._pool)
+            for batch in self._session.batches(self._program.output, source, self._parameters)
+        )
+        for batch in batches:
             if not skipping:
                 self._count(batch)
                 done += batch.num_rows

@@ -1,8 +1,12 @@
 """Where a program's `samples` come from: sidecars where they hold all that is read, else the pool's own files."""
 
+from collections.abc import Iterator
+
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
 from dcql.lower.program import Program
+
+_ROWS_TOGETHER = 1 << 21
 
 
 def every_file(program: Program, pool: Pool) -> Source:
@@ -12,9 +16,21 @@ def every_file(program: Program, pool: Pool) -> Source:
     return Source(program.samples.raw, tuple(file.path for file in pool.files))
 
 
-def uids_of_every_file(program: Program, pool: Pool) -> Source:
-    """Return the samples of a raw pool that may be kept, told by their uids as written."""
-    return Source(program.samples.raw_uids, tuple(file.path for file in pool.files))
+def uids_in_turn(program: Program, pool: Pool) -> Iterator[Source]:
+    """Yield the samples of a raw pool that may be kept, told by their uids as written, some files at a time.
+
+    DuckDB keeps the memory of a query until the next one: over all files at once it would grow with the pool.
+    """
+    together: list[str] = []
+    rows = 0
+    for file in pool.files:
+        together.append(file.path)
+        rows += file.rows
+        if rows >= _ROWS_TOGETHER:
+            yield Source(program.samples.raw_uids, tuple(together))
+            together, rows = [], 0
+    if together:
+        yield Source(program.samples.raw_uids, tuple(together))
 
 
 def rows_of_file(program: Program, pool: Pool, file: PoolFile) -> Source:
