@@ -73,10 +73,28 @@ def run(
         statistics = Statistics(program, pool, open_session, frozen or {})
         statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
         output = _Output(program, pool, open_session, statistics.parameters)
-        subset = output.of_added(tell) if pool.added else output.of_raw(tell)
+        found = output.of_added(tell) if pool.added else output.of_raw(tell)
+    # Sorted once DuckDB has given its memory back.
+    subset = found if isinstance(found, Subset) else _sorted(found)
     result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel())
     _keep_promises(program.promises, result)
     return result
+
+
+def _sorted(gathered: Gathered) -> Subset:
+    """Sort the uids of a raw pool. Raises RunError where two of them are the same."""
+    kept = gathered.count
+    subset = gathered.subset()
+    if more := kept - subset.distinct:
+        raise RunError(
+            Diagnostic(
+                "E0754",
+                f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
+                label="two samples of the pool share a uid",
+                helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
+            )
+        )
+    return subset
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -189,8 +207,8 @@ class _Output:
             done += file.rows
             tell("samples", done, self._pool.rows)
 
-    def of_raw(self, tell: Progress) -> Subset:
-        """Read and sort the uids of the kept samples. Raises RunError where two of them share a uid."""
+    def of_raw(self, tell: Progress) -> Gathered:
+        """Read the uids of the kept samples."""
         skipping = self._program.samples.skips and self._program.marks is not None
         # With one clause, what is kept is the funnel.
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
@@ -213,17 +231,7 @@ class _Output:
         kept = gathered.count
         if one_clause:
             self._depths[0] += (self._pool.rows - kept, kept, 0)
-        subset = gathered.subset()
-        if more := kept - subset.distinct:
-            raise RunError(
-                Diagnostic(
-                    "E0754",
-                    f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
-                    label="two samples of the pool share a uid",
-                    helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
-                )
-            )
-        return subset
+        return gathered
 
     def _count_all(self, tell: Progress) -> None:
         """Count the funnel over all samples, for a scan that skips."""
