@@ -1,6 +1,7 @@
 """Uids out of a pool: from text of 32 hex digits to two 64-bit numbers, and from those to a sorted subset."""
 
 import binascii
+import mmap
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ _DIGITS = 32
 _ITEM = "V16"
 _PARTS = 256
 _ENOUGH = 1 << 18  # uids to wait for before they are parted
+_PILE_BYTES = 1 << 16
 
 
 def parse_uids(texts: Any, *, file: str, first_row: int | None = 0) -> tuple[Words, Words]:
@@ -99,14 +101,14 @@ def _reason(text: str) -> str:
 class Gathered:
     """The uids of a subset, gathered in any order and sorted at the end.
 
-    Kept apart by their first byte from the start, so that sorting needs no second copy of them all: memory stays near
-    the 16 bytes a uid that the subset itself takes.
+    Kept apart by their first byte from the start, and each part given back once it is sorted: memory stays near the 16
+    bytes a uid that the subset itself takes.
     """
 
     def __init__(self, *, with_copies: bool) -> None:
         self.count = 0
-        self._uids: list[list[Any]] = [[] for _ in range(_PARTS)]
-        self._copies: list[list[Any]] | None = [[] for _ in range(_PARTS)] if with_copies else None
+        self._uids = [_Pile(_ITEM) for _ in range(_PARTS)]
+        self._copies = [_Pile("<u8") for _ in range(_PARTS)] if with_copies else None
         self._waiting: list[tuple[Words, Words, Any]] = []
         self._rows = 0
 
@@ -124,18 +126,16 @@ class Gathered:
         uids = np.empty(self.count, UID)
         copies = np.empty(self.count, np.uint64) if self._copies is not None else None
         done = 0
-        for part, pieces in enumerate(self._uids):
-            if not pieces:
-                continue
-            mixed = np.concatenate(pieces)
-            pieces.clear()
+        for part, pile in enumerate(self._uids):
+            mixed = pile.items()
             halves = mixed.view(np.uint64)
             order = sort_order(np.ascontiguousarray(halves[::2]), np.ascontiguousarray(halves[1::2]))
             end = done + len(mixed)
             uids.view(_ITEM)[done:end] = mixed.take(order)
             if copies is not None and self._copies is not None:
-                copies[done:end] = np.concatenate(self._copies[part]).take(order)
+                copies[done:end] = self._copies[part].items().take(order)
             done = end
+            pile.clear()
         return Subset.from_uids(uids, copies)
 
     def _part(self) -> None:
@@ -151,8 +151,41 @@ class Gathered:
         taken = np.concatenate([each[2] for each in self._waiting]).take(order) if self._copies is not None else None
         for part, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
             if start < end:
-                # Copied, so that a piece does not hold on to the whole.
-                self._uids[part].append(items[start:end].copy())
+                self._uids[part].add(items[start:end])
                 if self._copies is not None and taken is not None:
-                    self._copies[part].append(taken[start:end].copy())
+                    self._copies[part].add(taken[start:end])
         self._waiting, self._rows = [], 0
+
+
+class _Pile:
+    """A growing array in pages of its own: what is cleared goes back to the system, and not to the heap.
+
+    Pages count as memory once they are written, so room kept ahead costs nothing.
+    """
+
+    def __init__(self, item: str) -> None:
+        self._item = np.dtype(item)
+        self._pages: mmap.mmap | None = None
+        self._size = 0
+
+    def add(self, items: NDArray[Any]) -> None:
+        """Append items."""
+        end = self._size + items.nbytes
+        if self._pages is None:
+            self._pages = mmap.mmap(-1, max(end, _PILE_BYTES))
+        elif end > len(self._pages):
+            self._pages.resize(max(end, 2 * len(self._pages)))
+        self._pages[self._size : end] = items.tobytes()
+        self._size = end
+
+    def items(self) -> NDArray[Any]:
+        """Return all items, (n,), as a copy."""
+        if self._pages is None:
+            return np.empty(0, self._item)
+        return np.frombuffer(self._pages[: self._size], self._item)
+
+    def clear(self) -> None:
+        """Give the memory back."""
+        if self._pages is not None:
+            self._pages.close()
+            self._pages = None
