@@ -6,7 +6,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
 from dcql.lower.program import Program
 
-_ROWS_TOGETHER = 1 << 21
+_ROWS_TOGETHER = 1 << 20
 
 
 def every_file(program: Program, pool: Pool) -> Source:
