@@ -167,6 +167,14 @@ class _Resolver:
                 scope.declare(statement.name, SetEntry(found), statement.name_span, self.diagnostics)
             case ast.Import():
                 self._import(statement, scope)
+            case _:
+                word = {ast.Model: "MODEL", ast.Feature: "FEATURE"}.get(type(statement), "ASSET")
+                self.diagnostics.add(
+                    "E0136",
+                    f"`{word}` is reserved",
+                    statement.name_span,
+                    "reserved for a later version of the language",
+                )
 
     def _param_default(self, statement: ast.Param, scope: Scope) -> Constant | None:
         try:

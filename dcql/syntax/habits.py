@@ -16,8 +16,11 @@ from dcql.syntax.vocabulary import (
     COMPARISONS,
     EXPECTED,
     EXPRESSION,
+    FORMS,
     INSIDE_Q,
     LATER,
+    MODEL_PARTS,
+    MODELS,
     OPERATOR,
     OPERATORS,
     RESERVED,
@@ -99,6 +102,8 @@ def _table(place: Place) -> Row | None:
         return STARTS.get(word)
     if place.at(1) in OPERATORS or word in AGGREGATES:
         return None  # a name, after which something else is missing
+    if word == "WEIGHT" and "WEIGHTS" in place.accepted:
+        return None
     if word in ("LEFT", "RIGHT", "INNER", "FULL", "CROSS", "NATURAL") and place.at(1) not in ("JOIN", "OUTER"):
         return None
     return STOPS.get(word)
@@ -108,12 +113,31 @@ def _in_context(place: Place) -> Row | None:
     """Return the row of a habit that shows in the words around the place."""
     word, previous, accepted = place.at(0), place.at(-1), place.accepted
     return (
-        _in_select(place, word, previous)
+        _in_model(place, word, previous)
+        or _in_select(place, word, previous)
         or _in_relation(place, word, previous, accepted)
         or _in_query(place, word, previous, accepted)
         or _in_quantile(place, word, previous)
         or _in_expression(place, word, previous, accepted)
     )
+
+
+def _in_model(place: Place, word: str, previous: str) -> Row | None:
+    first = place.words[0].upper
+    if first not in MODELS or place.index == 0:
+        return None
+    if previous in ("USING", "VERSION", "DEFAULT") and {previous, "LPAR"} <= place.accepted:
+        return "E0101", f"no type before `{previous}`", f"`{previous}` was read as the type", FORMS[first]
+    if (
+        place.accepted == {"NAME"}
+        and word
+        and ((first == "FEATURE" and place.index == 2) or (first == "MODEL" and previous not in ("MODEL", "(", ",")))
+    ):
+        return "E0101", f"unexpected `{clipped(place.words[place.index].text)}`", "expected a type", FORMS[first]
+    if first == "MODEL" and word in MODEL_PARTS and word not in place.accepted and "$END" in place.accepted:
+        label = "the parts of a MODEL have an order, and each stands once"
+        return "E0101", f"`{word}` comes too late", label, FORMS[first]
+    return None
 
 
 def _in_select(place: Place, word: str, previous: str) -> Row | None:
@@ -338,18 +362,14 @@ def _too_early(place: Place) -> Row:
 
 def _statement_form(place: Place) -> str:
     """Return how the whole statement is written, for the statements that have a fixed form."""
-    forms = {
-        "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
-        "PARAM": "PARAM name DEFAULT value;",
-        "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
-        "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
-        "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
-    }
     if "EXPECT" in (here := place.before()):
-        return forms["EXPECT"]
-    if "NUMBER" in place.accepted or "COMPARISON" in place.accepted or not here:
+        return FORMS["EXPECT"]
+    if {"NAME", "NUMBER"} <= place.accepted or "COMPARISON" in place.accepted:
         return ""
-    return forms.get(here[0], "")
+    first = place.words[0].upper
+    if first not in MODELS:
+        first = here[0] if here else ""
+    return FORMS.get(first, "")
 
 
 def _meant(place: Place) -> str | None:
@@ -377,7 +397,7 @@ def _expected(accepted: Iterable[str]) -> str:
                 found[-1] = "an operator"
     if "a comparison" in found or "an operator" in found:
         left -= {"NOT"}
-        found = [wording for wording in found if wording != "`(`"]
+        found = [wording for wording in found if wording not in ("`(`", "`=`")]
     end = ["`;`"] if "$END" in left else []
     found += [f"`{'kept' if terminal == 'KEPT' else terminal}`" for terminal in sorted(left - SYMBOLS)] + end
     return found[0] if len(found) == 1 else ", ".join(found[:-1]) + " or " + found[-1]
