@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 
 from dcql.plan import nodes
 
-StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn
+StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn | nodes.Feature
 
-_LETTERS = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first"}
+_LETTERS = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first", nodes.Feature: "asked"}
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The statistics of a plan in text order: `names` as q1, cut1, first1, `levels` as stages from 1 up."""
+    """The statistics of a plan in text order: `names` as q1, cut1, first1, `levels` as stages from 1 up.
+
+    A feature counts as one for each relation that it is asked of, as asked1: its values must be there first.
+    """
 
     names: dict[StatisticNode, str]
     levels: dict[StatisticNode, int]
