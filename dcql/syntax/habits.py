@@ -92,6 +92,8 @@ def explain(source: Source, words: list[Word], offset: int, accepted: set[str]) 
         span = source.span(words[index - 1].end, words[index - 1].end)
     elif code == "E0117" and place.at(-1) == "%":
         span = source.span(words[index - 2].start, words[index - 1].end)
+    elif _without_type(place):
+        span = source.span(words[index - 1].start, words[index - 1].end)
     return Diagnostic(code, message, span, label, tuple(help_ for help_ in helps if help_))
 
 
@@ -126,8 +128,8 @@ def _in_model(place: Place, word: str, previous: str) -> Row | None:
     first = place.words[0].upper
     if first not in MODELS or place.index == 0:
         return None
-    if previous in ("USING", "VERSION", "DEFAULT") and {previous, "LPAR"} <= place.accepted:
-        return "E0101", f"no type before `{previous}`", f"`{previous}` was read as the type", FORMS[first]
+    if _without_type(place):
+        return "E0101", f"no type before `{previous}`", "a type comes first", FORMS[first]
     if (
         place.accepted == {"NAME"}
         and word
@@ -136,8 +138,17 @@ def _in_model(place: Place, word: str, previous: str) -> Row | None:
         return "E0101", f"unexpected `{clipped(place.words[place.index].text)}`", "expected a type", FORMS[first]
     if first == "MODEL" and word in MODEL_PARTS and word not in place.accepted and "$END" in place.accepted:
         label = "the parts of a MODEL have an order, and each stands once"
-        return "E0101", f"`{word}` comes too late", label, FORMS[first]
+        return "E0101", f"`{word}` comes too late", label, FORMS["MODEL VERSION"]
     return None
+
+
+def _without_type(place: Place) -> bool:
+    """Return whether the keyword before the place was read as a type, because the type is missing."""
+    return (
+        place.words[0].upper in MODELS
+        and place.at(-1) in ("USING", "VERSION", "DEFAULT")
+        and {place.at(-1), "LPAR"} <= place.accepted
+    )
 
 
 def _in_select(place: Place, word: str, previous: str) -> Row | None:
@@ -349,6 +360,8 @@ def _unexpected(place: Place) -> Row:
         return "E0138", f"`{shown}` cannot be a name", "a word of the language", "give it another name"
     if (meant := _meant(place)) is not None:
         return "E0101", f"unexpected `{shown}`", "not a word of the language", f"did you mean `{meant}`?"
+    if place.index == 0:
+        return "E0101", f"unexpected `{shown}`", "no statement begins with it", f"a statement begins with {expected}"
     label = f"expected {expected}" if len(expected) <= 60 else "does not fit here"
     help_ = _statement_form(place) or ("" if len(expected) <= 60 else f"what may follow: {expected}")
     return "E0101", f"unexpected `{shown}`", label, help_
@@ -366,10 +379,19 @@ def _statement_form(place: Place) -> str:
         return FORMS["EXPECT"]
     if {"NAME", "NUMBER"} <= place.accepted or "COMPARISON" in place.accepted:
         return ""
-    first = place.words[0].upper
-    if first not in MODELS:
-        first = here[0] if here else ""
-    return FORMS.get(first, "")
+    if place.words[0].upper in MODELS:
+        return _model_form(place)
+    return FORMS.get(here[0], "") if here else ""
+
+
+def _model_form(place: Place) -> str:
+    """Return how the part of a MODEL, a FEATURE or an ASSET is written in which the place lies."""
+    first, before = place.words[0].upper, place.before()
+    if first == "MODEL" and "VERSION" in before[2:-1]:
+        return FORMS["MODEL VERSION"]
+    if first == "ASSET" and place.index > 2:
+        return FORMS.get(f"ASSET {place.words[2].upper}", FORMS["ASSET"])
+    return FORMS[first]
 
 
 def _meant(place: Place) -> str | None:
@@ -385,6 +407,8 @@ def _meant(place: Place) -> str | None:
 def _expected(accepted: Iterable[str]) -> str:
     """Return what may stand in a place, in words."""
     left = set(accepted) - {"DOT"}
+    if left in ({"LPAR", "USING"}, {"LPAR", "VERSION"}):
+        left -= {"LPAR"}  # few types take a number
     found: list[str] = []
     for terminals, wording in EXPECTED:
         if terminals <= left:

@@ -121,18 +121,19 @@ RESERVED = frozenset({
 MODELS = frozenset({"MODEL", "FEATURE", "ASSET"})
 MODEL_PARTS = frozenset({"FROM", "WEIGHTS", "TOLERANCE", "LICENCE", "CITE"})
 # How a statement with a fixed form is written, for those that stop where no expression is read.
-MODEL_FORM = "MODEL name(column TYPE) RETURNS TYPE VERSION 1"
 FORMS = {
     "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
     "PARAM": "PARAM name DEFAULT value;",
     "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
     "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
     "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
-    "MODEL": f"{MODEL_FORM}; which may go on FROM 'file' SHA256 '..' WEIGHTS 'file' SHA256 '..' "
-    "TOLERANCE 0.001 LICENCE '..' CITE '..', in this order",
+    "MODEL": "MODEL name(column TYPE, k INT DEFAULT 1) RETURNS TYPE VERSION 1;",
+    "MODEL VERSION": "after the version, in this order: FROM 'file' SHA256 '..' "
+    "WEIGHTS 'file' SHA256 '..' OR 'file' SHA256 '..' TOLERANCE 0.001 LICENCE '..' CITE '..';",
     "FEATURE": "FEATURE name TYPE USING model(column);",
-    "ASSET": "ASSET name FROM pool; ASSET name FROM 'file' SHA256 '..'; ASSET name AS model(asset); "
-    "or ASSET name AS FIT model(column) ON relation SEED 0;",
+    "ASSET": "ASSET name FROM pool; or ASSET name AS model(asset);",
+    "ASSET FROM": "ASSET name FROM pool; or ASSET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
+    "ASSET AS": "ASSET name AS model(asset); or ASSET name AS FIT model(column) ON pool SEED 0;",
 }
 
 # What may stand in a place: the terminals of grammar.lark in the words of a user, in the order in which they are

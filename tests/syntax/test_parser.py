@@ -18,9 +18,9 @@ from dcql.syntax.parser import parse, parse_library, read
 
 FOLDER = Path(__file__).parent
 KEYWORDS_THAT_MAY_BE_NAMES = """
-    all asc asset cite copies default define desc feature first fit group import kept last left licence match model nulls
-    of offset param percent q returns rows sample seed set sha256 table tolerance top uid using version weight weights
-    window
+    all asc asset cite copies default define desc feature first fit group import kept last left licence match model
+    nulls of offset param percent q returns rows sample seed set sha256 table tolerance top uid using version weight
+    weights window
 """.split()  # noqa: SIM905
 STATEMENTS = ("SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET", ";")
 
