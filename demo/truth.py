@@ -1,7 +1,7 @@
 """What a subset of the demo pool holds, by the truth that no recipe can read: the shares of each kind of row.
 
-    kept = np.load("subset.npy")  # DataComp's form: one (u8, u8) a sample
-    print(profile(kept).among_kept["clean English"])
+kept = np.load("subset.npy")  # DataComp's form: one (u8, u8) a sample
+print(profile(kept).among_kept["clean English"])
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,8 @@ def profile(kept: npt.NDArray[Any], *, data: Path = DATA) -> Profile:
 
     Raises ValueError where the array is of another shape or dtype, or a uid is not of the demo pool.
     """
-    if kept.ndim != 1 or kept.dtype.names is None or [kept.dtype[i].kind for i in range(len(kept.dtype))] != ["u", "u"]:
+    fields = [kept.dtype[name].kind for name in kept.dtype.names or ()]
+    if kept.ndim != 1 or fields != ["u", "u"]:
         raise ValueError(f"uids are an (n,) array of dtype (u8, u8), not {kept.shape} of {kept.dtype}")
     truth = pq.read_table(data / "truth.parquet")
     own = uids(truth)
