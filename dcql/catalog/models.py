@@ -41,7 +41,7 @@ class WeightsFile:
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE or ASSET.
+    """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, ASSET or WEIGHTS.
 
     `default` is what an option is where it is not given; None where it must be.
     """
@@ -139,10 +139,11 @@ class ImageArgument:
 
 @dataclass(frozen=True, slots=True)
 class AssetArgument:
-    """An asset that a model is given."""
+    """An asset that a model is given, as values (`kind` ASSET) or as a file of weights (WEIGHTS)."""
 
     parameter: str
     asset: Asset
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,11 @@ class Program:
     effect: str
     has_copies: bool
 
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """What is asked of features, in the order in which it is."""
+        return tuple(one for stage in self.stages for one in stage.statistics if isinstance(one, Demand))
+
     def statements(self) -> list[tuple[str, Statement]]:
         """Return every SQL statement with its title, in the order in which they run."""
         result: list[tuple[str, Statement]] = []

@@ -22,7 +22,7 @@ IMAGE = "image"
 MAX_BITS = 30
 # What a parameter of a model can be, and what is written for it.
 SCALARS = {"TEXT": Type.TEXT, "INT": Type.INT, "FLOAT": Type.FLOAT, "DOUBLE": Type.DOUBLE, "BOOL": Type.BOOL}
-KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "ASSET")
+KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "ASSET", "WEIGHTS")
 OUTPUTS = ("TEXT", "INT", "BOOL", "FIXED")
 
 
@@ -255,7 +255,7 @@ def _argument(
                     "E0603", f"`{parameter.name}` takes the image", written.span, "each sample has one", "write `image`"
                 )
             return _Given(models.ImageArgument(parameter.name))
-        case "ASSET":
+        case "ASSET" | "WEIGHTS":
             return _asset_argument(expressions, parameter, written, scope)
         case kind:
             value = expressions.resolve(bound)
@@ -304,7 +304,8 @@ def _asset_argument(
     entry = scope.entries.get(name) or scope.library.get(name)
     if isinstance(entry, SetEntry):
         found = entry.set
-        return _Given(models.AssetArgument(parameter.name, models.FileAsset(name, str(found.path), found.sha256)))
+        file = models.FileAsset(name, str(found.path), found.sha256)
+        return _Given(models.AssetArgument(parameter.name, file, parameter.kind))
     if not isinstance(entry, AssetEntry):
         known = [each for each, one in (*scope.library.items(), *scope.entries.items()) if isinstance(one, AssetEntry)]
         expressions.wrong_at(
@@ -315,7 +316,10 @@ def _asset_argument(
             *suggestion(name, known, f"declare it: `ASSET {name} FROM pool;`"),
         )
     asset, needs = _asset(expressions, entry)
-    return _Given(models.AssetArgument(parameter.name, asset), needs)
+    if parameter.kind == "WEIGHTS" and not isinstance(asset, models.FileAsset | models.PoolAsset):
+        label = f"`{parameter.name}` takes weights"
+        expressions.wrong_at("E0603", f"`{name}` is no file", written.span, label, "name an ASSET .. FROM 'file' SHA256")
+    return _Given(models.AssetArgument(parameter.name, asset, parameter.kind), needs)
 
 
 def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset, tuple[nodes.Rel, ...]]:
