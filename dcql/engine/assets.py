@@ -107,7 +107,8 @@ class Assets:
                 _refuse("E0608", f"asset `{one.name}` is no matrix", "`nearest` takes rows of numbers", ())
         assert isinstance(rows, np.ndarray)
         assert isinstance(centroids, np.ndarray)
-        return ids_nearest(rows, centroids)
+        ids: NDArray[np.int64] = ids_nearest(rows, centroids)
+        return ids
 
     def _kept(self, identity: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Return an array that was made before, or make it and keep it in the store."""
@@ -151,10 +152,11 @@ class Assets:
             known = f"it binds {', '.join(f'`{name}`' for name in bound)}" if bound else f"it has no {ASSETS_FILE}"
             helps = (
                 f"a similar asset is bound: `{near}`" if near else known,
-                f"bind it in `{folder / ASSETS_FILE}`: [{asset.name}] with file = \"..\" and sha256 = \"..\"",
+                f'bind it in `{folder / ASSETS_FILE}`: [{asset.name}] with file = ".." and sha256 = ".."',
             )
             _refuse("E0608", f"the pool binds no asset `{asset.name}`", f"pool `{self.pool.name}`", helps)
-        return bound[asset.name]
+        row: dict[str, Any] = bound[asset.name]
+        return row
 
 
 def bound_assets(pool: Pool) -> tuple[Path, dict[str, dict[str, Any]]]:

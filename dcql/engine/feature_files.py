@@ -1,9 +1,9 @@
 """The values of a feature for one file of a pool: a parquet file that stands beside it, row for row.
 
-    value     what the model gave, in the feature's type; NULL where it gave nothing
-    known     whether the model was asked
-    failure   why it gave nothing, where it failed
-    margin    how far the answer was ahead of the next one, for models that know it
+value     what the model gave, in the feature's type; NULL where it gave nothing
+known     whether the model was asked
+failure   why it gave nothing, where it failed
+margin    how far the answer was ahead of the next one, for models that know it
 """
 
 import json
@@ -192,8 +192,12 @@ def _write_file(path: Path, values: Values) -> None:
 
 
 def _whole(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) if column.num_chunks else (
-        pa.nulls(0, column.type)
+    return (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pa.concat_arrays(column.chunks)
+        if column.num_chunks
+        else (pa.nulls(0, column.type))
     )
 
 

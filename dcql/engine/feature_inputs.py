@@ -74,11 +74,12 @@ class Inputs:
         for start in range(0, len(positions), size):
             here = positions[start : start + size]
             table = next(tables) if tables is not None else None
-            found = self._images(table.column("uid")) if images else None
+            found = self._images(table.column("uid")) if images and table is not None else None
             piece: list[Any] = []
             for one in spec.inputs:
                 match one:
                     case ColumnArgument():
+                        assert table is not None
                         piece.append(table.column(one.column).combine_chunks())
                     case EmbeddingArgument():
                         piece.append(_taken(embeddings[one.key], here))
@@ -101,7 +102,7 @@ def npz_beside(file: PoolFile) -> str:
 def _taken(embeddings: Embeddings, here: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows of an embedding; those side by side are not copied."""
     first, last = int(here[0]), int(here[-1])
-    rows = embeddings.rows(first, last + 1)
+    rows: NDArray[Any] = embeddings.rows(first, last + 1)
     return rows if len(rows) == len(here) else rows[here - first]
 
 
@@ -127,7 +128,7 @@ def _rows_of(file: PoolFile, columns: list[str], positions: NDArray[np.int64], s
                     waiting, rows = [whole.slice(size)], rows - size
     except (OSError, pa.ArrowException) as error:
         raise RunError(
-            Diagnostic("E0714", f"`{file.name}` cannot be read", None, str(error), ("check the file, and run it again",))
+            Diagnostic("E0714", f"`{file.name}` cannot be read", None, str(error), ("check the file, and try again",))
         ) from error
     if rows:
         yield pa.concat_tables(waiting)

@@ -1,13 +1,11 @@
 """The features of a run: which samples each is asked of, what is stored, and computing what is not."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,30 +18,17 @@ from dcql.engine import feature_files
 from dcql.engine.assets import Assets
 from dcql.engine.feature_inputs import Inputs
 from dcql.engine.rates import note_rate
-from dcql.engine.running import Running, weights_of
+from dcql.engine.running import Computing, Running, weights_of
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
 
+# The rows of a file that something asks for, ascending; None for all of them.
+RowsOf = Callable[[PoolFile], NDArray[np.int64] | None]
 Tell = Callable[[str, int, int], None]
 
 # What was computed is stored at least this often, so that a kill costs little.
 _SECONDS_BETWEEN_MERGES = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Computing:
-    """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
-
-    `max_failures` is the share of the samples asked of that a model may fail on; `workers` the processes of a model
-    that uses one core, None for one a core; `device` is auto, cpu or cuda.
-    """
-
-    compute: bool = True
-    own_code: bool = False
-    max_failures: Fraction = Fraction(1, 100)
-    workers: int | None = None
-    device: str = "auto"
 
 
 @dataclass
@@ -99,12 +84,12 @@ class Features:
             self.uses[spec.name] = Use(spec, found.id, weights.file if weights is not None else "")
         return self._stored[spec.name]
 
-    def paths(self) -> dict[str, tuple[str, ...]]:
-        """Return the files of values as they are now, by parameter of the SQL, beside the files of the pool."""
-        found: dict[str, tuple[str, ...]] = {}
-        for number, spec in enumerate(self.program.features, start=1):
-            found[f"feature{number}"] = tuple(str(self.path(spec, file)) for file in self.pool.files)
-        return found
+    def beside(self, files: tuple[PoolFile, ...]) -> dict[str, tuple[str, ...]]:
+        """Return the files of values as they are now, by parameter of the SQL, beside some files of the pool."""
+        return {
+            f"feature{number}": tuple(str(self.path(spec, file)) for file in files)
+            for number, spec in enumerate(self.program.features, start=1)
+        }
 
     def path(self, spec: FeatureSpec, file: PoolFile) -> Path:
         """Return a feature's values for one file of the pool."""
@@ -116,7 +101,7 @@ class Features:
         """Return whether it is known what a feature is: its assets may be fitted later in the run."""
         return spec.name in self._stored
 
-    def satisfy(self, name: str, feature: str, rows: Callable[[PoolFile], NDArray[np.int64] | None], tell: Tell) -> None:
+    def satisfy(self, name: str, feature: str, rows: RowsOf, tell: Tell) -> None:
         """Make a feature known for the rows that demand `name` asks of: `rows` of a file, None for all of them.
 
         Raises RunError where something is missing and must not be computed, or more samples fail than may.
@@ -175,7 +160,7 @@ class Features:
             )
         done = 0
         started = time.monotonic()
-        with Running(spec, self.assets, self.computing.own_code, self.computing.workers, self.computing.device, total) as running:
+        with Running(spec, self.assets, self.computing, total) as running:
             tell(spec.name, 0, total)
             for file, positions in zip(self.pool.files, missing, strict=True):
                 if not len(positions):
@@ -268,10 +253,3 @@ def _joined(parts: list[Answers]) -> Answers:
 
 def _percent(share: Fraction) -> str:
     return f"{float(share * 100):g} %"
-
-
-def default_workers() -> int:
-    """Return one process a core."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-

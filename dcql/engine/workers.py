@@ -1,21 +1,21 @@
 """Models in processes of their own: one a core, fed with Arrow over pipes.
 
 A worker is `python -m dcql.engine.workers`. It reads one line of JSON, the model to load, then messages: eight bytes of
-length, then an Arrow IPC stream of the inputs. It answers each with another one of value, failure and margin. Nothing is
-pickled, and a caller needs no `if __name__ == "__main__"`.
+length, then an Arrow IPC stream of the inputs. It answers each with another one of value, failure and margin. Nothing
+is pickled, and a caller needs no `if __name__ == "__main__"`.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -96,7 +96,6 @@ class _Worker:
             "options": dict(ask.options),
         }
         assert self._process.stdin is not None
-        self._send_lock = threading.Lock()
         self._process.stdin.write(json.dumps(head).encode() + b"\n")
         self._process.stdin.flush()
 
@@ -104,7 +103,8 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            _send(self._process.stdin, pa.table([_text(column) for column in piece], [str(i) for i in range(len(piece))]))
+            columns = {str(number): _whole(column) for number, column in enumerate(piece)}
+            _send(self._process.stdin, pa.table(columns))
             table = _receive(self._process.stdout)
         except (OSError, ValueError) as error:
             raise self._ended() from error
@@ -130,10 +130,8 @@ class _Worker:
     def stop(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        try:
+        with contextlib.suppress(OSError):  # it may have ended before
             self._process.stdin.close()
-        except OSError:
-            pass  # it ended before
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -142,11 +140,11 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _text(column: Any) -> Any:
+def _whole(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _send(stream: BinaryIO, table: Any) -> None:
+def _send(stream: IO[bytes], table: Any) -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -156,7 +154,7 @@ def _send(stream: BinaryIO, table: Any) -> None:
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> Any:
+def _receive(stream: IO[bytes]) -> Any:
     """Return the next table, None at the end."""
     head = stream.read(_LENGTH)
     if len(head) < _LENGTH:
@@ -169,16 +167,18 @@ def _receive(stream: BinaryIO) -> Any:
 
 
 def _answers(table: Any) -> Answers:
-    def whole(name: str) -> Any:
-        column = table.column(name)
-        return column.chunk(0) if column.num_chunks else pa.nulls(0, column.type)
-
-    failure = whole("failure")
+    values, failure = (_column(table, name) for name in ("value", "failure"))
     failures = {}
     if failure.null_count < len(failure):
         failures = {place: text for place, text in enumerate(failure.to_pylist()) if text is not None}
-    margin = whole("margin").to_numpy(zero_copy_only=False).astype(np.float32) if "margin" in table.schema.names else None
-    return Answers(whole("value"), failures, margin)
+    if "margin" not in table.schema.names:
+        return Answers(values, failures)
+    return Answers(values, failures, _column(table, "margin").to_numpy(zero_copy_only=False).astype(np.float32))
+
+
+def _column(table: Any, name: str) -> Any:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks else pa.nulls(0, column.type)
 
 
 def _table(answers: Answers) -> Any:

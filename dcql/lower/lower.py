@@ -11,11 +11,14 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
 from dcql.lower.program import (
     ID,
+    AssetTable,
     Block,
     Cut,
     Demand,
     Firsts,
+    FitOn,
     GroupedThreshold,
+    Margin,
     Part,
     Program,
     Samples,
@@ -46,12 +49,18 @@ class _Lowering:
         self.demands = {stage.name for stage in self.plan.stages if stage.demand}
         self.sets: dict[nodes.NamedSet | nodes.AssetSet, str] = {}
         features: dict[str, FeatureSpec] = {}
+        self.needs: dict[nodes.NamedSet | nodes.AssetSet, tuple[nodes.PoolScan | nodes.Ref, ...]] = {}
+        self.fitted_on: dict[nodes.PoolScan | nodes.Ref, None] = {}
         for relation in self._relations():
             for node in nodes.walk(relation):
                 if isinstance(node, nodes.InSet):
                     self.sets.setdefault(node.set, f"set{len(self.sets) + 1}")
+                    self.needs[node.set] = node.needs
                 elif isinstance(node, nodes.Feature):
                     features.setdefault(node.name, node.spec)
+                    self.fitted_on |= dict.fromkeys(node.needs)
+                if isinstance(node, nodes.InSet):
+                    self.fitted_on |= dict.fromkeys(node.needs)
         self.features = tuple(features.values())
 
     def program(self) -> Program:
@@ -67,8 +76,11 @@ class _Lowering:
             features=self.features,
             sets=tuple((table, named) for named, table in self.sets.items() if isinstance(named, nodes.NamedSet)),
             asset_sets=tuple(
-                (table, named.asset) for named, table in self.sets.items() if isinstance(named, nodes.AssetSet)
+                AssetTable(table, named.asset, max((self.statistics.needed(n) for n in self.needs[named]), default=0))
+                for named, table in self.sets.items()
+                if isinstance(named, nodes.AssetSet)
             ),
+            fits=tuple(self._fits()),
             stages=stages,
             output=output,
             marks=marks,
@@ -76,6 +88,7 @@ class _Lowering:
             samples=self._samples(columns),
             parts=tuple(self._parts()),
             blocks=tuple(self._told_blocks(chain)),
+            margins=tuple(self._margins()),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
             effect=effect(self.plan).name.lower(),
@@ -254,6 +267,34 @@ class _Lowering:
         statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), member.present.copy())
         return Demand(name, node.name, sql.render(statement), self._why(node.demand))
 
+    def _margins(self) -> Iterator[Margin]:
+        for relation in (*(s.relation for s in self.plan.stages if not s.demand), self.plan.query):
+            for clause in (node for node in nodes.walk(relation) if isinstance(node, nodes.Clause)):
+                for node in nodes.walk(clause.expr):
+                    if not isinstance(node, nodes.Compare):
+                        continue
+                    for side, other in ((node.left, node.right), (node.right, node.left)):
+                        side = side.operand if isinstance(side, nodes.Convert) else side
+                        if isinstance(side, nodes.Feature) and side.spec.output.bits is not None:
+                            yield from self._margin(clause.text, side, other)
+
+    def _margin(self, text: str, feature: nodes.Feature, other: nodes.Expr) -> Iterator[Margin]:
+        match other:
+            case nodes.Literal(value=int() | float() as value):
+                yield Margin(text, feature.name, self.names[feature], "", float(value))
+            case nodes.Quantile() if not other.by:
+                yield Margin(text, feature.name, self.names[feature], self.names[other], None)
+
+    def _fits(self) -> Iterator[FitOn]:
+        for rel in self.fitted_on:
+            if isinstance(rel, nodes.PoolScan):
+                yield FitOn("pool", None)
+                continue
+            chain = self._chain()
+            present = chain.relation(rel, unused_name(self.plan, "fit")).present
+            statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), present.copy())
+            yield FitOn(rel.name, sql.render(statement))
+
     def _why(self, rel: nodes.Rel) -> str:
         """Say in words which samples a relation holds."""
         match rel:
@@ -338,7 +379,9 @@ class _Lowering:
             if name in self.demands:
                 continue
             walked = nodes.walk(relation)
-            inside = [self.names[n] for n in walked if isinstance(n, StatisticNode) and not isinstance(n, nodes.Feature)]
+            inside = [
+                self.names[n] for n in walked if isinstance(n, StatisticNode) and not isinstance(n, nodes.Feature)
+            ]
             yield Part(name, _read_by(relation), tuple(reversed(inside)))
 
     def _told_blocks(self, chain: Chain) -> list[Block]:

@@ -1,7 +1,8 @@
 """The program: DuckDB SQL over a table `samples`, in stages.
 
-`samples` holds the pool's columns that the program reads, normalised, its features as `@feature/NAME`, NULL where they are
-not known, and `@id`, what the last query tells a sample by. Whoever runs a program chooses among its `Samples` and names the files; all other SQL is the same for all of them.
+`samples` holds the pool's columns that the program reads, normalised, its features as `@feature/NAME`, NULL where they
+are not known, and `@id`, what the last query tells a sample by. Whoever runs a program chooses among its `Samples` and
+names the files; all other SQL is the same for all of them.
 Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
 """
 
@@ -144,6 +145,40 @@ Statistic = Scan | GroupedThreshold | Cut | Firsts | Demand
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """A clause that compares a feature on a grid with a value: that of `statistic`, or `value` where it names none.
+
+    `demand` names the samples that the feature is asked of there.
+    """
+
+    text: str
+    feature: str
+    demand: str
+    statistic: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetTable:
+    """The table of an asset's values, which can be made once `after` stages are done."""
+
+    table: str
+    asset: Asset
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitOn:
+    """The samples that assets are fitted on, by the relation's name in the plan.
+
+    `statement` gives the `@id` of each of them; None where it is every sample.
+    """
+
+    on: str
+    statement: Statement | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """Statistics that depend on earlier stages only."""
 
@@ -185,13 +220,15 @@ class Program:
     and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
     number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
     tables. `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets`
-    and `asset_sets` the tables of values by table name, `parts` the stages in text order, then the query.
+    and `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text
+    order, then the query.
     """
 
     columns: tuple[str, ...]
     features: tuple[FeatureSpec, ...]
     sets: tuple[tuple[str, NamedSet], ...]
-    asset_sets: tuple[tuple[str, Asset], ...]
+    asset_sets: tuple[AssetTable, ...]
+    fits: tuple[FitOn, ...]
     stages: tuple[Stage, ...]
     output: Statement
     marks: Statement | None
@@ -199,6 +236,7 @@ class Program:
     samples: Samples
     parts: tuple[Part, ...]
     blocks: tuple[Block, ...]
+    margins: tuple[Margin, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]
     effect: str
@@ -238,7 +276,7 @@ class Program:
                 ],
                 "sets": [[table, named.sha256] for table, named in self.sets],
                 **({"features": [repr(spec) for spec in self.features]} if self.features else {}),
-                **({"assets": [[table, repr(asset)] for table, asset in self.asset_sets]} if self.asset_sets else {}),
+                **({"assets": [[one.table, repr(one.asset)] for one in self.asset_sets]} if self.asset_sets else {}),
             }
         )
 

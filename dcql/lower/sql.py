@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from dcql.catalog.types import Type
 from dcql.catalog.models import INT16_BITS, FeatureSpec
+from dcql.catalog.types import Type
 from dcql.lower.program import ID, Statement, feature_column
 from dcql.plan import nodes
 
@@ -261,7 +261,9 @@ class ExpressionLowering:
         values = column_of(self._set_table(expr.set), "value")
         if isinstance(expr.set, nodes.AssetSet) or (expr.set.count == 0 and not expr.set.is_subset):
             # SQL's NULL IN (nothing) is FALSE; here it is NULL, as for every other set.
-            none = exp.false() if isinstance(expr.set, nodes.NamedSet) else exp.In(this=subject, query=values.subquery())
+            none = (
+                exp.false() if isinstance(expr.set, nodes.NamedSet) else exp.In(this=subject, query=values.subquery())
+            )
             return case([(exp.Paren(this=exp.Not(this=is_null(subject.copy()))), none)], exp.Null())
         return exp.Paren(this=exp.In(this=subject, query=exp.Subquery(this=values)))
 

@@ -121,7 +121,7 @@ class _Demands:
             return parts.get(id(value), value)
 
         changed = {name: rebuilt(getattr(expr, name)) for name in _fields(expr)}
-        return replace(expr, **changed)
+        return replace(expr, **changed)  # type: ignore[arg-type]
 
     def _name(self, rel: Rel) -> PoolScan | Ref:
         """Make a stage of a relation, so that a feature does not contain what it is asked of."""

@@ -31,11 +31,11 @@ from dcql.plan.coerce import (
 )
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.features import feature_node
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
 from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
 from dcql.plan.patterns import check_pattern
-from dcql.plan.features import feature_node
 from dcql.plan.scope import FeatureEntry, Scope
 from dcql.source import Span
 from dcql.syntax import ast
@@ -173,8 +173,8 @@ class Expressions(Lookup):
             case ast.Null():
                 return Exact(None)
             case ast.Name():
-                if (found := self.feature_named(bound)) is not None:
-                    return self._feature(*found)
+                if (feature := self.feature_named(bound)) is not None:
+                    return self._feature(*feature)
                 body = self.body(bound)
                 if body is None:
                     return self.named(expr, bound)

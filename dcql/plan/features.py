@@ -1,9 +1,8 @@
 """FEATURE, ASSET and MODEL: from the statement to what the plan keeps of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from dcql.catalog import models
 from dcql.catalog.types import Type
@@ -12,7 +11,6 @@ from dcql.plan.constants import Exact
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import AssetEntry, FeatureEntry, ModelEntry, RelationEntry, Scope, SetEntry, listed, suggestion
-from dcql.source import Span
 from dcql.syntax import ast
 
 if TYPE_CHECKING:
@@ -26,12 +24,16 @@ KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "ASSET", "WEIGHTS")
 OUTPUTS = ("TEXT", "INT", "BOOL", "FIXED")
 
 
+# The relations that an asset is fitted on.
+Needs: TypeAlias = "tuple[nodes.PoolScan | nodes.Ref, ...]"
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """An argument of a model and, for an asset, the relations that it is fitted on."""
 
     argument: models.ModelArgument
-    needs: tuple[nodes.Rel, ...] = ()
+    needs: Needs = ()
 
 
 def feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> nodes.Feature:
@@ -57,7 +59,7 @@ def feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> 
     return nodes.Feature(name, spec.output.type, spec, needs=needs)
 
 
-def asset_set(expressions: "Expressions", entry: AssetEntry, type_: Type) -> tuple[nodes.AssetSet, tuple[nodes.Rel, ...]]:
+def asset_set(expressions: "Expressions", entry: AssetEntry, type_: Type) -> tuple[nodes.AssetSet, Needs]:
     """Return an asset as a set of values of a type, and what it is fitted on. Raises WrongError."""
     asset, needs = _asset(expressions, entry)
     return nodes.AssetSet(asset.name, type_, asset), needs
@@ -213,9 +215,7 @@ def _tolerance(expressions: "Expressions", statement: ast.Model, scope: Scope) -
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 
-def _bind(
-    expressions: "Expressions", call: ast.ModelCall, model: models.ModelSpec, scope: Scope
-) -> tuple[_Given, ...]:
+def _bind(expressions: "Expressions", call: ast.ModelCall, model: models.ModelSpec, scope: Scope) -> tuple[_Given, ...]:
     by_name: dict[str, ast.Argument] = {}
     usage = f"{model.name}({', '.join(one.name for one in model.parameters)})"
     for position, argument in enumerate(call.arguments):
@@ -248,7 +248,8 @@ def _argument(
     bound = Bound(written.value, scope, {})
     match parameter.kind:
         case "EMBEDDING":
-            return _Given(models.EmbeddingArgument(parameter.name, _bare(expressions, written, "an embedding", "l14_img")))
+            key = _bare(expressions, written, "an embedding", "l14_img")
+            return _Given(models.EmbeddingArgument(parameter.name, key))
         case "IMAGE":
             if _bare(expressions, written, "the image", IMAGE) != IMAGE:
                 expressions.wrong_at(
@@ -318,11 +319,13 @@ def _asset_argument(
     asset, needs = _asset(expressions, entry)
     if parameter.kind == "WEIGHTS" and not isinstance(asset, models.FileAsset | models.PoolAsset):
         label = f"`{parameter.name}` takes weights"
-        expressions.wrong_at("E0603", f"`{name}` is no file", written.span, label, "name an ASSET .. FROM 'file' SHA256")
+        expressions.wrong_at(
+            "E0603", f"`{name}` is no file", written.span, label, "name an ASSET .. FROM 'file' SHA256"
+        )
     return _Given(models.AssetArgument(parameter.name, asset, parameter.kind), needs)
 
 
-def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset, tuple[nodes.Rel, ...]]:
+def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset, Needs]:
     statement, scope = entry.asset, entry.scope
     if id(statement) in expressions.open:
         expressions.wrong_at(
@@ -331,7 +334,6 @@ def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset,
     expressions.used.add(id(statement))
     expressions.open.add(id(statement))
     try:
-        make: Callable[..., tuple[models.Asset, tuple[nodes.Rel, ...]]]
         match statement:
             case ast.PoolAsset():
                 return _pool_asset(expressions, statement), ()
@@ -340,10 +342,9 @@ def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset,
                 where = str(path) if path is not None else f"stdlib:{statement.path.value}"
                 return models.FileAsset(statement.name, where, statement.sha256.value.lower()), ()
             case ast.MadeAsset():
-                make = _made_asset
+                return _made_asset(expressions, statement, scope)
             case ast.FitAsset():
-                make = _fit_asset
-        return make(expressions, statement, scope)
+                return _fit_asset(expressions, statement, scope)
     finally:
         expressions.open.discard(id(statement))
 
@@ -360,9 +361,7 @@ def _pool_asset(expressions: "Expressions", statement: ast.PoolAsset) -> models.
     return models.PoolAsset(statement.name)
 
 
-def _made_asset(
-    expressions: "Expressions", statement: ast.MadeAsset, scope: Scope
-) -> tuple[models.Asset, tuple[nodes.Rel, ...]]:
+def _made_asset(expressions: "Expressions", statement: ast.MadeAsset, scope: Scope) -> tuple[models.Asset, Needs]:
     model = _model_of(expressions, statement.using, scope)
     if model.name != "nearest" or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS nearest(rows, centroids)")
@@ -374,7 +373,7 @@ def _made_asset(
     with all_faults() as attempt:
         parts = [attempt(_asset_argument, expressions, parameter, one, scope) for one in statement.using.arguments]
     of: list[models.Asset] = []
-    needs: list[nodes.Rel] = []
+    needs: list[nodes.PoolScan | nodes.Ref] = []
     for part in parts:
         given = part()
         assert isinstance(given.argument, models.AssetArgument)
@@ -383,9 +382,7 @@ def _made_asset(
     return models.MadeAsset(statement.name, model.name, model.version, tuple(of)), tuple(dict.fromkeys(needs))
 
 
-def _fit_asset(
-    expressions: "Expressions", statement: ast.FitAsset, scope: Scope
-) -> tuple[models.Asset, tuple[nodes.Rel, ...]]:
+def _fit_asset(expressions: "Expressions", statement: ast.FitAsset, scope: Scope) -> tuple[models.Asset, Needs]:
     model = _model_of(expressions, statement.using, scope)
     if model.output.type is not Type.NESTED:
         _no_asset(expressions, statement.using, "ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0")
@@ -415,6 +412,6 @@ def _seed(expressions: "Expressions", seed: ast.Number) -> str:
     return str(int(seed.value))
 
 
-def _no_asset(expressions: "Expressions", call: ast.ModelCall, form: str) -> None:
-    span: Span = call.model.span
-    expressions.wrong_at("E0603", f"`{call.model.text}` makes no asset", span, "its values are of samples", f"write `{form}`")
+def _no_asset(expressions: "Expressions", call: ast.ModelCall, form: str) -> NoReturn:
+    message = f"`{call.model.text}` makes no asset"
+    expressions.wrong_at("E0603", message, call.model.span, "its values are of samples", f"write `{form}`")

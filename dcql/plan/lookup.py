@@ -48,8 +48,8 @@ class Lookup:
     """Finds what names stand for, and records the faults of a recipe.
 
     `place` is the innermost expression of the recipe, rather than the library, that is being resolved; `used` are the
-    DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs that are being looked into. `files`
-    are those that the statements at these spans name.
+    DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs that are being looked into.
+    `files` are those that the statements at these spans name.
     """
 
     diagnostics: Diagnostics

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from dcql.catalog.types import Type
 from dcql.plan import nodes
-from dcql.plan.lookup import Bound
 from dcql.plan.features import asset_set
+from dcql.plan.lookup import Bound
 from dcql.plan.scope import AssetEntry, RelationEntry, SetEntry, suggestion
 from dcql.plan.sets import named_set
 from dcql.syntax import ast

@@ -8,8 +8,8 @@ from dcql.catalog.functions import FUNCTIONS
 from dcql.plan import nodes
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError
-from dcql.plan.lookup import Bound
 from dcql.plan.features import check_declared
+from dcql.plan.lookup import Bound
 from dcql.plan.scope import AssetEntry, RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 

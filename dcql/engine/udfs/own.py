@@ -78,8 +78,10 @@ class _Own:
 
 def _listed(column: Any) -> Sequence[Any]:
     if isinstance(column, pa.Array | pa.ChunkedArray):
-        return column.to_pylist()
-    return column  # type: ignore[no-any-return]
+        texts: list[Any] = column.to_pylist()
+        return texts
+    rows: Sequence[Any] = column
+    return rows
 
 
 def _plain(answer: Any) -> Any:
