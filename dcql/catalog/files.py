@@ -108,7 +108,9 @@ def list_files(source: str) -> tuple[Listed, ...]:
         found = []
         for entry in filesystem.ls(folder, detail=True):
             if _last(entry).startswith("part_") and filesystem.isdir(entry["name"]):
-                found += [inner for inner in filesystem.ls(entry["name"], detail=True) if _is(filesystem, inner, ".parquet")]
+                found += [
+                    inner for inner in filesystem.ls(entry["name"], detail=True) if _is(filesystem, inner, ".parquet")
+                ]
             elif _is(filesystem, entry, ".parquet"):
                 found.append(entry)
     except FileNotFoundError:

@@ -39,8 +39,8 @@ CODES: tuple[Code, ...] = (
         code="E0642",
         title="images changed since they were indexed",
         meaning=(
-            "Where each image lies in its tar was found before. The tar is shorter now, or something else stands at that "
-            "place, so it was replaced while features were computed."
+            "Where each image lies in its tar was found before. The tar is shorter now, or something else stands at "
+            "that place, so it was replaced while features were computed."
         ),
         example="img2dataset writes shards/00000000.tar anew during a run",
         instead="index the images again once the download is over",
@@ -60,8 +60,8 @@ CODES: tuple[Code, ...] = (
         code="E0644",
         title="option of a model that it does not have",
         meaning=(
-            "A model is declared with options: which architecture, whose preprocessing, on which device. One of them has "
-            "a value that the model does not know, or the architecture needs files from the network."
+            "A model is declared with options: which architecture, whose preprocessing, on which device. One of them "
+            "has a value that the model does not know, or the architecture needs files from the network."
         ),
         example="model='ViT-B32'",
         instead="model='ViT-B-32'",

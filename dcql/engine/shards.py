@@ -1,7 +1,7 @@
 """The images of a pool, found in its webdataset tars by uid.
 
-A sample's image, caption and .json stand side by side in a tar and share the name before the first dot, the key. The key
-says nothing about the pool, since it depends on how the images were downloaded: the `uid` of the .json does.
+A sample's image, caption and .json stand side by side in a tar and share the name before the first dot, the key. The
+key says nothing about the pool, since it depends on how the images were downloaded: the `uid` of the .json does.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.files import Listed, list_shards, locate, unreadable
-from dcql.engine.tars import BLOCK, DamagedTar, Member, members
+from dcql.engine.tars import BLOCK, DamagedTarError, Member, members
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, Uids, Words, join_words
 
@@ -175,7 +175,7 @@ class _Reader:
         self.file.seek(offset)
         content = bytes(self.file.read(length))
         if len(content) < length:
-            raise DamagedTar(offset, "it became shorter while it was read")
+            raise DamagedTarError(offset, "it became shorter while it was read")
         self.digest.update(content)
         return content
 
@@ -219,7 +219,7 @@ def _walk(read: _Reader, size: int) -> _Tar:
             elif extension in EXTENSIONS and sample.image is None:
                 check = zlib.crc32(read(member.header, BLOCK))
                 sample.image = (member.offset, member.size, check, EXTENSIONS.index(extension))
-    except DamagedTar as stop:
+    except DamagedTarError as stop:
         damage = (stop.offset, stop.reason)
     unnamed += close(sample)
     mask = (1 << 64) - 1

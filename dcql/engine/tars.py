@@ -23,7 +23,7 @@ class Member:
     size: int
 
 
-class DamagedTar(Exception):
+class DamagedTarError(Exception):
     """A tar that cannot be read beyond byte `offset`, and why."""
 
     def __init__(self, offset: int, reason: str) -> None:
@@ -35,8 +35,8 @@ class DamagedTar(Exception):
 def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
     """Yield the files of a tar of `size` bytes in their order; `read(offset, length)` gives bytes of it.
 
-    Only headers are read, and the long names that stand between them. Raises DamagedTar where the tar is cut off or
-    is no tar from some byte on, once the files before that are yielded.
+    Only headers are read, and the long names that stand between them. Raises DamagedTarError where the tar is cut off
+    or is no tar from some byte on, once the files before that are yielded.
     """
     at = 0
     shared: dict[str, str] = {}
@@ -44,12 +44,12 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
     while True:
         if at + BLOCK > size:
             reason = "it is cut off inside of a header" if size > at else "it ends without the blocks that close a tar"
-            raise DamagedTar(at, reason)
+            raise DamagedTarError(at, reason)
         block = read(at, BLOCK)
         if not block.strip(b"\0"):
             return
         if not _is_header(block):
-            raise DamagedTar(at, "what stands there is no header")
+            raise DamagedTarError(at, "what stands there is no header")
         kind = block[156:157]
         records = {**shared, **own}
         # A pax header gives the size of the file that it describes, never its own.
@@ -58,12 +58,12 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         content = at + BLOCK
         after = content if kind in _EMPTY else content + length + -length % BLOCK
         if kind not in _EMPTY and content + length > size:
-            raise DamagedTar(at, "a file is cut off")
+            raise DamagedTarError(at, "a file is cut off")
         if kind == _SPARSE or any(name.startswith("GNU.sparse") for name in records):
-            raise DamagedTar(at, "a sparse file cannot be read")
+            raise DamagedTarError(at, "a sparse file cannot be read")
         if describes:
             if length > (_MAX_NAME if kind in (_LONG_NAME, _LONG_LINK) else _MAX_RECORDS):
-                raise DamagedTar(at, "a header is too large")
+                raise DamagedTarError(at, "a header is too large")
             if kind == _LONG_NAME:
                 own["path"] = _text(read(content, length))
             elif kind == _RECORDS:
@@ -92,7 +92,7 @@ def _size(block: bytes, records: Mapping[str, str], at: int) -> int:
     if "size" not in records:
         return _number(block[124:136], at)
     if not (records["size"].isascii() and records["size"].isdigit() and len(records["size"]) < 20):
-        raise DamagedTar(at, "a header has a size that is no number")
+        raise DamagedTarError(at, "a header has a size that is no number")
     return int(records["size"])
 
 
@@ -102,7 +102,7 @@ def _number(field: bytes, at: int) -> int:
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0")[0].strip()
     if not all(0x30 <= digit <= 0x37 for digit in digits):
-        raise DamagedTar(at, "a header has a size that is no number")
+        raise DamagedTarError(at, "a header has a size that is no number")
     return int(digits or b"0", 8)
 
 
@@ -126,7 +126,7 @@ def _records(content: bytes, at: int) -> dict[str, str]:
         record = content[:length]
         name, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if len(record) < length or not record.endswith(b"\n") or not equals:
-            raise DamagedTar(at, "a pax header cannot be read")
+            raise DamagedTarError(at, "a pax header cannot be read")
         found[_text(name)] = value.decode("utf-8", "surrogateescape")
         content = content[length:]
     return found

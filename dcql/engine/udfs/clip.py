@@ -52,37 +52,31 @@ class Encoder:
     tokenize: Callable[[list[str]], NDArray[np.int64]]
     encode_image: Callable[[Any], Any]
     encode_text: Callable[[Any], Any]
+    dimension: int
     batch: int
     device: str
 
     def images(self, images: Sequence[bytes | None], decode: Decoder) -> tuple[NDArray[np.float32], dict[int, str]]:
-        """Return (n, dimension) float32, rows of NaN for images that give nothing, and the reasons by position."""
-        rows: list[NDArray[np.float32]] = []
+        """Return (n, dimension) float32, 0 for images that give nothing, and the reasons for these by position."""
+        rows = np.zeros((len(images), self.dimension), np.float32)
         failures: dict[int, str] = {}
         for start in range(0, len(images), self.batch):
             arrays, reasons = decode(images[start : start + self.batch])
             failures |= {start + position: reason for position, reason in reasons.items()}
-            some = next((array for array in arrays if array is not None), None)
-            if some is None:
-                rows += [np.full(1, np.nan, np.float32)] * len(arrays)
-                continue
-            blank = np.zeros_like(some)
-            stacked = np.stack([blank if array is None else array for array in arrays])
-            encoded = self._encode(self.encode_image, stacked)
-            rows += [encoded[at] if array is not None else np.full(1, np.nan) for at, array in enumerate(arrays)]
-        return _matrix(rows), failures
+            shown = [start + position for position, array in enumerate(arrays) if array is not None]
+            if shown:
+                stacked = np.stack([array for array in arrays if array is not None])
+                rows[shown] = self._encode(self.encode_image, stacked)
+        return rows, failures
 
     def texts(self, texts: Sequence[str | None]) -> NDArray[np.float32]:
-        """Return (n, dimension) float32, rows of NaN for NULL."""
-        rows: list[NDArray[np.float32]] = []
-        for start in range(0, len(texts), self.batch):
-            part = texts[start : start + self.batch]
-            if all(text is None for text in part):
-                rows += [np.full(1, np.nan, np.float32)] * len(part)
-                continue
-            encoded = self._encode(self.encode_text, self.tokenize([text or "" for text in part]))
-            rows += [encoded[at] if text is not None else np.full(1, np.nan) for at, text in enumerate(part)]
-        return _matrix(rows)
+        """Return (n, dimension) float32, 0 for NULL."""
+        rows = np.zeros((len(texts), self.dimension), np.float32)
+        written = [position for position, text in enumerate(texts) if text is not None]
+        for start in range(0, len(written), self.batch):
+            part = written[start : start + self.batch]
+            rows[part] = self._encode(self.encode_text, self.tokenize([str(texts[position]) for position in part]))
+        return rows
 
     def _encode(self, encode: Callable[[Any], Any], rows: NDArray[Any]) -> NDArray[np.float32]:
         """Encode up to `batch` rows as a whole batch: with fewer, other kernels would give other last bits."""
@@ -202,6 +196,7 @@ def _demo(name: str, weights: Path | None, device: str) -> Encoder:
         tokenize=lambda texts: demo.word_ids(texts, table),
         encode_image=model.encode_image,
         encode_text=model.encode_text,
+        dimension=demo.SETTINGS[name].dimension,
         batch=DEMO_BATCH,
         device=device,
     )
@@ -216,8 +211,9 @@ def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encode
         meant = did_you_mean(name, [*known, *DEMO])
         advice = f"did you mean '{meant}'?" if meant else "name a model of `open_clip.list_models()`, as 'ViT-B-32'"
         raise _option("model", name, "open_clip has no such architecture", advice)
-    described = open_clip.get_model_config(name)["text_cfg"]
-    if described.get("hf_tokenizer_name") or described.get("hf_model_name") or "siglip" in name.lower():
+    described = open_clip.get_model_config(name)
+    text = described["text_cfg"]
+    if text.get("hf_tokenizer_name") or text.get("hf_model_name") or "siglip" in name.lower():
         advice = "name a model that reads text with CLIP's own vocabulary, as 'ViT-B-32'"
         raise _option("model", name, "its vocabulary is not part of open_clip and would be downloaded", advice)
     trained = open_clip.get_pretrained_cfg(name, tag) if tag else {}
@@ -244,6 +240,7 @@ def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encode
         tokenize=lambda texts: np.asarray(tokenizer(texts).numpy(), np.int64),
         encode_image=lambda images: model.encode_image(images, normalize=True),
         encode_text=lambda tokens: model.encode_text(tokens, normalize=True),
+        dimension=int(described["embed_dim"]),
         batch=BATCH,
         device=device,
     )
@@ -322,27 +319,19 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _matrix(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Stack rows of one length; a row of length 1 is NaN throughout."""
-    width = max((len(row) for row in rows), default=1)
-    matrix = np.full((len(rows), width), np.nan, np.float32)
-    for at, row in enumerate(rows):
-        matrix[at] = row
-    return matrix
-
-
 def _answers(rows: NDArray[np.float32], failures: dict[int, str], absent: set[int], *, scalar: bool) -> Answers:
+    """Return `rows`, (n, width), as numbers or as lists; NULL for samples that failed and for those without a text."""
     import pyarrow as pa
 
-    wrong = ~np.isfinite(rows).all(axis=1)
-    for position in np.flatnonzero(wrong).tolist():
-        if position not in absent:
-            failures.setdefault(position, NOT_A_NUMBER)
+    unknown = np.zeros(len(rows), np.bool_)
+    unknown[[*failures, *absent]] = True
+    wrong = ~np.isfinite(rows).all(axis=1) & ~unknown
+    failures |= dict.fromkeys(np.flatnonzero(wrong).tolist(), NOT_A_NUMBER)
+    unknown |= wrong
     if scalar:
-        return Answers(pa.array(rows[:, 0], pa.float32(), mask=wrong), failures)
-    flat = pa.array(np.where(wrong[:, None], np.float32(0), rows).ravel(), pa.float32())
-    values = pa.FixedSizeListArray.from_arrays(flat, rows.shape[1], mask=pa.array(wrong))
-    return Answers(values, failures)
+        return Answers(pa.array(rows[:, 0], pa.float32(), mask=unknown), failures)
+    flat = pa.array(np.where(unknown[:, None], np.float32(0), rows).ravel(), pa.float32())
+    return Answers(pa.FixedSizeListArray.from_arrays(flat, rows.shape[1], mask=pa.array(unknown)), failures)
 
 
 def _option(option: str, value: object, reason: str, advice: str) -> RunError:

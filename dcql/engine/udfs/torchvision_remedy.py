@@ -1,7 +1,7 @@
 """Makes torchvision importable beside a torch without CUDA.
 
-The wheel of torchvision on PyPI is built for CUDA. Beside a torch for CPUs its library cannot be loaded, which is silent,
-and the import then fails because two operators are unknown. Declaring them is enough: open_clip uses neither.
+The wheel of torchvision on PyPI is built for CUDA. Beside a torch for CPUs its library cannot be loaded, which is
+silent, and the import then fails because two operators are unknown. Declaring them is enough: open_clip uses neither.
 """
 
 import importlib.util
