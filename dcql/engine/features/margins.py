@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dcql.engine.features import Features
+from dcql.engine.features.columns import Features
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Models in processes of their own: one a core, fed with Arrow over pipes.
 
-A worker is `python -m dcql.engine.workers`. It reads one line of JSON, the model to load, then messages: eight bytes of
+A worker is `python -m dcql.engine.features.workers`. It reads one line of JSON, the model to load, then messages: eight bytes of
 length, then an Arrow IPC stream of the inputs. It answers each with another one of value, failure and margin. Nothing
 is pickled, and a caller needs no `if __name__ == "__main__"`.
 """
@@ -84,9 +84,9 @@ class _Worker:
         self._model = ask.model
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         # The worker imports the dcql that runs here, whatever the current folder holds.
-        root = str(Path(__file__).parents[2])
+        root = str(Path(__file__).parents[3])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        command = [sys.executable, "-m", "dcql.engine.workers"]
+        command = [sys.executable, "-m", "dcql.engine.features.workers"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         head = {
             "model": ask.model,
@@ -211,7 +211,7 @@ def _serve() -> None:
 
 
 def _loaded(ask: Ask) -> Model:
-    from dcql.engine.assets import read_asset
+    from dcql.engine.features.assets import read_asset
     from dcql.engine.udfs import table
 
     assets = {name: read_asset(Path(path), name) for name, path in ask.assets.items()}

@@ -12,8 +12,8 @@ from dcql.catalog.models import FitAsset
 from dcql.catalog.pool import Pool
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
-from dcql.engine.feature_inputs import npz_beside
-from dcql.engine.features import RowsOf
+from dcql.engine.features.columns import RowsOf
+from dcql.engine.features.inputs import npz_beside
 
 
 @dataclass(frozen=True)

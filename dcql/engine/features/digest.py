@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
-from dcql.engine.features import Features
+from dcql.engine.features.columns import Features
 from dcql.subset import MerkleTree
 
 _DOMAIN = b"dcql.feature.v1"

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine import feature_files
-from dcql.engine.assets import Assets
-from dcql.engine.feature_inputs import Inputs
-from dcql.engine.rates import note_rate
-from dcql.engine.running import Computing, Running, weights_of
+from dcql.engine.features import files
+from dcql.engine.features.assets import Assets
+from dcql.engine.features.inputs import Inputs
+from dcql.engine.features.rates import note_rate
+from dcql.engine.features.running import Computing, Running, weights_of
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
@@ -94,8 +94,8 @@ class Features:
     def path(self, spec: FeatureSpec, file: PoolFile) -> Path:
         """Return a feature's values for one file of the pool."""
         if not self._is_ready(spec):
-            return feature_files.nothing_file(features_folder(), file.rows, spec.output)
-        return feature_files.ensure(self.stored(spec), self.inputs.key(file, spec), file.rows, spec.output)
+            return files.nothing_file(features_folder(), file.rows, spec.output)
+        return files.ensure(self.stored(spec), self.inputs.key(file, spec), file.rows, spec.output)
 
     def _is_ready(self, spec: FeatureSpec) -> bool:
         """Return whether it is known what a feature is: its assets may be fitted later in the run."""
@@ -117,7 +117,7 @@ class Features:
             asked.append(np.packbits(wanted))
             newest = stored.newest(self.inputs.key(file, spec)) if file.rows else None
             if newest is not None:
-                wanted &= ~feature_files.read_known(newest, file.rows)
+                wanted &= ~files.read_known(newest, file.rows)
             missing.append(np.flatnonzero(wanted))
         self.asked[name] = asked
         if total := sum(len(each) for each in missing):
@@ -138,10 +138,10 @@ class Features:
             bits |= self.asked[name][number]
         return np.flatnonzero(np.unpackbits(bits, count=rows))
 
-    def values(self, spec: FeatureSpec, number: int) -> feature_files.Values:
+    def values(self, spec: FeatureSpec, number: int) -> files.Values:
         """Return a feature's values for the pool's n-th file."""
         file = self.pool.files[number]
-        return feature_files.read_values(self.path(spec, file), file.rows)
+        return files.read_values(self.path(spec, file), file.rows)
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Features:
                     continue
                 key = self.inputs.key(file, spec)
                 for where, answers in self._answers(running, spec, file, positions):
-                    feature_files.merge(stored, key, file.rows, spec.output, where, answers)
+                    files.merge(stored, key, file.rows, spec.output, where, answers)
                     done += len(where)
                     tell(spec.name, done, total)
             lanes = running.lanes
@@ -182,7 +182,7 @@ class Features:
         start = end = 0
         since = time.monotonic()
         for answers in running.ask(self.inputs.pieces(file, spec, positions, running.rows)):
-            values = feature_files.on_grid(answers.values, spec.output, spec.name)
+            values = files.on_grid(answers.values, spec.output, spec.name)
             gathered.append(Answers(values, answers.failures, answers.margin))
             end += len(values)
             if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
@@ -198,7 +198,7 @@ class Features:
         for number, file in enumerate(self.pool.files):
             here = self.asked_of(spec, number)
             use.asked += len(here)
-            if not len(here) or not feature_files.read_counts(self.path(spec, file))["failed"]:
+            if not len(here) or not files.read_counts(self.path(spec, file))["failed"]:
                 continue
             for reason in self.values(spec, number).failure.take(pa.array(here)).drop_null().to_pylist():
                 use.failed += 1

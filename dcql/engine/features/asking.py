@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.assets import Assets, set_values
 from dcql.engine.duck import Resources, Session
-from dcql.engine.feature_digest import content_digest
-from dcql.engine.features import Features, RowsOf, Tell, Use
-from dcql.engine.fitting import Fitting
-from dcql.engine.margins import MarginFound, margins
-from dcql.engine.running import Computing
+from dcql.engine.features.assets import Assets, set_values
+from dcql.engine.features.columns import Features, RowsOf, Tell, Use
+from dcql.engine.features.digest import content_digest
+from dcql.engine.features.fitting import Fitting
+from dcql.engine.features.margins import MarginFound, margins
+from dcql.engine.features.running import Computing
 from dcql.engine.sources import Sources
 from dcql.lower.program import Demand, Program, Statement
 

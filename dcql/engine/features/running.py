@@ -9,10 +9,10 @@ from typing import Any
 
 from dcql.catalog import store
 from dcql.catalog.models import ColumnArgument, FeatureSpec, FileAsset, PoolAsset, WeightsFile
-from dcql.engine.assets import Assets, checked_sha256
+from dcql.engine.features.assets import Assets, checked_sha256
+from dcql.engine.features.workers import Ask, Workers
 from dcql.engine.udfs import own, table
 from dcql.engine.udfs.answers import Answers, Model
-from dcql.engine.workers import Ask, Workers
 from dcql.errors import Diagnostic, RunError
 
 # Starting a process takes as long as answering for some thousands of samples.
