@@ -149,7 +149,7 @@ def _in_processes(spec: FeatureSpec, total: int) -> bool:
 
 def _unread(spec: FeatureSpec, code: WeightsFile) -> Diagnostic:
     return Diagnostic(
-        "E0614",
+        "E0604",
         f"`{spec.name}` runs code of the recipe's author",
         None,
         f"`{code.file}` is Python, and can do whatever you can",
