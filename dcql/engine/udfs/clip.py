@@ -35,6 +35,7 @@ Options = Mapping[str, int | float | str]
 DEMO = {"demo_b32": "b32", "demo_l14": "l14"}
 DEMO_BATCH = 256
 BATCH = 64  # part of what an open_clip model answers: another one can change the last bits
+DEVICE_TOLERANCE = 1e-4  # how far a cosine on one device may be from that on another
 NOT_A_NUMBER = "the model gave no number"
 
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
@@ -205,6 +206,7 @@ def _demo(name: str, weights: Path | None, device: str) -> Encoder:
 def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encoder:
     torchvision_remedy.apply()
     import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     known = open_clip.list_models()
     if name not in known:
@@ -233,7 +235,7 @@ def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encode
         )
     _fill(model, weights)
     model.eval().to(device)
-    transform = open_clip.image_transform_v2(open_clip.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    transform = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     tokenizer = open_clip.get_tokenizer(name)
     return Encoder(
         prepare=lambda image: np.asarray(transform(image).numpy(), np.float32),
