@@ -22,7 +22,7 @@ pytest.importorskip("torch")
 pytest.importorskip("PIL")
 
 import torch
-from dcql.demo.expand import FEATURES, expand
+from dcql.demo.expand import DATA, FEATURES, expand
 from PIL import Image
 
 from dcql.engine.shards import index, read
@@ -295,6 +295,20 @@ def test_weights_that_cannot_be_read(tiny: dict[str, Any], tmp_path: Path, name:
     with pytest.raises(RunError) as caught:
         load_clip_score(weights=tmp_path / name if name else None, assets={}, options=OPTIONS)
     assert caught.value.diagnostics[0].code == "E0643"
+
+
+def test_the_demo_pools_models_come_from_their_own_files(demo: Samples, tmp_path: Path) -> None:
+    given = tmp_path / "model_l14.npz"
+    given.write_bytes((DATA / "model_l14.npz").read_bytes())
+    options = {"model": "demo_l14"}
+    assert score(options, demo, given, [1]).values.equals(score(options, demo, order=[1]).values)
+    given.write_bytes(given.read_bytes()[:1000])
+    other = tmp_path / "model_b32.npz"
+    other.touch()
+    for wrong in (given, other, tmp_path / "absent" / "model_l14.npz"):
+        with pytest.raises(RunError) as caught:
+            load_clip_score(weights=wrong, assets={}, options=options)
+        assert caught.value.diagnostics[0].code == "E0643"
 
 
 @pytest.mark.parametrize(

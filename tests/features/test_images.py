@@ -119,6 +119,12 @@ def test_the_most_pixels_that_are_decoded(monkeypatch: pytest.MonkeyPatch) -> No
     assert decode(encoded(PIXELS, "PNG")) == "too large: 60 x 40 pixels"
 
 
+def test_an_image_too_narrow_to_be_enlarged() -> None:
+    assert isinstance(decode(encoded(np.zeros((1, 512, 3), np.uint8), "PNG")), np.ndarray)
+    assert decode(encoded(np.zeros((1, 513, 3), np.uint8), "PNG")) == "too narrow: 513 x 1 pixels"
+    assert decode(encoded(np.zeros((5000, 2, 3), np.uint8), "PNG")) == "too narrow: 2 x 5000 pixels"
+
+
 def test_a_png_whose_text_unpacks_to_much() -> None:
     bomb = b"key\0\0" + zlib.compress(bytes(200 << 20))
     assert isinstance(decode(png(8, 8, (b"zTXt", bomb))), str)

@@ -188,7 +188,9 @@ def _demo(name: str, weights: Path | None, device: str) -> Encoder:
         raise _weights(weights, f"the demo pool's model is called model_{name}.npz", "leave WEIGHTS out")
     try:
         model = demo.load(name) if weights is None else demo.load(name, weights.parent)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except ImportError:
+        raise
+    except Exception as error:  # a damaged file can fail in zipfile, in numpy or in torch
         raise _weights(weights or Path(f"model_{name}.npz"), _first_line(error), "install dcql again") from error
     model.to(device)
     table = demo.SETTINGS[name].table
