@@ -131,9 +131,9 @@ def index(source: str | Path, store: Path, *, progress: Callable[[int, int], Non
 def read(shards: ShardIndex, uids: Uids, *, batch: int = BATCH) -> Iterator[list[bytes | None]]:
     """Yield the encoded images of `uids`, (m,) of dtype u8,u8, in their order and in lists; None for one without.
 
-    A list holds up to `batch` images and 256 MiB; a larger image comes alone. Its images are read in the order in which they lie in the tars, those
-    side by side at once, so uids in the order of the pool are read fastest. Raises RunError where a tar cannot be read
-    or changed since it was walked.
+    A list holds up to `batch` images and 256 MiB; a larger image comes alone. Its images are read in the order in which
+    they lie in the tars, those side by side at once, so uids in the order of the pool are read fastest. Raises RunError
+    where a tar cannot be read or changed since it was walked.
     """
     places = shards.find(uids)
     sizes = np.zeros(len(places), np.int64)

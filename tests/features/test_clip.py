@@ -216,7 +216,8 @@ def test_the_preprocessing_of_a_tag(demo: Samples, tiny: dict[str, Any], monkeyp
 
     def of_a_tag(model: str, tag: str) -> dict[str, Any]:
         looked_up.append((model, tag))
-        return {"url": "https://example.org", "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_mode": "squash"}
+        half = (0.5, 0.5, 0.5)
+        return {"url": "unused", "mean": half, "std": half, "resize_mode": "squash", "quick_gelu": True}
 
     part = Samples(demo.images[:20], demo.texts[:20], {}, {})
     weights = tiny["folder"] / "tiny.safetensors"
@@ -225,13 +226,15 @@ def test_the_preprocessing_of_a_tag(demo: Samples, tiny: dict[str, Any], monkeyp
     tagged = score({**OPTIONS, "pretrained": "some"}, part, weights).values.to_numpy()
     assert looked_up == [("dcql-tiny", "some")]
     assert np.abs(tagged - plain).max() > 1e-3
-    _, _, squash = factory.create_model_and_transforms(
-        "dcql-tiny", image_mean=(0.5,) * 3, image_std=(0.5,) * 3, image_resize_mode="squash"
+    expected, _, squash = factory.create_model_and_transforms(
+        "dcql-tiny", force_quick_gelu=True, image_mean=(0.5,) * 3, image_std=(0.5,) * 3, image_resize_mode="squash"
     )
+    expected.load_state_dict(tiny["model"].state_dict())
+    expected.eval()
     tokenizer = tiny["open_clip"].get_tokenizer("dcql-tiny")
     with torch.no_grad():
-        seen = tiny["model"].encode_image(squash(Image.open(io.BytesIO(part.images[0] or b""))).unsqueeze(0))
-        written = tiny["model"].encode_text(tokenizer([part.texts[0].as_py()]))
+        seen = expected.encode_image(squash(Image.open(io.BytesIO(part.images[0] or b""))).unsqueeze(0))
+        written = expected.encode_text(tokenizer([part.texts[0].as_py()]))
     assert abs(float(torch.nn.functional.cosine_similarity(seen, written)) - tagged[0]) < 1e-6
 
 

@@ -119,6 +119,31 @@ def test_sizes_beyond_octal_digits() -> None:
         assert found[0].offset == len(head)
 
 
+def test_a_pax_size_is_not_that_of_a_header_between() -> None:
+    sized, named = tarfile.TarInfo("a.jpg"), tarfile.TarInfo("n" * 150 + ".jpg")
+    sized.size = 9 << 30
+    only_pax = sized.tobuf(tarfile.PAX_FORMAT)[:-BLOCK]
+    content = only_pax + named.tobuf(tarfile.GNU_FORMAT)
+    found = next(members(lambda offset, length: content[offset : offset + length], len(content) + sized.size))
+    assert (found.name, found.size, found.offset) == (named.name, sized.size, len(content))
+
+
+def test_a_link_has_no_content_whatever_size_it_states(tmp_path: Path) -> None:
+    link, file = tarfile.TarInfo("link.jpg"), tarfile.TarInfo("file.jpg")
+    link.type, link.linkname, link.size = tarfile.LNKTYPE, "file.jpg", 5000
+    path = tmp_path / "a.tar"
+    path.write_bytes(link.tobuf(tarfile.USTAR_FORMAT) + file.tobuf(tarfile.USTAR_FORMAT) + bytes(20 * BLOCK))
+    assert walk(path.read_bytes()) == by_tarfile(path) == [("file.jpg", 2 * BLOCK, 0)]
+
+
+def test_what_gnu_writes_in_place_of_a_prefix_is_no_part_of_the_name() -> None:
+    block = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
+    block[345:357] = b"14720513226\0"  # the time of the last access, which `tar --incremental` keeps
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    assert walk(bytes(block) + bytes(2 * BLOCK)) == [("a.jpg", BLOCK, 0)]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_tar_that_is_cut_off_gives_what_stands_before(tmp_path: Path, format: str) -> None:
     names = ["a.jpg", ("n" * 150 if format != "ustar" else "b") + ".jpg", "c.jpg"]
@@ -208,12 +233,12 @@ def test_images_without_a_uid_are_counted(tmp_path: Path) -> None:
         b'{"uid": ""}',
         b"\xff",
     ]
-    files = [("none.jpg", b"0")]
+    files = [("none.jpg", b"0"), ("a/key.jpg", b"0"), ("b/key.json", json.dumps({"uid": uid(0)}).encode())]
     for number, text in enumerate(described):
         files += [(f"{number}.jpg", b"0"), (f"{number}.json", text)]
     write_tar(tmp_path / "a.tar", [*files, *sample("good", 1), ("text.txt", b""), ("README", b"")])
     found = index(tmp_path, tmp_path / "store")
-    assert (len(found), found.unnamed) == (1, len(described) + 1)
+    assert (len(found), found.unnamed) == (1, len(described) + 2)
 
 
 def test_a_short_uid_is_padded_on_the_left(tmp_path: Path) -> None:
