@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dcql.catalog.inputs import Inputs
     from dcql.engine.duck import Resources
     from dcql.engine.run import Progress, Result
+    from dcql.engine.running import Computing
     from dcql.engine.statistics import Found
     from dcql.lower.program import Program
     from dcql.plan import nodes
@@ -96,7 +97,7 @@ def compile(
 ) -> Compiled:
     """Compile a recipe: a path, the name of one that ships, or a Source of its text.
 
-    Raises RecipeError with every fault found, and RunError where the recipe needs a model that cannot be run.
+    Raises RecipeError with every fault found.
     """
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
     return _compile(source, path, schema, settings or {})
@@ -118,19 +119,17 @@ def compile_once(
         return Compiled(source, path, schema, given, stored.decode(place.read_text(encoding="utf-8"), source))
     except (OSError, ValueError, KeyError, TypeError):
         compiled = _compile(source, path, schema, given)
-    if not (compiled.inputs.recipes or compiled.inputs.sets):
+    if not (compiled.inputs.recipes or compiled.inputs.sets or compiled.inputs.files):
         keep_program(place, stored.encode(compiled.program))
     return compiled
 
 
 def _compile(source: Source, path: Path | None, schema: Schema, settings: Mapping[str, str]) -> Compiled:
     from dcql.lower.lower import lower
-    from dcql.plan.models import refuse_models
     from dcql.plan.passes import optimize
 
     understood = _understand(source, path, schema, settings)
     plan = understood[2]
-    refuse_models(plan)
     compiled = Compiled(source, path, schema, settings, lower(optimize(plan)))
     vars(compiled)["_understood"] = understood
     return compiled
@@ -158,15 +157,17 @@ def run(
     settings: Mapping[str, str] | None = None,
     resources: "Resources | None" = None,
     progress: "Progress | None" = None,
+    computing: "Computing | None" = None,
 ) -> Run:
     """Compile a recipe and run it on a pool: an added pool's name, or a folder or URL of parquet files.
 
-    "demo" is the demo pool, which is made on first use.
+    "demo" is the demo pool, which is made on first use. Features that are not stored are computed, as `computing` says.
 
     Raises RecipeError for a wrong recipe and RunError for a run that failed.
     """
     opened = pool if isinstance(pool, Pool) else open_or_make(pool)
-    return run_compiled(compile_once(recipe, opened.schema, settings), opened, resources, progress)
+    compiled = compile_once(recipe, opened.schema, settings)
+    return run_compiled(compiled, opened, resources, progress, computing=computing)
 
 
 def run_compiled(
@@ -175,12 +176,16 @@ def run_compiled(
     resources: "Resources | None" = None,
     progress: "Progress | None" = None,
     frozen: "Mapping[str, Found] | None" = None,
+    computing: "Computing | None" = None,
 ) -> Run:
     """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
+
+    `computing` says what of features may be computed.
 
     Raises RunError for a run that failed.
     """
     from dcql.engine.duck import Resources
     from dcql.engine.run import run as run_program
 
-    return Run(compiled, pool, run_program(compiled.program, pool, resources or Resources(), progress, frozen))
+    given = resources or Resources()
+    return Run(compiled, pool, run_program(compiled.program, pool, given, progress, frozen, computing))

@@ -1,5 +1,6 @@
 """The demo pool: shipped bytes that are expanded and added on first use, under the name `demo`."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,13 @@ Tell = Callable[[str, int, int], None]
 def open_or_make(named: str | Path, tell: Tell | None = None) -> Pool:
     """Return the pool that `open_pool` does; the demo pool is made where it is named and was not added.
 
+    A demo pool that was made before the pool had assets is given them; its metadata and its fingerprint stay.
     `tell(what, done, total)` is called while it is made. Raises RunError.
     """
     if is_to_be_made(named):
         _make(tell or _silent)
+    elif named == NAME:
+        _complete(store.home() / NAME)
     return open_pool(named)
 
 
@@ -41,6 +45,7 @@ def _silent(what: str, done: int, total: int) -> None:
 
 def _expand(folder: Path, tell: object) -> None:
     if (folder / "metadata").is_dir():
+        _complete(folder)
         return
     try:
         # mypy does not know where package-dir maps dcql.demo to.
@@ -53,6 +58,19 @@ def _expand(folder: Path, tell: object) -> None:
         # Another process may have been first.
         if not (folder / "metadata").is_dir():
             raise RunError(_missing(str(error))) from error
+
+
+def _complete(folder: Path) -> None:
+    """Add the assets to an expansion that has none."""
+    if not (folder / "metadata").is_dir() or (folder / "assets.toml").is_file():
+        return
+    # What needs no asset runs without them, and what needs one says which is missing: so a store that cannot be
+    # written is no reason to stop here.
+    with contextlib.suppress(ImportError):
+        from dcql.demo.expand import DemoPoolError, complete
+
+        with contextlib.suppress(DemoPoolError):
+            complete(folder)
 
 
 def _missing(label: str) -> Diagnostic:

@@ -1,4 +1,8 @@
-"""Turn the shipped bytes into a DataComp pool on disk: metadata/*.parquet, metadata/*.npz, shards/*.tar."""
+"""Turn the shipped bytes into a DataComp pool on disk: metadata/*.parquet, metadata/*.npz, shards/*.tar, assets.
+
+The assets are what DataComp publishes beside a pool for its image-based filter: the centroids of the pool's clusters
+of images, and embeddings of images of the classes that are wanted. `assets.toml` names the files and their digests.
+"""
 
 import hashlib
 import io
@@ -18,7 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 DATA = Path(__file__).parent / "data"
-SHIPPED = ("pool.parquet", "captions.parquet", "images.parquet", "embeddings.npz")
+ASSETS = ("centroids_l14", "imagenet_l14")
+SHIPPED = (
+    "pool.parquet",
+    "captions.parquet",
+    "images.parquet",
+    "embeddings.npz",
+    *(f"{asset}.npy" for asset in ASSETS),
+)
 FEATURES = ("b32_img", "b32_txt", "l14_img", "l14_txt")
 SCORES = ("clip_b32_similarity_score", "clip_l14_similarity_score")
 ROWS_PER_TAR = 2000
@@ -114,6 +125,24 @@ def expand(
     return folder
 
 
+def complete(folder: Path, *, data: Path = DATA) -> None:
+    """Write the assets to an expansion that was made before there were any; nothing else in `folder` changes.
+
+    A process that is stopped half-way leaves no `assets.toml`, so it can be done again. Raises DemoPoolError where
+    `folder` holds no expansion of the demo pool, or can not be written.
+    """
+    folder = Path(folder)
+    check(data, SHIPPED)
+    images = pq.read_table(data / "images.parquet")
+    stems = {shard.stem for shard in _read_shards(data, images, images["webp"].to_pylist())}
+    if {path.stem for path in (folder / "metadata").glob("*.parquet")} != stems:
+        raise DemoPoolError(f"{folder} is no demo pool of this version: expand it anew, to a new folder")
+    try:
+        _write_assets(folder, data)
+    except OSError as error:
+        raise DemoPoolError(f"can not write {folder}: {error.strerror}") from error
+
+
 def _write_pool(folder: Path, data: Path, tars: bool, progress: Callable[[int, int], None] | None) -> None:
     images = pq.read_table(data / "images.parquet")
     files: list[bytes] = images["webp"].to_pylist()
@@ -133,10 +162,33 @@ def _write_pool(folder: Path, data: Path, tars: bool, progress: Callable[[int, i
             for start in range(0, shard.table.num_rows, ROWS_PER_TAR):
                 steps.append((_write_tar, (folder / "shards", number, shard, start, files)))
                 number += 1
+    steps.append((_write_assets, (folder, data)))
     for done, (write, arguments) in enumerate(steps, 1):
         write(*arguments)
         if progress is not None:
             progress(done, len(steps))
+
+
+def _write_assets(folder: Path, data: Path) -> None:
+    (folder / "assets").mkdir(exist_ok=True)
+    lines = []
+    for asset in ASSETS:
+        content = (data / f"{asset}.npy").read_bytes()
+        _replace(folder / "assets" / f"{asset}.npy", content)
+        digest = hashlib.sha256(content).hexdigest()
+        lines.append(f'[{asset}]\nfile = "assets/{asset}.npy"\nsha256 = "{digest}"\n')
+    # Last, so that what it names is there.
+    _replace(folder / "assets.toml", "\n".join(lines).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # Another process may read the file, or write the same one, at this moment.
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read_shards(data: Path, images: pa.Table, files: list[bytes]) -> list[_Shard]:

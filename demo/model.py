@@ -58,7 +58,14 @@ def pixels(image: bytes) -> npt.NDArray[np.uint8]:
     from PIL import Image
 
     with Image.open(io.BytesIO(image)) as opened:
-        squashed = opened.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        return squash(opened.convert("RGB"))
+
+
+def squash(image: Any) -> npt.NDArray[np.uint8]:
+    """Squash a PIL.Image of mode RGB, whatever its aspect, to shape (3, SIDE, SIDE)."""
+    from PIL import Image
+
+    squashed = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return np.asarray(squashed, dtype=np.uint8).transpose(2, 0, 1)
 
 

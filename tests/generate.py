@@ -212,10 +212,55 @@ def set_operands(draw: DrawFn, scope: Scope) -> str:
 
 
 @st.composite
-def recipes(draw: DrawFn, files: bool = False, depth: int = 3) -> str:
-    """The text of a recipe; with `files` it may read sets and other recipes, which need not exist."""
+def model_calls(draw: DrawFn, scope: Scope) -> str:
+    """A model with its arguments: columns, constants and any other expression, by position or by name."""
+    simple = st.sampled_from([*TEXTS, *NUMBERS, *LITERALS, "l14_img", "-1", "(grp = 1)", "NULL"])
+    value = st.one_of(simple, numbers(scope.inner()), conditions(scope.inner()).map("({})".format))
+    arguments = [pick(draw, "", "", "k = ", "model = ") + part for part in draw(st.lists(value, max_size=3))]
+    return f"{pick(draw, 'nearest', 'fasttext_lid', 'fit', 'q')}({', '.join(arguments)})"
+
+
+@st.composite
+def model_statements(draw: DrawFn, scope: Scope) -> str:
+    """A MODEL, a FEATURE or an ASSET in one of its forms; what it names need not exist."""
+    file = f"{pick(draw, *LITERALS)} SHA256 {SHA256}"
+    name = pick(draw, "lang", "centroids", "asset", "fit", "version")
+    type_ = pick(draw, "TEXT", "FLOAT", "FIXED(14)", "EMBEDDING", "seed")
+    call = draw(model_calls(scope))
+    match draw(st.integers(0, 6)):
+        case 0:
+            return f"FEATURE {name} {type_} USING {call}"
+        case 1:
+            return f"ASSET {name} FROM {pick(draw, 'pool', 'base.pool')}"
+        case 2:
+            return f"ASSET {name} FROM {file}"
+        case 3:
+            return f"ASSET {name} AS {call}"
+        case 4:
+            relation, chosen = pick(draw, "pool", "base.pool", "seed"), pick(draw, "0", "'a'", "1e2")
+            return f"ASSET {name} AS FIT {call} ON {relation} SEED {chosen}"
+    default = pick(draw, "", " DEFAULT 1", " DEFAULT 'a'", " DEFAULT 2 * 3")
+    inputs = pick(draw, "", "caption TEXT", f"caption TEXT, k INT{default}", f"weights {type_}{default}")
+    parts = (
+        pick(draw, "", f" FROM {file}"),
+        pick(draw, "", f" WEIGHTS {file}", f" WEIGHTS {file} OR {file} OR {file}"),
+        pick(draw, "", " TOLERANCE 0.001", " TOLERANCE 1 / 2"),
+        pick(draw, "", " LICENCE 'MIT'"),
+        pick(draw, "", " CITE 'it''s; (2024)'"),
+    )
+    return f"MODEL {name}({inputs}) RETURNS {type_} VERSION {pick(draw, '1', '2', '1.5')}{''.join(parts)}"
+
+
+@st.composite
+def recipes(draw: DrawFn, files: bool = False, depth: int = 3, models: bool = False) -> str:
+    """The text of a recipe; with `files` it may read sets and other recipes, which need not exist.
+
+    With `models` it may declare models, features and assets, which nothing uses: such a recipe is there to be parsed.
+    """
     scope = Scope(depth)
     statements = []
+    if models:
+        statements += draw(st.lists(model_statements(Scope(1)), max_size=2))
     if files and chance(draw, 2):
         arguments = pick(draw, "", " WITH keep = 0.2", " WITH keep = 0.2, least_width = 100")
         statements.append(f"IMPORT './base.dcql' AS base{arguments}")
@@ -255,11 +300,11 @@ def recipes(draw: DrawFn, files: bool = False, depth: int = 3) -> str:
 
 
 @st.composite
-def faulty_texts(draw: DrawFn) -> str:
+def faulty_texts(draw: DrawFn, models: bool = False) -> str:
     """A recipe with characters and words changed, or no recipe at all."""
     if chance(draw, 4):
         return draw(st.text(max_size=60))
-    text = draw(recipes(files=True, depth=1))
+    text = draw(recipes(files=True, depth=1, models=models))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(text)))
         length = draw(st.integers(0, 12))
@@ -302,5 +347,8 @@ FRAGMENTS = (
         " PERCENT ",
         " OVER () ",
         " = ",
+        " FIT ",
+        " USING ",
+        " DEFAULT ",
     ),
 )

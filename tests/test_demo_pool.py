@@ -5,13 +5,17 @@ import json
 import re
 import shutil
 import tarfile
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dcql.demo.expand import DATA, FEATURES, SCHEMA, SCORES, SHIPPED, DemoPoolError, check, expand
+from dcql.demo.expand import DATA, FEATURES, SCHEMA, SCORES, SHIPPED, DemoPoolError, check, complete, expand
+
+from dcql.catalog import store
+from dcql.demo_pool import open_or_make
 
 MANIFEST = json.loads((DATA / "MANIFEST.json").read_text(encoding="utf-8"))
 
@@ -47,7 +51,8 @@ def test_layout(pool: Path) -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", stem) for stem in parquet)
     tars = sorted((pool / "shards").glob("*.tar"))
     assert [path.name for path in tars] == [f"{number:08d}.tar" for number in range(len(tars))]
-    assert sorted(path.name for path in pool.iterdir()) == ["metadata", "shards"]
+    assert sorted(path.name for path in pool.iterdir()) == ["assets", "assets.toml", "metadata", "shards"]
+    assert sorted(path.name for path in (pool / "assets").iterdir()) == ["centroids_l14.npy", "imagenet_l14.npy"]
 
 
 def test_columns_are_those_of_datacomp_and_nothing_of_the_truth(pool: Path) -> None:
@@ -147,8 +152,7 @@ def test_expanding_again_gives_the_same_bytes(pool: Path, tmp_path: Path) -> Non
 
 def test_without_tars_the_metadata_is_the_same(pool: Path, tmp_path: Path) -> None:
     metadata = expand(tmp_path / "pool", tars=False)
-    assert [path.name for path in metadata.iterdir()] == ["metadata"]
-    assert digests(metadata / "metadata") == digests(pool / "metadata")
+    assert digests(metadata) == {name: digest for name, digest in digests(pool).items() if "shards/" not in name}
 
 
 def test_a_used_folder_is_refused(tmp_path: Path) -> None:
@@ -238,3 +242,107 @@ def test_held_out_drawings_are_not_in_the_pool(pool: Path, metadata: pa.Table) -
     images = {hashlib.sha256(image).hexdigest() for image in held_out["webp"].to_pylist()}
     assert images.isdisjoint(metadata["sha256"].to_pylist())
     assert "google" not in pq.read_table(DATA / "truth.parquet")["vendor"].to_pylist()
+
+
+def test_assets_are_named_with_their_digests(pool: Path) -> None:
+    bound = tomllib.loads((pool / "assets.toml").read_text(encoding="utf-8"))
+    assert list(bound) == ["centroids_l14", "imagenet_l14"]
+    shipped = {file["name"]: file["sha256"] for file in MANIFEST["files"]}
+    for name, asset in bound.items():
+        assert asset.keys() == {"file", "sha256"}
+        content = (pool / asset["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == asset["sha256"] == shipped[f"{name}.npy"]
+
+
+def test_assets_are_centroids_and_embeddings_of_the_l14_space(pool: Path) -> None:
+    centroids = np.load(pool / "assets" / "centroids_l14.npy", allow_pickle=False)
+    assert (centroids.dtype, centroids.shape) == (np.float32, (200, 64))
+    # Means of unit vectors lie within the unit ball; k-means in L2 does not put them back on the sphere.
+    lengths = np.linalg.norm(centroids, axis=1)
+    assert 0.5 < lengths.min() < lengths.max() < 1
+    wanted = np.load(pool / "assets" / "imagenet_l14.npy", allow_pickle=False)
+    # One rendering of each of two drawings of the 321 trusted concepts.
+    assert (wanted.dtype, wanted.shape) == (np.float16, (642, 64))
+    assert np.abs(np.linalg.norm(wanted.astype(np.float32), axis=1) - 1).max() < 2e-3
+
+
+def test_no_embedding_of_the_wanted_images_is_one_of_the_pool(pool: Path) -> None:
+    wanted = np.load(pool / "assets" / "imagenet_l14.npy", allow_pickle=False)
+    with np.load(DATA / "embeddings.npz", allow_pickle=False) as stored:
+        own = {row.tobytes() for row in stored["l14_img"]}
+    assert own.isdisjoint(row.tobytes() for row in wanted)
+
+
+def test_centroids_explain_the_images_of_the_pool(pool: Path) -> None:
+    centroids = np.load(pool / "assets" / "centroids_l14.npy", allow_pickle=False)
+    images = np.concatenate([np.load(path)["l14_img"] for path in (pool / "metadata").glob("*.npz")]).astype(np.float32)
+    squares = (images**2).sum(axis=1)[:, None] - 2 * images @ centroids.T + (centroids**2).sum(axis=1)
+    left = squares.min(axis=1).mean() / ((images - images.mean(axis=0)) ** 2).sum(axis=1).mean()
+    assert left < 0.40
+    # No centroid is spare.
+    assert np.bincount(squares.argmin(axis=1), minlength=200).min() >= 10
+
+
+def test_wanted_clusters_hold_fewer_off_topic_rows(pool: Path, truth: pa.Table) -> None:
+    centroids, wanted = (
+        np.load(pool / "assets" / f"{name}.npy").astype(np.float32) for name in ("centroids_l14", "imagenet_l14")
+    )
+    targets = np.unique((wanted @ centroids.T).argmax(axis=1))
+    assert 100 < len(targets) < 190
+    kept = {}
+    for path in (pool / "metadata").glob("*.parquet"):
+        nearest = (np.load(path.with_suffix(".npz"))["l14_img"].astype(np.float32) @ centroids.T).argmax(axis=1)
+        kept |= dict(zip(pq.read_table(path)["uid"].to_pylist(), np.isin(nearest, targets), strict=True))
+    passed = np.array([kept[uid] for uid in truth["uid"].to_pylist()])
+    off_topic = text_column(truth, "off_topic")
+    assert passed[off_topic == ""].mean() > 0.93
+    assert passed[off_topic == "flag"].mean() < 0.65
+    # The README says so: the test hardly finds patterns.
+    assert passed[off_topic == "pattern"].mean() > 0.80
+
+
+def without_assets(pool: Path) -> Path:
+    """Make of an expansion what one was before there were assets."""
+    (pool / "assets.toml").unlink()
+    shutil.rmtree(pool / "assets")
+    return pool
+
+
+def test_an_old_expansion_is_completed(pool: Path, tmp_path: Path) -> None:
+    old = without_assets(expand(tmp_path / "pool", tars=False))
+    before = digests(old)
+    complete(old)
+    after = digests(old)
+    assert {name: after[name] for name in before} == before
+    assert after == {name: digest for name, digest in digests(pool).items() if "shards/" not in name}
+    complete(old)
+    assert digests(old) == after
+
+
+def test_another_pool_is_not_completed(tmp_path: Path) -> None:
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "a.parquet").write_bytes(b"not read")
+    with pytest.raises(DemoPoolError, match="is no demo pool of this version"):
+        complete(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metadata"]
+
+
+def test_a_demo_pool_that_was_added_before_there_were_assets_gets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    made = open_or_make("demo")
+    folder = store.home() / "demo"
+    complete_pool = digests(folder)
+    without_assets(folder)
+    assert open_or_make("demo") == made
+    assert digests(folder) == complete_pool
+
+
+def test_a_demo_pool_that_cannot_be_completed_still_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    made = open_or_make("demo")
+    folder = without_assets(store.home() / "demo")
+    (folder / "assets").write_text("in the way")
+    assert open_or_make("demo") == made
+    assert not (folder / "assets.toml").exists()

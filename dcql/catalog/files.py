@@ -109,9 +109,9 @@ def list_files(source: str) -> tuple[Listed, ...]:
         for entry in filesystem.ls(folder, detail=True):
             if _last(entry).startswith("part_") and filesystem.isdir(entry["name"]):
                 found += [
-                    inner for inner in filesystem.ls(entry["name"], detail=True) if _is_parquet(filesystem, inner)
+                    inner for inner in filesystem.ls(entry["name"], detail=True) if _is(filesystem, inner, ".parquet")
                 ]
-            elif _is_parquet(filesystem, entry):
+            elif _is(filesystem, entry, ".parquet"):
                 found.append(entry)
     except FileNotFoundError:
         raise RunError(
@@ -132,16 +132,37 @@ def list_files(source: str) -> tuple[Listed, ...]:
                 ("name the folder that DataComp's download made, or the folder with the .parquet files",),
             )
         )
-    start = len(folder.rstrip("/")) + 1
-    return tuple(
-        sorted(
-            (
-                Listed(entry["name"].rstrip("/")[start:], _address(filesystem, entry["name"]), int(entry["size"]))
-                for entry in found
-            ),
-            key=lambda file: file.name,
+    return _sorted(filesystem, folder, found)
+
+
+def list_shards(source: str) -> tuple[Listed, ...]:
+    """Return the tars of the folder, file or URL `source` as img2dataset writes them, sorted by name.
+
+    They lie in source/shards where that exists, else in source itself. Raises RunError where there are none.
+    """
+    try:
+        filesystem, root = locate(source)
+        if filesystem.isfile(root):
+            size = int(filesystem.info(root)["size"])
+            return (Listed(posixpath.basename(root), _address(filesystem, root), size),)
+        folder = posixpath.join(root, "shards")
+        folder = folder if filesystem.isdir(folder) else root
+        found = [entry for entry in filesystem.ls(folder, detail=True) if _is(filesystem, entry, ".tar")]
+    except FileNotFoundError:
+        found = []
+    except (OSError, ImportError, ValueError) as error:
+        raise RunError(unreadable(source, error)) from error
+    if not found:
+        raise RunError(
+            Diagnostic(
+                "E0641",
+                f"no image in `{source}`",
+                None,
+                "a pool's images lie in shards/*.tar or *.tar, as img2dataset writes them",
+                ("download the images of the pool, or name the folder that holds its .tar files",),
+            )
         )
-    )
+    return _sorted(filesystem, folder, found)
 
 
 def read_footer_bytes(files: Iterable[Listed]) -> tuple[FooterBytes, ...]:
@@ -216,9 +237,18 @@ def _last(entry: dict[str, Any]) -> str:
     return posixpath.basename(str(entry["name"]).rstrip("/"))
 
 
-def _is_parquet(filesystem: Any, entry: dict[str, Any]) -> bool:
+def _sorted(filesystem: Any, folder: str, entries: Iterable[dict[str, Any]]) -> tuple[Listed, ...]:
+    start = len(folder.rstrip("/")) + 1
+    files = (
+        Listed(entry["name"].rstrip("/")[start:], _address(filesystem, entry["name"]), int(entry["size"]))
+        for entry in entries
+    )
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _is(filesystem: Any, entry: dict[str, Any], suffix: str) -> bool:
     name = _last(entry)
-    if not name.endswith(".parquet") or name.startswith("."):
+    if not name.endswith(suffix) or name.startswith("."):
         return False
     # A link (as in a download cache) is taken for what it leads to.
     return entry["type"] == "file" or bool(filesystem.isfile(entry["name"]))

@@ -30,10 +30,14 @@ class SetInput:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that a recipe and its imports read, by the span of the statement that names it."""
+    """Everything that a recipe and its imports read, by the span of the statement that names it.
+
+    `files` are the assets, by the span of their statement, and the code of models, by the span of its FROM.
+    """
 
     recipes: dict[Span, ast.Recipe]
     sets: dict[Span, SetInput]
+    files: dict[Span, Path] = field(default_factory=dict)
 
 
 def load(recipe: ast.Recipe, path: Path | None) -> Inputs:
@@ -66,6 +70,11 @@ def _load(
             path = _inside(statement.path, here, root, diagnostics)
             if path is not None and (found := _read_set(statement, path, diagnostics)) is not None:
                 inputs.sets[statement.span] = found
+        elif isinstance(statement, ast.AssetFile):
+            _add_file(statement.span, statement.path, statement.sha256, here, root, inputs, diagnostics)
+        elif isinstance(statement, ast.Model) and statement.code is not None:
+            code = statement.code
+            _add_file(code.span, code.path, code.sha256, here, root, inputs, diagnostics)
         elif isinstance(statement, ast.Import):
             path = _inside(statement.path, here, root, diagnostics)
             if path is None:
@@ -97,6 +106,27 @@ def _load(
                 continue
             inputs.recipes[statement.span] = imported
             _load(imported, path.parent, root, inputs, (*above, path), loaded, diagnostics)
+
+
+def _add_file(
+    span: Span,
+    named: ast.Text,
+    sha256: ast.Text,
+    here: Path | None,
+    root: Path | None,
+    inputs: Inputs,
+    diagnostics: Diagnostics,
+) -> None:
+    """Find a file that is read when the recipe runs, and compare its digest."""
+    path = _inside(named, here, root, diagnostics)
+    if path is None:
+        return
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256.value.lower():
+        _refuse_digest(named, sha256, digest, diagnostics)
+    else:
+        inputs.files[span] = path
 
 
 def _shown(path: Path, root: Path | None) -> str:
@@ -149,6 +179,16 @@ def _outside(text: ast.Text, diagnostics: Diagnostics) -> None:
     )
 
 
+def _refuse_digest(named: ast.Text, sha256: ast.Text, digest: str, diagnostics: Diagnostics) -> None:
+    diagnostics.add(
+        "E0210",
+        f"`{named.value}` has another SHA-256",
+        sha256.span,
+        "the file is not the one that this recipe was written for",
+        (f"if the file is right, write SHA256 '{digest}'",),
+    )
+
+
 def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> SetInput | None:
     if path.stat().st_size > MAX_SET_BYTES:
         diagnostics.add(
@@ -162,13 +202,7 @@ def _read_set(statement: ast.SetFile, path: Path, diagnostics: Diagnostics) -> S
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != statement.sha256.value.lower():
-        diagnostics.add(
-            "E0210",
-            f"`{statement.path.value}` has another SHA-256",
-            statement.sha256.span,
-            "the file is not the one that this recipe was written for",
-            (f"if the file is right, write SHA256 '{digest}'",),
-        )
+        _refuse_digest(statement.path, statement.sha256, digest, diagnostics)
         return None
     if content.startswith(NPY_MAGIC):
         from dcql.subset import Subset  # few recipes read one, and it brings in numpy

@@ -1,28 +1,215 @@
-"""Columns and sets that need a model: known by name and type before any model can make them."""
+"""Models, features and assets as a recipe or the library declares them, with every name resolved.
 
-from dataclasses import dataclass
+A model never runs inside of a predicate: a FEATURE is the frozen column that it produced. What is written here decides
+that column, so all of it is part of a feature's identity but for the words about licence and source.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from dcql.catalog.types import Type
+from dcql.digest import sha256_of
+
+# The widest grid whose numbers fit int16: step 2^-14, from -2 up to 2 (SEMANTICS §4.22).
+INT16_BITS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class ModelName:
-    """A name that a model stands behind, the type of its values, and the model in words."""
+class Output:
+    """What a model gives for a sample: a type of the language, or a fixed-point number.
+
+    With `bits`, values are whole multiples of 2^-bits, kept as integers: int16 for 14 bits, else int32. As `type` says,
+    recipes read FIXED(14) as FLOAT and others as DOUBLE, both exactly.
+    """
+
+    type: Type
+    bits: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The type as recipes write it."""
+        return self.type.value if self.bits is None else f"FIXED({self.bits})"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file of weights that a model may use, and its SHA-256 in hex."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, ASSET or WEIGHTS.
+
+    `default` is what an option is where it is not given; None where it must be.
+    """
 
     name: str
-    type: Type
+    kind: str
+    default: bool | int | float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A MODEL. `code` is a user's own file and its SHA-256, None for one that dcql brings.
+
+    `weights` are files in order of preference: the first one that is there is used. `tolerance` is how far values may
+    differ between devices, 0 where they may not.
+    """
+
+    name: str
+    parameters: tuple[ParameterSpec, ...]
+    output: Output
+    version: int
+    code: WeightsFile | None = None
+    code_path: str = field(default="", compare=False)
+    weights: tuple[WeightsFile, ...] = ()
+    tolerance: float = 0.0
+    licence: str = field(default="", compare=False)
+    cite: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAsset:
+    """An asset that the pool binds, by its name in the pool's assets.toml."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileAsset:
+    """An asset in a file beside the recipe, or of the library."""
+
+    name: str
+    path: str = field(compare=False)
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAsset:
+    """An asset that a model makes of others, such as the ids that occur among the nearest centroids."""
+
+    name: str
     model: str
+    version: int
+    of: tuple["Asset", ...]
 
 
-MODEL_COLUMNS: dict[str, ModelName] = {
-    row.name: row
-    for row in (
-        ModelName("lang", Type.TEXT, "language identification over the caption (fastText lid.176)"),
-        ModelName("image_cluster", Type.INT, "the nearest of the pool's centroids to the image embedding"),
-    )
-}
+@dataclass(frozen=True, slots=True)
+class FitAsset:
+    """An asset fitted to an embedding of the samples of a relation: `on` names a stage of the plan, or is "pool"."""
 
-MODEL_SETS: dict[str, ModelName] = {
-    row.name: row
-    for row in (ModelName("imagenet_centroids", Type.INT, "the centroids nearest to an ImageNet training image"),)
-}
+    name: str
+    model: str
+    version: int
+    embedding: str
+    on: str
+    seed: str
+    options: tuple[tuple[str, bool | int | float | str], ...]
+
+
+Asset: TypeAlias = PoolAsset | FileAsset | MadeAsset | FitAsset
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnArgument:
+    """A column of the pool that a model reads."""
+
+    parameter: str
+    column: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingArgument:
+    """An array of the pool's npz files that a model reads, by its key."""
+
+    parameter: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageArgument:
+    """The image of each sample, from the pool's shards."""
+
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetArgument:
+    """An asset that a model is given, as values (`kind` ASSET) or as a file of weights (WEIGHTS)."""
+
+    parameter: str
+    asset: Asset
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionArgument:
+    """A constant that a model is given."""
+
+    parameter: str
+    value: bool | int | float | str
+
+
+ModelArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | AssetArgument | OptionArgument
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """A FEATURE: the column `name` that `model` makes of `arguments`, in the order of the model's parameters."""
+
+    name: str
+    output: Output
+    model: ModelSpec
+    arguments: tuple[ModelArgument, ...]
+
+    @property
+    def inputs(self) -> tuple[ColumnArgument | EmbeddingArgument | ImageArgument, ...]:
+        """The arguments that differ from sample to sample."""
+        kinds = (ColumnArgument, EmbeddingArgument, ImageArgument)
+        return tuple(one for one in self.arguments if isinstance(one, kinds))
+
+    @property
+    def assets(self) -> tuple[AssetArgument, ...]:
+        """The assets among the arguments."""
+        return tuple(one for one in self.arguments if isinstance(one, AssetArgument))
+
+    @property
+    def options(self) -> dict[str, bool | int | float | str]:
+        """The constants among the arguments, by parameter."""
+        return {one.parameter: one.value for one in self.arguments if isinstance(one, OptionArgument)}
+
+    def identity(self, weights: str, assets: dict[str, str]) -> str:
+        """Return the feature id, "sha256:.." over what was asked: all but the samples.
+
+        `weights` is the SHA-256 of the weights that are used, empty without any; `assets` the digest of each asset by
+        parameter.
+        """
+        return sha256_of(
+            {
+                "model": [self.model.name, self.model.version, self.model.code.sha256 if self.model.code else None],
+                "weights": weights,
+                "output": self.output.text,
+                "inputs": [_input(one) for one in self.inputs],
+                "assets": assets,
+                "options": {name: _plain(value) for name, value in self.options.items()},
+            }
+        )
+
+
+def _input(argument: ColumnArgument | EmbeddingArgument | ImageArgument) -> list[Any]:
+    match argument:
+        case ColumnArgument():
+            return [argument.parameter, "column", argument.column, argument.type.value]
+        case EmbeddingArgument():
+            return [argument.parameter, "embedding", argument.key]
+        case ImageArgument():
+            return [argument.parameter, "image"]
+
+
+def _plain(value: bool | int | float | str) -> list[str]:
+    text = value.hex() if isinstance(value, float) else str(value)
+    return [type(value).__name__, text]

@@ -32,7 +32,7 @@ def check(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None, forma
         plural(summary["statistics"], "statistic"),
         summary["effect"],
         f"reads {reads}",
-        f"needs a model for {', '.join(summary['models'])}" if summary["models"] else "",
+        f"asks models for {', '.join(summary['features'])}" if summary["features"] else "",
     ]
     line = Text.assemble(("ok", "bold green"), f"  {shown(source.name)}: ")
     line.append(", ".join(shown(word) for word in words if word))
@@ -126,16 +126,15 @@ def _summary(checked: "Plan") -> dict[str, Any]:
     plan = optimize(checked)
     relations = [*(stage.relation for stage in plan.stages), plan.query]
     found = [node for relation in relations for node in nodes.walk(relation)]
-    models = {node.name for node in found if isinstance(node, nodes.Feature)}
-    models |= {
-        node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.ModelSet)
-    }
+    features = {node.name for node in found if isinstance(node, nodes.Feature)}
+    assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
     return {
         "stages": [stage.name for stage in plan.stages],
         "statistics": len(statistics(plan).names),
         "effect": effect(plan).name.lower(),
         "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
-        "models": sorted(models),
+        "features": sorted(features),
+        "assets": sorted(assets),
     }
 
 

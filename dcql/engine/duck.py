@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,10 +43,11 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `samples` is for a statement: a query over parquet files."""
+    """What `samples` is for a statement: a query over parquet files, and files of features beside them."""
 
     samples: Statement
     files: tuple[str, ...]
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Session:
@@ -107,6 +108,7 @@ def _with_samples(statement: Statement, source: Source) -> str:
 
 def _given(statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
     given = {**parameters, "files": [_literally(file) for file in source.files]}
+    given |= {name: [_literally(file) for file in files] for name, files in source.beside.items()}
     return {name: given[name] for name in (*source.samples.parameters, *statement.parameters)}
 
 
@@ -116,8 +118,8 @@ def _literally(file: str) -> str:
 
 
 @contextmanager
-def session(files: Sequence[str], resources: Resources) -> Iterator[Session]:
-    """Open a session that may read `files` and nothing else."""
+def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] = ()) -> Iterator[Session]:
+    """Open a session that may read `files`, what lies in `folders`, and nothing else."""
     with TemporaryDirectory(prefix="dcql-") as spill, duckdb.connect(":memory:") as connection:
         for name, value in _settings(Path(spill), resources).items():
             connection.execute(f"SET {name} = ?", [value])
@@ -129,7 +131,7 @@ def session(files: Sequence[str], resources: Resources) -> Iterator[Session]:
         if not remote:
             # Nothing but the pool's files from here on, whatever the SQL says.
             connection.execute("SET allowed_paths = ?", [list(files)])
-            connection.execute("SET allowed_directories = ?", [[spill]])
+            connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
             connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield Session(connection)
@@ -142,6 +144,9 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "enable_progress_bar": False,
+        # DuckDB keeps what it freed, up to this much; by default memory grows with the number of files that were read.
+        "allocator_flush_threshold": "1MB",
+        "allocator_bulk_deallocation_flush_threshold": "1MB",
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
     }

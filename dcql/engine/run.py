@@ -2,22 +2,28 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.sources import every_file, every_path, rows_of_file, uids_in_turn
+from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_uids
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Program
+from dcql.lower.program import Block, Demand, Program
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
+
+if TYPE_CHECKING:
+    from dcql.engine.asking import FeaturesReport
+    from dcql.engine.running import Computing
 
 _UIDS_AT_ONCE = 1 << 16
 
@@ -39,12 +45,13 @@ class BlockCounts:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: the subset, its statistics stage by stage, and the funnel."""
+    """What a run found: the subset, its statistics stage by stage, the funnel, and what became of its features."""
 
     subset: Subset
     samples: int
     stages: tuple[tuple[Found, ...], ...]
     funnel: tuple[BlockCounts, ...]
+    features: "FeaturesReport | None" = None
 
 
 class BrokenPromiseError(RunError):
@@ -61,22 +68,43 @@ def run(
     resources: Resources,
     progress: Progress | None = None,
     frozen: Mapping[str, Found] | None = None,
+    computing: "Computing | None" = None,
 ) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
-    `frozen` gives statistics that are not computed again, by name.
+    `frozen` gives statistics that are not computed again, by name; `computing` says what of features may be computed.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or _silent
-    with session(every_path(pool), resources) as open_session:
+    needs_models = bool(program.features or program.asset_sets)
+    with ExitStack() as opened:
+        folders = (features_folder(),) if needs_models else ()
+        open_session = opened.enter_context(session(every_path(pool), resources, folders))
         _store_sets(program, open_session)
-        statistics = Statistics(program, pool, open_session, frozen or {})
-        statistics.compute(lambda: tell("statistics", len(statistics.found), len(program.stages)))
-        output = _Output(program, pool, open_session, statistics.parameters)
+        features = None
+        sources = Sources(program, pool)
+        if needs_models:
+            from dcql.engine.asking import Asking  # few recipes have features, and they bring in Arrow
+
+            features = opened.enter_context(Asking(program, pool, open_session, computing, resources, tell))
+            sources = features.sources
+        satisfy = features.satisfy if features is not None else _nobody
+        statistics = Statistics(program, pool, open_session, sources, satisfy, frozen or {})
+
+        def advance() -> None:
+            done = len(statistics.found)
+            if features is not None:
+                features.advance(done, statistics.parameters)
+            if program.stages:
+                tell("statistics", done, len(program.stages))
+
+        statistics.compute(advance)
+        output = _Output(program, pool, open_session, sources, statistics.parameters)
         found = output.of_added(tell) if pool.added else output.of_raw(tell)
+        report = features.report() if features is not None else None
     # Sorted once DuckDB has given its memory back.
     subset = found if isinstance(found, Subset) else _sorted(found)
-    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel())
+    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel(), report)
     _keep_promises(program.promises, result)
     return result
 
@@ -95,6 +123,10 @@ def _sorted(gathered: Gathered) -> Subset:
             )
         )
     return subset
+
+
+def _nobody(demand: Demand) -> None:
+    raise AssertionError(f"a program without features asks for {demand.feature}")
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -137,10 +169,13 @@ def _read(named: NamedSet) -> bytes:
 class _Output:
     """Runs the last query and gathers what it says of each sample."""
 
-    def __init__(self, program: Program, pool: Pool, open_session: Session, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self, program: Program, pool: Pool, open_session: Session, sources: Sources, parameters: dict[str, Any]
+    ) -> None:
         self._program = program
         self._pool = pool
         self._session = open_session
+        self._sources = sources
         self._parameters = parameters
         # One count for each number of clauses passed, and one more for samples that the SELECT does not read.
         self._depths = [np.zeros(len(block.clauses) + 2, np.int64) for block in program.blocks]
@@ -183,7 +218,7 @@ class _Output:
         assert self._program.marks is not None
         ranks = _InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
-        source = every_file(self._program, self._pool)
+        source = self._sources.every_file()
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
             kept = batch.column(column).to_numpy() == mark
@@ -199,7 +234,7 @@ class _Output:
             if not file.rows:
                 continue
             ranks = np.load(file.rank)  # type: ignore[arg-type]
-            source = rows_of_file(self._program, self._pool, file)
+            source = self._sources.rows_of_file(file)
             for batch in self._session.batches(self._program.output, source, self._parameters):
                 self._count(batch)
                 ids, taken = self._kept(batch)
@@ -218,7 +253,7 @@ class _Output:
         done = 0
         batches = (
             batch
-            for source in uids_in_turn(self._program, self._pool)
+            for source in self._sources.uids_in_turn()
             for batch in self._session.batches(self._program.output, source, self._parameters)
         )
         for batch in batches:
@@ -237,7 +272,7 @@ class _Output:
         """Count the funnel over all samples, for a scan that skips."""
         assert self._program.marks is not None
         done = 0
-        source = every_file(self._program, self._pool)
+        source = self._sources.every_file()
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
             done += batch.num_rows

@@ -1,50 +1,67 @@
 """Where a program's `samples` come from: sidecars where they hold all that is read, else the pool's own files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
 from dcql.lower.program import Program
 
-_ROWS_TOGETHER = 1 << 21
+# DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps.
+_ROWS_TOGETHER = 1 << 20
+
+# The files of features by parameter, beside each of some files of a pool.
+Beside = Callable[[tuple[PoolFile, ...]], Mapping[str, tuple[str, ...]]]
 
 
-def every_file(program: Program, pool: Pool) -> Source:
-    """Return all samples of the pool at once, in the order of its files."""
-    if program.samples.sidecar is not None and _has_sidecars(pool):
-        return Source(program.samples.sidecar, tuple(str(file.sidecar) for file in pool.files))
-    return Source(program.samples.raw, tuple(file.path for file in pool.files))
+def _nothing_beside(files: tuple[PoolFile, ...]) -> Mapping[str, tuple[str, ...]]:
+    return {}
 
 
-def uids_in_turn(program: Program, pool: Pool) -> Iterator[Source]:
-    """Yield the samples of a raw pool that may be kept, told by their uids as written, some files at a time.
+@dataclass(frozen=True)
+class Sources:
+    """The samples of a pool for a program; `beside` gives the files of its features as they are now."""
 
-    DuckDB keeps the memory of a query until the next one: over all files at once it would grow with the pool.
-    """
-    together: list[str] = []
-    rows = 0
-    for file in pool.files:
-        together.append(file.path)
-        rows += file.rows
-        if rows >= _ROWS_TOGETHER:
-            yield Source(program.samples.raw_uids, tuple(together))
-            together, rows = [], 0
-    if together:
-        yield Source(program.samples.raw_uids, tuple(together))
+    program: Program
+    pool: Pool
+    beside: Beside = field(default=_nothing_beside)
 
+    def every_file(self) -> Source:
+        """Return all samples of the pool at once, in the order of its files."""
+        samples, files = self.program.samples, self.pool.files
+        if samples.sidecar is not None and self._has_sidecars:
+            return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self.beside(files))
+        return Source(samples.raw, tuple(file.path for file in files), self.beside(files))
 
-def rows_of_file(program: Program, pool: Pool, file: PoolFile) -> Source:
-    """Return the samples of one file of an added pool, told by their position in it."""
-    if program.samples.sidecar_rows is not None and _has_sidecars(pool):
-        return Source(program.samples.sidecar_rows, (str(file.sidecar),))
-    return Source(program.samples.raw_rows, (file.path,))
+    def uids_in_turn(self) -> Iterator[Source]:
+        """Yield the samples of a raw pool that may be kept, told by their uids as written, some files at a time."""
+        together: list[PoolFile] = []
+        rows = 0
+        for file in self.pool.files:
+            together.append(file)
+            rows += file.rows
+            if rows >= _ROWS_TOGETHER:
+                yield self._uids_of(tuple(together))
+                together, rows = [], 0
+        if together:
+            yield self._uids_of(tuple(together))
+
+    def rows_of_file(self, file: PoolFile) -> Source:
+        """Return the samples of one file, told by their position in it."""
+        samples = self.program.samples
+        if samples.sidecar_rows is not None and self._has_sidecars:
+            return Source(samples.sidecar_rows, (str(file.sidecar),), self.beside((file,)))
+        return Source(samples.raw_rows, (file.path,), self.beside((file,)))
+
+    def _uids_of(self, files: tuple[PoolFile, ...]) -> Source:
+        return Source(self.program.samples.raw_uids, tuple(file.path for file in files), self.beside(files))
+
+    @property
+    def _has_sidecars(self) -> bool:
+        return bool(self.pool.files) and all(file.sidecar is not None for file in self.pool.files)
 
 
 def every_path(pool: Pool) -> tuple[str, ...]:
     """Return every file that a run may read."""
     sidecars = [str(file.sidecar) for file in pool.files if file.sidecar is not None]
     return (*(file.path for file in pool.files), *sidecars)
-
-
-def _has_sidecars(pool: Pool) -> bool:
-    return bool(pool.files) and all(file.sidecar is not None for file in pool.files)

@@ -9,9 +9,9 @@ import numpy as np
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
-from dcql.engine.duck import Session
-from dcql.engine.sources import every_file
-from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
+from dcql.engine.duck import Session, Source
+from dcql.engine.sources import Sources
+from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
@@ -43,22 +43,28 @@ class Found:
 class Statistics:
     """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage.
 
-    `frozen` are statistics that are taken as given, by name; thresholds with BY and the samples that are first in a
-    DISTINCT ON are many values and always computed.
+    `sources` are where samples come from, and `satisfy` makes a feature known where it is asked for. `frozen` are
+    statistics that are taken as given, by name; thresholds with BY and the samples that are first in a DISTINCT ON are
+    many values and always computed.
     """
 
     program: Program
     pool: Pool
     session: Session
+    sources: Sources
+    satisfy: Callable[[Demand], None]
     frozen: Mapping[str, Found] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     found: list[list[Found]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.source = every_file(self.program, self.pool)
+    @property
+    def source(self) -> Source:
+        """All samples, with the features as they are known so far."""
+        return self.sources.every_file()
 
     def compute(self, advance: Callable[[], None]) -> None:
-        """Compute every stage in order; call `advance` after each."""
+        """Compute every stage in order; call `advance` before the first and after each."""
+        advance()
         for stage in self.program.stages:
             self.found.append([])
             for statistic in stage.statistics:
@@ -73,6 +79,8 @@ class Statistics:
                     self.found[-1].append(self.frozen[threshold.name])
             case Scan():
                 self._scan(statistic)
+            case Demand():
+                self.satisfy(statistic)
             case GroupedThreshold():
                 self._grouped(statistic)
             case Cut():

@@ -172,7 +172,8 @@ class _Pile:
         """Append items."""
         end = self._size + items.nbytes
         if self._pages is None:
-            self._pages = mmap.mmap(-1, max(end, _PILE_BYTES))
+            # Private, for a shared mapping cannot grow.
+            self._pages = mmap.mmap(-1, max(end, _PILE_BYTES), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         elif end > len(self._pages):
             self._pages.resize(max(end, 2 * len(self._pages)))
         self._pages[self._size : end] = items.tobytes()

@@ -16,6 +16,7 @@ from dcql.lower import sql
 from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
+from dcql.plan.statistics import StatisticNode
 
 FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
@@ -52,8 +53,8 @@ class Chain:
     def __init__(
         self,
         stages: Mapping[str, nodes.Rel],
-        names: Mapping[nodes.Quantile | nodes.Limit | nodes.DistinctOn, str],
-        sets: Mapping[nodes.NamedSet, str],
+        names: Mapping[StatisticNode, str],
+        sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
     ) -> None:
         self.blocks: list[Block] = []
         self._stages = stages
@@ -194,7 +195,7 @@ class Chain:
 
         return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
 
-    def _set(self, named: nodes.NamedSet) -> str:
+    def _set(self, named: nodes.NamedSet | nodes.AssetSet) -> str:
         self.reads_tables = True
         return self._sets[named]
 

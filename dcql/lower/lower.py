@@ -5,14 +5,20 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from dcql.catalog.models import FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
 from dcql.lower.program import (
     ID,
+    AssetTable,
+    Block,
     Cut,
+    Demand,
     Firsts,
+    FitOn,
     GroupedThreshold,
+    Margin,
     Part,
     Program,
     Samples,
@@ -40,11 +46,22 @@ class _Lowering:
         self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
         self.statistics = statistics(self.plan)
         self.names = self.statistics.names
-        self.sets: dict[nodes.NamedSet, str] = {}
+        self.demands = {stage.name for stage in self.plan.stages if stage.demand}
+        self.sets: dict[nodes.NamedSet | nodes.AssetSet, str] = {}
+        features: dict[str, FeatureSpec] = {}
+        self.needs: dict[nodes.NamedSet | nodes.AssetSet, tuple[nodes.PoolScan | nodes.Ref, ...]] = {}
+        self.fitted_on: dict[nodes.PoolScan | nodes.Ref, None] = {}
         for relation in self._relations():
             for node in nodes.walk(relation):
-                if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
+                if isinstance(node, nodes.InSet):
                     self.sets.setdefault(node.set, f"set{len(self.sets) + 1}")
+                    self.needs[node.set] = node.needs
+                elif isinstance(node, nodes.Feature):
+                    features.setdefault(node.name, node.spec)
+                    self.fitted_on |= dict.fromkeys(node.needs)
+                if isinstance(node, nodes.InSet):
+                    self.fitted_on |= dict.fromkeys(node.needs)
+        self.features = tuple(features.values())
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -56,14 +73,22 @@ class _Lowering:
         columns = self._columns()
         return Program(
             columns=tuple(column.name for column in columns),
-            sets=tuple((table, named) for named, table in self.sets.items()),
+            features=self.features,
+            sets=tuple((table, named) for named, table in self.sets.items() if isinstance(named, nodes.NamedSet)),
+            asset_sets=tuple(
+                AssetTable(table, named.asset, max((self.statistics.needed(n) for n in self.needs[named]), default=0))
+                for named, table in self.sets.items()
+                if isinstance(named, nodes.AssetSet)
+            ),
+            fits=tuple(self._fits()),
             stages=stages,
             output=output,
             marks=marks,
             kept_where=kept_where,
             samples=self._samples(columns),
             parts=tuple(self._parts()),
-            blocks=tuple(chain.blocks),
+            blocks=tuple(self._told_blocks(chain)),
+            margins=tuple(self._margins()),
             promises=self.plan.promises,
             parameters=self.plan.parameters,
             effect=effect(self.plan).name.lower(),
@@ -96,6 +121,8 @@ class _Lowering:
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
                 yield self._firsts(node)
+            elif isinstance(node, nodes.Feature):
+                yield self._demand(node)
             elif node.by:
                 yield self._grouped(node)
 
@@ -230,6 +257,60 @@ class _Lowering:
         )
         return Firsts(name, sql.render(first), "DISTINCT ON")
 
+    def _demand(self, node: nodes.Feature) -> Demand:
+        name = self.names[node]
+        assert node.demand is not None
+        if isinstance(node.demand, nodes.PoolScan):
+            return Demand(name, node.name, None, "every sample")
+        chain = self._chain()
+        member = chain.relation(node.demand, name)
+        statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), member.present.copy())
+        return Demand(name, node.name, sql.render(statement), self._why(node.demand))
+
+    def _margins(self) -> Iterator[Margin]:
+        for relation in (*(s.relation for s in self.plan.stages if not s.demand), self.plan.query):
+            for clause in (node for node in nodes.walk(relation) if isinstance(node, nodes.Clause)):
+                for node in nodes.walk(clause.expr):
+                    if not isinstance(node, nodes.Compare):
+                        continue
+                    for side, other in ((node.left, node.right), (node.right, node.left)):
+                        side = side.operand if isinstance(side, nodes.Convert) else side
+                        if isinstance(side, nodes.Feature) and side.spec.output.bits is not None:
+                            yield from self._margin(clause.text, side, other)
+
+    def _margin(self, text: str, feature: nodes.Feature, other: nodes.Expr) -> Iterator[Margin]:
+        match other:
+            case nodes.Literal(value=int() | float() as value):
+                yield Margin(text, feature.name, self.names[feature], "", float(value))
+            case nodes.Quantile() if not other.by:
+                yield Margin(text, feature.name, self.names[feature], self.names[other], None)
+
+    def _fits(self) -> Iterator[FitOn]:
+        for rel in self.fitted_on:
+            if isinstance(rel, nodes.PoolScan):
+                yield FitOn("pool", None)
+                continue
+            chain = self._chain()
+            present = chain.relation(rel, unused_name(self.plan, "fit")).present
+            statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), present.copy())
+            yield FitOn(rel.name, sql.render(statement))
+
+    def _why(self, rel: nodes.Rel) -> str:
+        """Say in words which samples a relation holds."""
+        match rel:
+            case nodes.Filter():
+                clauses = " AND ".join(clause.text for clause in rel.clauses)
+                source = self._why(rel.input)
+                return clauses if source == "every sample" else f"{source} AND {clauses}"
+            case nodes.Ref() if rel.name in self.demands:
+                return self._why(self.stages[rel.name])
+            case nodes.Ref():
+                return f"in {rel.name}"
+            case nodes.PoolScan():
+                return "every sample"
+            case _:
+                return "what the query reads"
+
     # --- output -------------------------------------------------------------------------------------------------------
 
     def _output(self, chain: Chain, member: Member) -> Statement:
@@ -253,13 +334,14 @@ class _Lowering:
         nothing, row = exp.true(), sql.row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
+        made = self.features
         return Samples(
-            raw=sql.samples(columns, nothing),
-            raw_rows=sql.samples(columns, row, rows=True),
-            raw_uids=sql.samples(columns, uid, needed=needed),
+            raw=sql.samples(columns, nothing, made),
+            raw_rows=sql.samples(columns, row, made, rows=True),
+            raw_uids=sql.samples(columns, uid, made, needed=needed),
             skips=bool(needed),
-            sidecar=sql.samples(columns, nothing, normalised=True) if scalars else None,
-            sidecar_rows=sql.samples(columns, row, normalised=True, rows=True) if scalars else None,
+            sidecar=sql.samples(columns, nothing, made, normalised=True) if scalars else None,
+            sidecar_rows=sql.samples(columns, row, made, normalised=True, rows=True) if scalars else None,
         )
 
     def _needed(self) -> list[exp.Expression]:
@@ -270,7 +352,9 @@ class _Lowering:
         looks things up.
         """
         query = self.plan.query
-        if self.stages or not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
+        if self.stages or self.features:
+            return []
+        if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []
         inside = [node for clause in query.clauses for node in nodes.walk(clause.expr)]
         for node in inside:
@@ -292,8 +376,17 @@ class _Lowering:
     def _parts(self) -> Iterator[Part]:
         named = [*self.stages.items(), (unused_name(self.plan, "query"), self.plan.query)]
         for name, relation in named:
-            inside = [self.names[node] for node in nodes.walk(relation) if isinstance(node, StatisticNode)]
+            if name in self.demands:
+                continue
+            walked = nodes.walk(relation)
+            inside = [
+                self.names[n] for n in walked if isinstance(n, StatisticNode) and not isinstance(n, nodes.Feature)
+            ]
             yield Part(name, _read_by(relation), tuple(reversed(inside)))
+
+    def _told_blocks(self, chain: Chain) -> list[Block]:
+        """Return the blocks of the recipe's own SELECTs."""
+        return [block for block in chain.blocks if block.name.split(".")[0] not in self.demands]
 
     def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
         """Return the columns of both forms: copies and the funnel's."""
@@ -303,7 +396,7 @@ class _Lowering:
                 [(member.present.copy(), sql.unsigned(member.copies.copy()))], sql.unsigned(sql.integer(0))
             )
             items.append((copies, "copies"))
-        for block in chain.blocks:
+        for block in self._told_blocks(chain):
             items.append((sql.column(block.depth), block.depth))
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))

@@ -1,18 +1,25 @@
 """The program: DuckDB SQL over a table `samples`, in stages.
 
-`samples` holds the pool's columns that the program reads, normalised, and `@id`, what the last query tells a sample by.
-Whoever runs a program chooses among its `Samples` and names the files; all other SQL is the same for all of them.
+`samples` holds the pool's columns that the program reads, normalised, its features as `@feature/NAME`, NULL where they
+are not known, and `@id`, what the last query tells a sample by. Whoever runs a program chooses among its `Samples` and
+names the files; all other SQL is the same for all of them.
 Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
 """
 
 from dataclasses import dataclass
 
+from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
+
+
+def feature_column(name: str) -> str:
+    """Return the column of `samples` that holds a feature."""
+    return f"@feature/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,9 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class Samples:
     """What `samples` can be, each over the parquet files `$files`.
+
+    The n-th feature of the program comes from `$feature1` and so on, files of the feature store that stand beside those
+    of `$files`, row for row.
 
     `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
     file, and in `raw_uids` the uid as it is written. `raw_uids` may leave out samples that cannot be kept; it leaves
@@ -118,7 +128,54 @@ class Firsts:
     text: str
 
 
-Statistic = Scan | GroupedThreshold | Cut | Firsts
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Samples that a feature must be known for before the next stage.
+
+    `statement` gives the `@id` of each of them; None where it is every sample. `why` is the text that asks.
+    """
+
+    name: str
+    feature: str
+    statement: Statement | None
+    why: str
+
+
+Statistic = Scan | GroupedThreshold | Cut | Firsts | Demand
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A clause that compares a feature on a grid with a value: that of `statistic`, or `value` where it names none.
+
+    `demand` names the samples that the feature is asked of there.
+    """
+
+    text: str
+    feature: str
+    demand: str
+    statistic: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetTable:
+    """The table of an asset's values, which can be made once `after` stages are done."""
+
+    table: str
+    asset: Asset
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitOn:
+    """The samples that assets are fitted on, by the relation's name in the plan.
+
+    `statement` gives the `@id` of each of them; None where it is every sample.
+    """
+
+    on: str
+    statement: Statement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +219,16 @@ class Program:
     sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
     and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
     number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
-    tables. `columns` are the pool columns that any of the SQL reads, `sets` the tables of values by table name,
-    `parts` the stages in text order, then the query.
+    tables. `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets`
+    and `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text
+    order, then the query.
     """
 
     columns: tuple[str, ...]
+    features: tuple[FeatureSpec, ...]
     sets: tuple[tuple[str, NamedSet], ...]
+    asset_sets: tuple[AssetTable, ...]
+    fits: tuple[FitOn, ...]
     stages: tuple[Stage, ...]
     output: Statement
     marks: Statement | None
@@ -175,10 +236,16 @@ class Program:
     samples: Samples
     parts: tuple[Part, ...]
     blocks: tuple[Block, ...]
+    margins: tuple[Margin, ...]
     promises: tuple[Promise, ...]
     parameters: tuple[tuple[str, str], ...]
     effect: str
     has_copies: bool
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """What is asked of features, in the order in which it is."""
+        return tuple(one for stage in self.stages for one in stage.statistics if isinstance(one, Demand))
 
     def statements(self) -> list[tuple[str, Statement]]:
         """Return every SQL statement with its title, in the order in which they run."""
@@ -208,6 +275,8 @@ class Program:
                     if isinstance(s, Cut)
                 ],
                 "sets": [[table, named.sha256] for table, named in self.sets],
+                **({"features": [repr(spec) for spec in self.features]} if self.features else {}),
+                **({"assets": [[one.table, repr(one.asset)] for one in self.asset_sets]} if self.asset_sets else {}),
             }
         )
 
@@ -240,3 +309,6 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
             ]
         case Firsts():
             return [(f'"{statistic.name}": {statistic.text}', statistic.statement)]
+        case Demand():
+            title = f"{statistic.name}: the samples that {statistic.feature} is asked of"
+            return [(title, statistic.statement)] if statistic.statement is not None else []

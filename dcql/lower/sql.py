@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
+from dcql.catalog.models import INT16_BITS, FeatureSpec
 from dcql.catalog.types import Type
-from dcql.lower.program import ID, Statement
+from dcql.lower.program import ID, Statement, feature_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -166,7 +167,7 @@ class ExpressionLowering:
         self,
         relation: Callable[[nodes.Rel], Sql],
         quantile: Callable[[nodes.Quantile], Sql],
-        set_table: Callable[[nodes.NamedSet], str],
+        set_table: Callable[[nodes.NamedSet | nodes.AssetSet], str],
     ) -> None:
         self._relation = relation
         self._quantile = quantile
@@ -178,7 +179,7 @@ class ExpressionLowering:
             case nodes.Column():
                 return column(expr.name)
             case nodes.Feature():
-                raise AssertionError("features are refused before lowering")
+                return self._feature(expr)
             case nodes.Literal():
                 return literal(expr)
             case nodes.Convert():
@@ -208,6 +209,14 @@ class ExpressionLowering:
                 return self._relation(expr.relation)
             case nodes.Quantile():
                 return self._quantile(expr)
+
+    def _feature(self, expr: nodes.Feature) -> Sql:
+        """Write a feature: NULL outside of the samples that it is asked of, whatever else is stored."""
+        assert expr.demand is not None
+        value = column(feature_column(expr.name))
+        if isinstance(expr.demand, nodes.PoolScan):
+            return value
+        return case([(self._relation(expr.demand), value)], exp.Null())
 
     def _arithmetic(self, expr: nodes.Arithmetic) -> Sql:
         left, right = self(expr.left), self(expr.right)
@@ -248,12 +257,14 @@ class ExpressionLowering:
                 raise AssertionError(f"no SQL for {expr.name}")
 
     def _in_set(self, expr: nodes.InSet) -> Sql:
-        assert isinstance(expr.set, nodes.NamedSet)
         subject = self(expr.subject)
         values = column_of(self._set_table(expr.set), "value")
-        if expr.set.count == 0 and not expr.set.is_subset:
+        if isinstance(expr.set, nodes.AssetSet) or (expr.set.count == 0 and not expr.set.is_subset):
             # SQL's NULL IN (nothing) is FALSE; here it is NULL, as for every other set.
-            return case([(exp.Paren(this=exp.Not(this=is_null(subject))), exp.false())], exp.Null())
+            none = (
+                exp.false() if isinstance(expr.set, nodes.NamedSet) else exp.In(this=subject, query=values.subquery())
+            )
+            return case([(exp.Paren(this=exp.Not(this=is_null(subject.copy()))), none)], exp.Null())
         return exp.Paren(this=exp.In(this=subject, query=exp.Subquery(this=values)))
 
 
@@ -438,6 +449,7 @@ def render(query: Sql) -> Statement:
 def samples(
     columns: Sequence[nodes.Column],
     id_: Sql,
+    features: Sequence[FeatureSpec] = (),
     *,
     normalised: bool = False,
     rows: bool = False,
@@ -447,10 +459,13 @@ def samples(
 
     `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
     condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
+
+    Features stand beside the files row for row: a positional join, whose sides DuckDB reads in step and in order, as
+    long as both are bare files.
     """
     items: list[tuple[Sql, str]] = []
     for one in columns:
-        value = column(one.name)
+        value = column_in(_POOL, one.name) if features else column(one.name)
         if one.name == "uid":
             value = _padded(value)
         elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
@@ -460,8 +475,32 @@ def samples(
     options: list[Sql] = [_option("can_have_nan", exp.true())]
     if rows:
         options.append(_option("file_row_number", exp.true()))
-    source = exp.Table(this=call("read_parquet", exp.Parameter(this=exp.Var(this="files")), *options))
-    return render(where(select([*items, (id_, ID)], source), both(list(needed))))
+    source: Sql = _files("files", options)
+    if not features:
+        return render(where(select([*items, (id_, ID)], source), both(list(needed))))
+    source = alias(source, _POOL)
+    for number, spec in enumerate(features, start=1):
+        beside = f"@{number}"
+        other = alias(_files(f"feature{number}", []), beside)
+        source.append("joins", exp.Join(this=other, method="POSITIONAL"))
+        items.append((_stored_value(spec, column_in(beside, "value")), feature_column(spec.name)))
+    return render(select([*items, (id_, ID)], source))
+
+
+_POOL = "@pool"
+
+
+def _files(parameter_name: str, options: list[Sql]) -> exp.Table:
+    return exp.Table(this=call("read_parquet", exp.Parameter(this=exp.Var(this=parameter_name)), *options))
+
+
+def _stored_value(spec: FeatureSpec, stored: Sql) -> Sql:
+    """Read a feature as recipes see it: a number on a grid as the number that it is, exactly."""
+    if spec.output.bits is None:
+        return cast(stored, spec.output.type)
+    type_ = Type.FLOAT if spec.output.bits == INT16_BITS else Type.DOUBLE
+    step = cast(exp.Literal.number(f"{2.0**-spec.output.bits:.17g}"), type_)
+    return exp.Paren(this=exp.Mul(this=cast(stored, type_), expression=step))
 
 
 def _padded(uid: Sql) -> Sql:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dcql.catalog import models
 from dcql.catalog.types import Schema, Type
 from dcql.digest import sha256_of
 from dcql.lower import program as data
@@ -22,7 +23,7 @@ from dcql.source import Source, Span
 
 _CLASSES: dict[str, Any] = {
     each.__name__: each
-    for module in (data, values)
+    for module in (data, values, models)
     for each in vars(module).values()
     if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
 }

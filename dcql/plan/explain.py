@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from dcql.catalog.models import (
+    AssetArgument,
+    ColumnArgument,
+    EmbeddingArgument,
+    ImageArgument,
+    ModelArgument,
+    OptionArgument,
+)
 from dcql.catalog.types import Type
 from dcql.plan import nodes
 from dcql.plan.effects import effect
@@ -32,7 +40,7 @@ class _Explaining:
         for name, value in self.plan.parameters:
             yield f"param {_name(name)} = {value}"
         for stage in self.plan.stages:
-            yield f"stage {_name(stage.name)}"
+            yield f"{'samples' if stage.demand else 'stage'} {_name(stage.name)}"
             yield from self._rel(stage.relation, 1)
         yield "query"
         yield from self._rel(self.plan.query, 1)
@@ -41,6 +49,8 @@ class _Explaining:
             for node in self.statistics.stage(level):
                 if isinstance(node, nodes.Quantile):
                     yield from self._quantile(node)
+                elif isinstance(node, nodes.Feature):
+                    yield f"{_INDENT}{self.statistics.names[node]} = feature {_name(node.name)} {self._asked(node)}"
                 else:
                     yield f"{_INDENT}{self.statistics.names[node]} = {self._head(node)}"
         yield from self._inner()
@@ -101,6 +111,11 @@ class _Explaining:
         population = self._relation_name(node.population)
         yield f"{_INDENT}{name} {node.type.value} = {rank} of {value} over {population}{by}{nulls}"
 
+    def _asked(self, node: nodes.Feature) -> str:
+        made = f"{node.spec.output.text} = {node.spec.model.name}({', '.join(map(argument_text, node.spec.arguments))})"
+        over = self._relation_name(node.demand) if node.demand is not None else "nothing yet"
+        return f"{made} of {over}"
+
     def _relation_name(self, rel: nodes.Rel) -> str:
         """Name a relation in one word: a larger one gets a number and is written below."""
         match rel:
@@ -128,7 +143,7 @@ class _Explaining:
             case nodes.Column():
                 return _name(node.name)
             case nodes.Feature():
-                return f"feature {_name(node.name)}"
+                return f"{self.statistics.names[node]}.{_name(node.name)}"
             case nodes.Literal():
                 return literal(node)
             case nodes.Convert():
@@ -156,6 +171,21 @@ class _Explaining:
                 return f"(uid in {self._relation_name(node.relation)})"
             case nodes.Quantile():
                 return f"${self.statistics.names[node]}"
+
+
+def argument_text(argument: ModelArgument) -> str:
+    """Write an argument of a model."""
+    match argument:
+        case ColumnArgument():
+            return _name(argument.column)
+        case EmbeddingArgument():
+            return _name(argument.key)
+        case ImageArgument():
+            return "image"
+        case AssetArgument():
+            return f"asset {_name(argument.asset.name)}"
+        case OptionArgument():
+            return f"{argument.parameter} = {argument.value!r}"
 
 
 def literal(node: nodes.Literal) -> str:
@@ -190,9 +220,9 @@ def _shortest(value: float) -> str:
     return repr(value)
 
 
-def _set(named: nodes.NamedSet | nodes.ModelSet) -> str:
-    if isinstance(named, nodes.ModelSet):
-        return f"model set {_name(named.name)}"
+def _set(named: nodes.NamedSet | nodes.AssetSet) -> str:
+    if isinstance(named, nodes.AssetSet):
+        return f"asset {_name(named.name)} of {named.type.value}"
     return f"set {_name(named.name)} of {named.type.value} sha256:{named.sha256[:12]}"
 
 

@@ -5,7 +5,7 @@ that takes the type of what it meets.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -31,11 +31,12 @@ from dcql.plan.coerce import (
 )
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.features import feature_node
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
 from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
 from dcql.plan.patterns import check_pattern
-from dcql.plan.scope import Scope
+from dcql.plan.scope import FeatureEntry, Scope
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -77,6 +78,7 @@ class Expressions(Lookup):
     quantiles_allowed: bool = True
     count: int = 0
     depth: int = 0
+    _features: dict[str, nodes.Feature | None] = field(default_factory=dict)
     top: Span | None = None  # the outermost expression that is being resolved
 
     # --- entry points -------------------------------------------------------------------------------------------------
@@ -171,6 +173,8 @@ class Expressions(Lookup):
             case ast.Null():
                 return Exact(None)
             case ast.Name():
+                if (feature := self.feature_named(bound)) is not None:
+                    return self._feature(*feature)
                 body = self.body(bound)
                 if body is None:
                     return self.named(expr, bound)
@@ -228,6 +232,15 @@ class Expressions(Lookup):
                 return self._case(expr, bound)
             case ast.Quantile():
                 return misplaced_quantile(self, bound)
+
+    def _feature(self, entry: FeatureEntry, name: str) -> nodes.Feature:
+        if name not in self._features:
+            self._features[name] = None  # where it is wrong, that is said once
+            self._features[name] = feature_node(self, entry, name)
+        known = self._features[name]
+        if known is None:
+            raise WrongError
+        return known
 
     def _placed(self, bound: Bound) -> tuple[Bound, Value]:
         return bound, self.resolve(bound)

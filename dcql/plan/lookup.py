@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NoReturn
 
 from dcql.catalog.functions import DENIED, FUNCTIONS
-from dcql.catalog.models import MODEL_COLUMNS, MODEL_SETS
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.coerce import Value
 from dcql.plan.faults import WrongError
-from dcql.plan.scope import DefineEntry, ParamEntry, Scope, SetEntry, kind_of, listed, suggestion
+from dcql.plan.scope import (
+    AssetEntry,
+    DefineEntry,
+    FeatureEntry,
+    ParamEntry,
+    Scope,
+    SetEntry,
+    kind_of,
+    listed,
+    suggestion,
+)
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -38,12 +48,15 @@ class Lookup:
     """Finds what names stand for, and records the faults of a recipe.
 
     `place` is the innermost expression of the recipe, rather than the library, that is being resolved; `used` are the
-    DEFINEs that something named, by id.
+    DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs that are being looked into.
+    `files` are those that the statements at these spans name.
     """
 
     diagnostics: Diagnostics
     place: Span | None = None
     used: set[int] = field(default_factory=set)
+    open: set[int] = field(default_factory=set)
+    files: Mapping[Span, Path] = field(default_factory=dict)
 
     def inside(self, bound: Bound, expr: ast.Expr) -> Bound:
         """Return a part of an expression, its names standing for the same."""
@@ -92,6 +105,22 @@ class Lookup:
             entry = scope.library.get(name)
         return entry if isinstance(entry, DefineEntry) else None
 
+    def feature_named(self, bound: Bound) -> tuple[FeatureEntry, str] | None:
+        """Return the FEATURE of a name and what the plan calls it, or None for a name of something else."""
+        expr, scope = bound.expr, bound.scope
+        if not isinstance(expr, ast.Name) or len(expr.parts) != 1:
+            return None
+        name, entry = expr.text, scope.entries.get(expr.text)
+        if isinstance(entry, FeatureEntry) and (scope.is_library or name not in scope.library):
+            return (entry, scope.prefix + name) if scope.schema.get(name) is None else None
+        if isinstance(entry, FeatureEntry):
+            # A recipe may use a name of the library for something of its own, and the library's own beside it.
+            return entry, f"{scope.prefix}{name}'"
+        library = scope.library.get(name)
+        if entry is None and isinstance(library, FeatureEntry) and scope.schema.get(name) is None:
+            return library, name
+        return None
+
     def column(self, name: str, bound: Bound, scope: Scope) -> nodes.Column:
         """Return a column of the pool. Raises WrongError."""
         column = scope.schema.get(name)
@@ -138,10 +167,9 @@ class Lookup:
             )
         if expr.name.lower() in DENIED:
             self.denied(expr.name, bound, expr.name_span)
-        known = [*FUNCTIONS, *(name for name, e in bound.scope.library.items() if e.define.parameters is not None)]
-        known += [
-            n for n, e in bound.scope.entries.items() if isinstance(e, DefineEntry) and e.define.parameters is not None
-        ]
+        named = (*bound.scope.library.items(), *bound.scope.entries.items())
+        callable_ = [n for n, e in named if isinstance(e, DefineEntry) and e.define.parameters is not None]
+        known = [*FUNCTIONS, *callable_]
         denied = did_you_mean(expr.name, DENIED)
         if denied is not None and did_you_mean(expr.name, known) is None:
             helps: tuple[str, ...] = (f"if `{denied}` is meant: {DENIED[denied].instead}",)
@@ -204,15 +232,17 @@ class Lookup:
             self.wrong(
                 "E0302", f"`{name}` needs arguments", bound, "defined with parameters", f"write `{name}({given})`"
             )
+        if scope.is_library and isinstance(entry, FeatureEntry):
+            entry = None  # the pool has a column of this name
         if entry is not None or name == "pool":
-            subject = "x" if isinstance(entry, SetEntry) else "uid"
+            subject = "x" if isinstance(entry, SetEntry | AssetEntry) else "uid"
             kind = kind_of(entry) if entry is not None else "the relation of all samples"
             self.wrong(
                 "E0203", f"`{name}` is no value", bound, f"it is {kind}", f"test membership: `{subject} IN {name}`"
             )
         library = scope.library.get(name)
         column = scope.schema.get(name)
-        if column is not None and (library is not None or name in MODEL_COLUMNS):
+        if column is not None and library is not None:
             self.wrong(
                 "E0206",
                 f"`{name}` has two meanings",
@@ -222,9 +252,7 @@ class Lookup:
             )
         if column is not None:
             return self.column(name, bound, scope)
-        if name in MODEL_COLUMNS:
-            return nodes.Feature(name, MODEL_COLUMNS[name].type)
-        if library is not None:
+        if isinstance(library, DefineEntry):
             given = ", ".join(library.define.parameters or ())
             self.wrong(
                 "E0302", f"`{name}` needs arguments", bound, "defined with parameters", f"write `{name}({given})`"
@@ -234,8 +262,8 @@ class Lookup:
             self.wrong("E0302", f"`{name}` needs arguments", bound, "it is a function", f"write `{usage}`")
         if name.lower() in DENIED:
             self.denied(name, bound, bound.expr.span)
-        if name in MODEL_SETS:
-            self.wrong("E0203", f"`{name}` is no value", bound, "it is a set", f"test membership: `x IN {name}`")
+        if isinstance(library, AssetEntry):
+            self.wrong("E0203", f"`{name}` is no value", bound, "it is an asset", f"test membership: `x IN {name}`")
         helps = suggestion(name, scope.values(), f"the columns are {listed(_usable(scope))}")
         if len(expr.parts) == 1 and not scope.is_library and did_you_mean(name, scope.values()) is None:
             helps = (*helps, f"text is written in quotes: `'{name}'`")

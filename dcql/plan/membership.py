@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from dcql.catalog.models import MODEL_SETS
 from dcql.catalog.types import Type
 from dcql.plan import nodes
+from dcql.plan.features import asset_set
 from dcql.plan.lookup import Bound
-from dcql.plan.scope import RelationEntry, SetEntry, suggestion
+from dcql.plan.scope import AssetEntry, RelationEntry, SetEntry, suggestion
 from dcql.plan.sets import named_set
 from dcql.syntax import ast
 
@@ -32,9 +32,9 @@ def in_name(expressions: "Expressions", expr: ast.InName, bound: Bound) -> nodes
         return nodes.InSet(
             value, named_set(name, entry.set, value.type, is_uid, expr.name.span, expressions.diagnostics)
         )
-    if entry is None and name in MODEL_SETS:
-        value = expressions.of_type(subject, MODEL_SETS[name].type, f"`IN {name}`")
-        return nodes.InSet(value, nodes.ModelSet(name, MODEL_SETS[name].type))
+    asset = entry if entry is not None else bound.scope.library.get(name)
+    if isinstance(asset, AssetEntry):
+        return _in_asset(expressions, subject, asset, name)
     if entry is not None or name in bound.scope.values():
         expressions.wrong_at(
             "E0203",
@@ -50,6 +50,17 @@ def in_name(expressions: "Expressions", expr: ast.InName, bound: Bound) -> nodes
         "not a SET, a stage or an imported recipe",
         *suggestion(name, bound.scope.sets(), f"declare it: `SET {name} FROM '{name}.txt' SHA256 '..';`"),
     )
+
+
+def _in_asset(expressions: "Expressions", subject: Bound, entry: AssetEntry, name: str) -> nodes.Expr:
+    """Resolve `x IN asset`: ids, or words where the subject is text. Raises WrongError."""
+    expressions.refuse_quantile(subject)
+    value = expressions.key(subject, "the left side of IN")
+    is_made = not isinstance(entry.asset, ast.PoolAsset | ast.AssetFile)
+    if value.type is not Type.INT and (is_made or value.type is not Type.TEXT):
+        value = expressions.of_type(subject, Type.INT, f"`IN {name}`")
+    found, needs = asset_set(expressions, entry, value.type)
+    return nodes.InSet(value, found, needs)
 
 
 def require_uid(expressions: "Expressions", subject: Bound, what: str) -> None:

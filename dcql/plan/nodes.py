@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
+from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.plan.values import Literal as Literal
 from dcql.plan.values import NamedSet as NamedSet
@@ -29,10 +30,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column that a model makes."""
+    """A column that a model makes, by its name in the plan.
+
+    `demand` is the relation whose samples it is asked of, NULL for all others; None until `plan.demand` says it.
+    `needs` are the relations that its assets are fitted on.
+    """
 
     name: str
     type: Type
+    spec: FeatureSpec
+    demand: "PoolScan | Ref | None" = None
+    needs: "tuple[PoolScan | Ref, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +135,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class InSet:
-    """Whether the subject is in the named set; NULL where the subject is."""
+    """Whether the subject is in the named set; NULL where the subject is.
+
+    `needs` are the relations that an asset is fitted on.
+    """
 
     subject: "Expr"
-    set: "NamedSet | ModelSet"
+    set: "NamedSet | AssetSet"
+    needs: "tuple[PoolScan | Ref, ...]" = ()
     type: Type = field(default=Type.BOOL, init=False)
 
 
@@ -182,11 +194,12 @@ FALSE = Literal(False, Type.BOOL)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSet:
-    """A set of values that belongs to a model, such as the clusters that hold ImageNet images."""
+class AssetSet:
+    """An asset whose values form a set, such as the clusters that hold ImageNet images."""
 
     name: str
     type: Type
+    asset: Asset
 
 
 # --- relations --------------------------------------------------------------------------------------------------------
@@ -263,10 +276,14 @@ Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SetOperation
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A named relation; it may refer to the stages before it."""
+    """A named relation; it may refer to the stages before it.
+
+    A `demand` is no stage of the recipe: it holds the samples that a feature is asked of.
+    """
 
     name: str
     relation: Rel
+    demand: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,5 +349,5 @@ def _rebuilt(value: object, rule: Callable[[Node], Node]) -> object:
 
 def transform_plan(plan: Plan, rule: Callable[[Node], Node]) -> Plan:
     """Apply `transform` to every relation of a plan."""
-    stages = tuple(Stage(stage.name, transform(stage.relation, rule)) for stage in plan.stages)
+    stages = tuple(replace(stage, relation=transform(stage.relation, rule)) for stage in plan.stages)
     return replace(plan, stages=stages, query=transform(plan.query, rule))

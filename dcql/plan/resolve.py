@@ -10,10 +10,22 @@ from dcql.catalog.types import Schema, Type
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.constants import Exact, shown
+from dcql.plan.demand import assign_demand
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
-from dcql.plan.scope import Constant, DefineEntry, ParamEntry, RelationEntry, Scope, SetEntry, listed, suggestion
+from dcql.plan.scope import (
+    Constant,
+    DefineEntry,
+    LibraryEntry,
+    ParamEntry,
+    RelationEntry,
+    Scope,
+    SetEntry,
+    declared,
+    listed,
+    suggestion,
+)
 from dcql.plan.settings import canonical_text, read_setting
 from dcql.plan.unused import check_unused
 from dcql.source import Span
@@ -63,26 +75,27 @@ def _refuse_depth(plan: nodes.Plan, diagnostics: Diagnostics) -> None:
         todo += [(child, level + 1, clause) for child in nodes.children(node)]
 
 
-def _library_scope(catalog: Catalog) -> dict[str, DefineEntry]:
-    entries: dict[str, DefineEntry] = {}
+def _library_scope(catalog: Catalog) -> dict[str, LibraryEntry]:
+    entries: dict[str, LibraryEntry] = {}
     # The library's own names see each other and the pool's columns, and nothing of the recipe.
     scope = Scope(catalog.schema, entries, is_library=True)
     for file in catalog.library:
         for statement in file.definitions:
-            if isinstance(statement, ast.Define):
-                entries[statement.name] = DefineEntry(statement, scope)
+            if (entry := declared(statement, scope)) is not None:
+                entries[statement.name] = entry
     return entries
 
 
 @dataclass
 class _Resolver:
     catalog: Catalog
-    library: dict[str, DefineEntry]
+    library: dict[str, LibraryEntry]
     diagnostics: Diagnostics
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self)
+        files = self.catalog.inputs.files
+        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self, files=files)
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 
@@ -107,7 +120,7 @@ class _Resolver:
             for name, entry in sorted(scope.entries.items())
             if isinstance(entry, ParamEntry)
         )
-        return nodes.Plan(tuple(self.stages), query, promises, parameters)
+        return assign_demand(nodes.Plan(tuple(self.stages), query, promises, parameters))
 
     def _setting_help(self, name: str, declared: set[str], recipe: ast.Recipe) -> tuple[str, ...]:
         for statement in recipe.definitions:
@@ -167,6 +180,10 @@ class _Resolver:
                 scope.declare(statement.name, SetEntry(found), statement.name_span, self.diagnostics)
             case ast.Import():
                 self._import(statement, scope)
+            case _:
+                entry = declared(statement, scope)
+                assert entry is not None
+                scope.declare(statement.name, entry, statement.name_span, self.diagnostics)
 
     def _param_default(self, statement: ast.Param, scope: Scope) -> Constant | None:
         try:

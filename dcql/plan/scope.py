@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dcql.catalog.inputs import SetInput
-from dcql.catalog.models import MODEL_COLUMNS, MODEL_SETS
 from dcql.catalog.types import Schema
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
@@ -47,9 +46,56 @@ class RelationEntry:
     kind: str  # "stage" or "recipe"
 
 
-Entry = DefineEntry | ParamEntry | SetEntry | RelationEntry
+@dataclass(frozen=True, slots=True)
+class FeatureEntry:
+    """A FEATURE and the scope in which its names are looked up."""
 
-KINDS = {DefineEntry: "a DEFINE", ParamEntry: "a PARAM", SetEntry: "a SET"}
+    feature: ast.Feature
+    scope: "Scope"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetEntry:
+    """An ASSET and the scope in which its names are looked up."""
+
+    asset: ast.PoolAsset | ast.AssetFile | ast.MadeAsset | ast.FitAsset
+    scope: "Scope"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A MODEL and the scope in which its names are looked up."""
+
+    model: ast.Model
+    scope: "Scope"
+
+
+LibraryEntry = DefineEntry | FeatureEntry | AssetEntry | ModelEntry
+Entry = LibraryEntry | ParamEntry | SetEntry | RelationEntry
+
+KINDS = {
+    DefineEntry: "a DEFINE",
+    ParamEntry: "a PARAM",
+    SetEntry: "a SET",
+    FeatureEntry: "a FEATURE",
+    AssetEntry: "an ASSET",
+    ModelEntry: "a MODEL",
+}
+
+
+def declared(statement: ast.Definition, scope: "Scope") -> LibraryEntry | None:
+    """Return the entry of a statement that needs no value of its own yet, or None for another one."""
+    match statement:
+        case ast.Define():
+            return DefineEntry(statement, scope)
+        case ast.Feature():
+            return FeatureEntry(statement, scope)
+        case ast.Model():
+            return ModelEntry(statement, scope)
+        case ast.PoolAsset() | ast.AssetFile() | ast.MadeAsset() | ast.FitAsset():
+            return AssetEntry(statement, scope)
+        case _:
+            return None
 
 
 def kind_of(entry: Entry) -> str:
@@ -65,7 +111,7 @@ class Scope:
     """
 
     schema: Schema
-    library: dict[str, DefineEntry]
+    library: dict[str, LibraryEntry]
     prefix: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
@@ -102,8 +148,9 @@ class Scope:
 
     def values(self) -> list[str]:
         """Return every name that can stand for a value."""
-        own = [name for name, entry in self.entries.items() if isinstance(entry, DefineEntry | ParamEntry)]
-        return [*self.schema.names(), *own, *self.library, *MODEL_COLUMNS]
+        kinds = (DefineEntry, FeatureEntry, ParamEntry)
+        own = [name for name, entry in self.entries.items() if isinstance(entry, kinds)]
+        return [*self.schema.names(), *own, *(name for name, entry in self.library.items() if isinstance(entry, kinds))]
 
     def relations(self) -> list[str]:
         """Return every name that can follow FROM."""
@@ -117,8 +164,8 @@ class Scope:
 
     def sets(self) -> list[str]:
         """Return every name that can follow IN."""
-        own = [name for name, entry in self.entries.items() if isinstance(entry, SetEntry | RelationEntry)]
-        return [*own, *MODEL_SETS, "pool"]
+        own = [name for name, entry in self.entries.items() if isinstance(entry, SetEntry | RelationEntry | AssetEntry)]
+        return [*own, *(name for name, entry in self.library.items() if isinstance(entry, AssetEntry)), "pool"]
 
 
 def listed(names: Iterable[str]) -> str:

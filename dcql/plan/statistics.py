@@ -1,20 +1,26 @@
 """The statistics of a plan: their names, in which stage of the run each can be computed, and other names it needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dcql.plan import nodes
 
-StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn
+StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn | nodes.Feature
 
-_LETTERS = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first"}
+_LETTERS = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first", nodes.Feature: "asked"}
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The statistics of a plan in text order: `names` as q1, cut1, first1, `levels` as stages from 1 up."""
+    """The statistics of a plan in text order: `names` as q1, cut1, first1, `levels` as stages from 1 up.
+
+    A feature counts as one for each relation that it is asked of, as asked1: its values must be there first. `needed`
+    gives the last stage that a node needs.
+    """
 
     names: dict[StatisticNode, str]
     levels: dict[StatisticNode, int]
+    needed: Callable[[nodes.Node], int] = field(repr=False, compare=False, default=lambda node: 0)
 
     @property
     def stages(self) -> int:
@@ -39,7 +45,7 @@ def statistics(plan: nodes.Plan) -> Statistics:
     levels = _Levels({stage.name: stage.relation for stage in plan.stages})
     for node in names:
         levels.of(node)
-    return Statistics(names, levels.found)
+    return Statistics(names, levels.found, levels.needs)
 
 
 def unused_name(plan: nodes.Plan, word: str) -> str:
@@ -59,15 +65,15 @@ class _Levels:
         """Return the stage of a statistic: one after the last of those that its relation and expressions need."""
         if node not in self.found:
             inside = nodes.children(node)
-            self.found[node] = 1 + max((self._needs(child) for child in inside), default=0)
+            self.found[node] = 1 + max((self.needs(child) for child in inside), default=0)
         return self.found[node]
 
-    def _needs(self, node: nodes.Node) -> int:
+    def needs(self, node: nodes.Node) -> int:
         """Return the last stage of any statistic in a node, 0 without one."""
         if isinstance(node, StatisticNode):
             return self.of(node)
         if isinstance(node, nodes.Ref):
             if node.name not in self._stages:
-                self._stages[node.name] = self._needs(self.relations[node.name])
+                self._stages[node.name] = self.needs(self.relations[node.name])
             return self._stages[node.name]
-        return max((self._needs(child) for child in nodes.children(node)), default=0)
+        return max((self.needs(child) for child in nodes.children(node)), default=0)

@@ -5,12 +5,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 from dcql.catalog.functions import FUNCTIONS
-from dcql.catalog.models import MODEL_SETS
 from dcql.plan import nodes
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError
+from dcql.plan.features import check_declared
 from dcql.plan.lookup import Bound
-from dcql.plan.scope import RelationEntry, Scope, SetEntry
+from dcql.plan.scope import AssetEntry, RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
 
@@ -29,6 +29,7 @@ def check_unused(recipe: ast.Recipe, scope: Scope, expressions: Expressions) -> 
                 _resolve(statement.body, scope, expressions)
             else:
                 _check_names(statement, scope, expressions)
+        check_declared(expressions, recipe, scope)
     finally:
         expressions.population = outside
 
@@ -56,8 +57,8 @@ def _check_names(define: ast.Define, scope: Scope, expressions: Expressions) -> 
                 waiting.append(node.arguments)
             case ast.InName():
                 name = node.name.text
-                is_set = isinstance(scope.entries.get(name), SetEntry | RelationEntry)
-                if not is_set and name not in MODEL_SETS and name != "pool":
+                entry = scope.entries.get(name) or scope.library.get(name)
+                if not isinstance(entry, SetEntry | RelationEntry | AssetEntry) and name != "pool":
                     _resolve(replace(node, subject=ast.Null(span=node.subject.span)), scope, expressions)
                 waiting.append(node.subject)
             case ast.InQuery():

@@ -314,6 +314,123 @@ class Import(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class TypeName(Node):
+    """A type as it is written: `TEXT`, `FIXED(14)`. Which names there are is not known here."""
+
+    name: str
+    argument: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Node):
+    """`name type [DEFAULT expression]`: an input of a model, or an option with its default."""
+
+    name: str
+    type: TypeName
+    default: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Code(Node):
+    """`FROM 'file' SHA256 'hex'`: the Python file of a user's own model."""
+
+    path: Text
+    sha256: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Weights(Node):
+    """`'file' SHA256 'hex'` after WEIGHTS or OR: one file that the weights may come from."""
+
+    file: Text
+    sha256: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Node):
+    """`MODEL name(parameter, ..) RETURNS type VERSION n [FROM ..] [WEIGHTS ..] [TOLERANCE x] [LICENCE ..] [CITE ..]`.
+
+    `weights` are in the order in which they are looked for; it is empty for a model without weights.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    returns: TypeName
+    version: Number
+    code: Code | None
+    weights: tuple[Weights, ...]
+    tolerance: Expr | None
+    licence: Text | None
+    cite: Text | None
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Node):
+    """`[name =] expression`: what a model is given; `name` is None for an argument by position."""
+
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall(Node):
+    """`model(argument, ..)`; named and positional arguments may stand in any order."""
+
+    model: Name
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(Node):
+    """`FEATURE name type USING model(argument, ..)`."""
+
+    name: str
+    type: TypeName
+    using: ModelCall
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAsset(Node):
+    """`ASSET name FROM pool`; any name may stand for `source`."""
+
+    name: str
+    source: Name
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFile(Node):
+    """`ASSET name FROM 'file' SHA256 'hex'`."""
+
+    name: str
+    path: Text
+    sha256: Text
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAsset(Node):
+    """`ASSET name AS model(argument, ..)`: made from other assets."""
+
+    name: str
+    using: ModelCall
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FitAsset(Node):
+    """`ASSET name AS FIT model(argument, ..) ON relation SEED seed`."""
+
+    name: str
+    using: ModelCall
+    on: Name
+    seed: Number | Text
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Bound(Node):
     """One end of EXPECT: a count of samples, or a percentage of the pool's samples."""
 
@@ -329,7 +446,7 @@ class Expect(Node):
     high: Bound
 
 
-Definition = Define | Param | SetFile | Import
+Definition = Define | Param | SetFile | Import | Model | Feature | PoolAsset | AssetFile | MadeAsset | FitAsset
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,16 @@ from typing import Any, get_args
 from dcql.digest import sha256_of
 from dcql.syntax import ast
 
-# A file is known by the digest of what is in it, so where it lies is no part of a recipe's meaning.
-_LEFT_OUT = {ast.Import: ("path",), ast.SetFile: ("path",)}
+# A file is known by the digest of what is in it, so where it lies is no part of a recipe's meaning. Nor is what is said
+# about a model and computes nothing.
+_LEFT_OUT: dict[type, tuple[str, ...]] = {
+    ast.Import: ("path",),
+    ast.SetFile: ("path",),
+    ast.AssetFile: ("path",),
+    ast.Code: ("path",),
+    ast.Weights: ("file",),
+    ast.Model: ("licence", "cite"),
+}
 
 
 def recipe_digest(node: ast.Recipe | ast.Node) -> str:
@@ -79,7 +87,7 @@ def _fields(node: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(node, item.name)
         if not item.compare or item.name in _LEFT_OUT.get(type(node), ()):
             continue
-        if isinstance(node, ast.SetFile) and item.name == "sha256":
+        if isinstance(node, ast.SetFile | ast.AssetFile | ast.Code | ast.Weights) and item.name == "sha256":
             value = node.sha256.value.lower()
         # `DEFINE f() AS ..` is called and `DEFINE f AS ..` is not: no items are not the same as no list.
         optional = type(None) in get_args(item.type)

@@ -16,8 +16,11 @@ from dcql.syntax.vocabulary import (
     COMPARISONS,
     EXPECTED,
     EXPRESSION,
+    FORMS,
     INSIDE_Q,
     LATER,
+    MODEL_PARTS,
+    MODELS,
     OPERATOR,
     OPERATORS,
     RESERVED,
@@ -89,6 +92,8 @@ def explain(source: Source, words: list[Word], offset: int, accepted: set[str]) 
         span = source.span(words[index - 1].end, words[index - 1].end)
     elif code == "E0117" and place.at(-1) == "%":
         span = source.span(words[index - 2].start, words[index - 1].end)
+    elif _without_type(place):
+        span = source.span(words[index - 1].start, words[index - 1].end)
     return Diagnostic(code, message, span, label, tuple(help_ for help_ in helps if help_))
 
 
@@ -99,6 +104,8 @@ def _table(place: Place) -> Row | None:
         return STARTS.get(word)
     if place.at(1) in OPERATORS or word in AGGREGATES:
         return None  # a name, after which something else is missing
+    if word == "WEIGHT" and "WEIGHTS" in place.accepted:
+        return None
     if word in ("LEFT", "RIGHT", "INNER", "FULL", "CROSS", "NATURAL") and place.at(1) not in ("JOIN", "OUTER"):
         return None
     return STOPS.get(word)
@@ -108,11 +115,39 @@ def _in_context(place: Place) -> Row | None:
     """Return the row of a habit that shows in the words around the place."""
     word, previous, accepted = place.at(0), place.at(-1), place.accepted
     return (
-        _in_select(place, word, previous)
+        _in_model(place, word, previous)
+        or _in_select(place, word, previous)
         or _in_relation(place, word, previous, accepted)
         or _in_query(place, word, previous, accepted)
         or _in_quantile(place, word, previous)
         or _in_expression(place, word, previous, accepted)
+    )
+
+
+def _in_model(place: Place, word: str, previous: str) -> Row | None:
+    first = place.words[0].upper
+    if first not in MODELS or place.index == 0:
+        return None
+    if _without_type(place):
+        return "E0101", f"no type before `{previous}`", "a type comes first", FORMS[first]
+    if (
+        place.accepted == {"NAME"}
+        and word
+        and ((first == "FEATURE" and place.index == 2) or (first == "MODEL" and previous not in ("MODEL", "(", ",")))
+    ):
+        return "E0101", f"unexpected `{clipped(place.words[place.index].text)}`", "expected a type", FORMS[first]
+    if first == "MODEL" and word in MODEL_PARTS and word not in place.accepted and "$END" in place.accepted:
+        label = "the parts of a MODEL have an order, and each stands once"
+        return "E0101", f"`{word}` comes too late", label, FORMS["MODEL VERSION"]
+    return None
+
+
+def _without_type(place: Place) -> bool:
+    """Return whether the keyword before the place was read as a type, because the type is missing."""
+    return (
+        place.words[0].upper in MODELS
+        and place.at(-1) in ("USING", "VERSION", "DEFAULT")
+        and {place.at(-1), "LPAR"} <= place.accepted
     )
 
 
@@ -325,6 +360,8 @@ def _unexpected(place: Place) -> Row:
         return "E0138", f"`{shown}` cannot be a name", "a word of the language", "give it another name"
     if (meant := _meant(place)) is not None:
         return "E0101", f"unexpected `{shown}`", "not a word of the language", f"did you mean `{meant}`?"
+    if place.index == 0:
+        return "E0101", f"unexpected `{shown}`", "no statement begins with it", f"a statement begins with {expected}"
     label = f"expected {expected}" if len(expected) <= 60 else "does not fit here"
     help_ = _statement_form(place) or ("" if len(expected) <= 60 else f"what may follow: {expected}")
     return "E0101", f"unexpected `{shown}`", label, help_
@@ -338,18 +375,23 @@ def _too_early(place: Place) -> Row:
 
 def _statement_form(place: Place) -> str:
     """Return how the whole statement is written, for the statements that have a fixed form."""
-    forms = {
-        "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
-        "PARAM": "PARAM name DEFAULT value;",
-        "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
-        "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
-        "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
-    }
     if "EXPECT" in (here := place.before()):
-        return forms["EXPECT"]
-    if "NUMBER" in place.accepted or "COMPARISON" in place.accepted or not here:
+        return FORMS["EXPECT"]
+    if {"NAME", "NUMBER"} <= place.accepted or "COMPARISON" in place.accepted:
         return ""
-    return forms.get(here[0], "")
+    if place.words[0].upper in MODELS:
+        return _model_form(place)
+    return FORMS.get(here[0], "") if here else ""
+
+
+def _model_form(place: Place) -> str:
+    """Return how the part of a MODEL, a FEATURE or an ASSET is written in which the place lies."""
+    first, before = place.words[0].upper, place.before()
+    if first == "MODEL" and "VERSION" in before[2:-1]:
+        return FORMS["MODEL VERSION"]
+    if first == "ASSET" and place.index > 2:
+        return FORMS.get(f"ASSET {place.words[2].upper}", FORMS["ASSET"])
+    return FORMS[first]
 
 
 def _meant(place: Place) -> str | None:
@@ -365,6 +407,8 @@ def _meant(place: Place) -> str | None:
 def _expected(accepted: Iterable[str]) -> str:
     """Return what may stand in a place, in words."""
     left = set(accepted) - {"DOT"}
+    if left in ({"LPAR", "USING"}, {"LPAR", "VERSION"}):
+        left -= {"LPAR"}  # few types take a number
     found: list[str] = []
     for terminals, wording in EXPECTED:
         if terminals <= left:
@@ -377,7 +421,7 @@ def _expected(accepted: Iterable[str]) -> str:
                 found[-1] = "an operator"
     if "a comparison" in found or "an operator" in found:
         left -= {"NOT"}
-        found = [wording for wording in found if wording != "`(`"]
+        found = [wording for wording in found if wording not in ("`(`", "`=`")]
     end = ["`;`"] if "$END" in left else []
     found += [f"`{'kept' if terminal == 'KEPT' else terminal}`" for terminal in sorted(left - SYMBOLS)] + end
     return found[0] if len(found) == 1 else ", ".join(found[:-1]) + " or " + found[-1]

@@ -82,6 +82,81 @@ class TreeBuilder:
     def argument(self, c: Children) -> tuple[str, ast.Expr]:
         return str(c[0]), c[2]
 
+    # --- models ---
+
+    def model(self, c: Children) -> ast.Model:
+        _, name, _, parameters, _, _, returns, _, version, code, weights, _, tolerance, _, licence, _, cite = c
+        return ast.Model(
+            str(name),
+            parameters or (),
+            returns,
+            self.number([version]),
+            code,
+            weights or (),
+            tolerance,
+            self.text([licence]) if licence is not None else None,
+            self.text([cite]) if cite is not None else None,
+            span=self.span(*c),
+            name_span=self.span(name),
+        )
+
+    def model_parameters(self, c: Children) -> tuple[ast.Parameter, ...]:
+        return tuple(c[::2])
+
+    def model_parameter(self, c: Children) -> ast.Parameter:
+        name, type_, _, default = c
+        return ast.Parameter(str(name), type_, default, span=self.span(*c))
+
+    def type_name(self, c: Children) -> ast.TypeName:
+        name, _, argument, _ = c
+        return ast.TypeName(
+            str(name), self.number([argument]).value if argument is not None else None, span=self.span(*c)
+        )
+
+    def code(self, c: Children) -> ast.Code:
+        _, path, _, sha256 = c
+        return ast.Code(self.text([path]), self.text([sha256]), span=self.span(*c))
+
+    def weights(self, c: Children) -> tuple[ast.Weights, ...]:
+        return tuple(c[1::2])
+
+    def weights_file(self, c: Children) -> ast.Weights:
+        file, _, sha256 = c
+        return ast.Weights(self.text([file]), self.text([sha256]), span=self.span(*c))
+
+    def feature(self, c: Children) -> ast.Feature:
+        _, name, type_, _, using = c
+        return ast.Feature(str(name), type_, using, span=self.span(*c), name_span=self.span(name))
+
+    def pool_asset(self, c: Children) -> ast.PoolAsset:
+        _, name, _, source = c
+        return ast.PoolAsset(str(name), source, span=self.span(*c), name_span=self.span(name))
+
+    def asset_file(self, c: Children) -> ast.AssetFile:
+        _, name, _, path, _, sha256 = c
+        return ast.AssetFile(
+            str(name), self.text([path]), self.text([sha256]), span=self.span(*c), name_span=self.span(name)
+        )
+
+    def made_asset(self, c: Children) -> ast.MadeAsset:
+        _, name, _, using = c
+        return ast.MadeAsset(str(name), using, span=self.span(*c), name_span=self.span(name))
+
+    def fit_asset(self, c: Children) -> ast.FitAsset:
+        _, name, _, _, using, _, on, _, seed = c
+        return ast.FitAsset(str(name), using, on, seed, span=self.span(*c), name_span=self.span(name))
+
+    def model_call(self, c: Children) -> ast.ModelCall:
+        name, _, arguments, _ = c
+        return ast.ModelCall(self.name([name]), arguments or (), span=self.span(*c))
+
+    def model_arguments(self, c: Children) -> tuple[ast.Argument, ...]:
+        return tuple(c[::2])
+
+    def model_argument(self, c: Children) -> ast.Argument:
+        name, _, value = c
+        return ast.Argument(str(name) if name is not None else None, value, span=self.span(*c))
+
     # --- queries ---
 
     def final_query(self, c: Children) -> FinalQuery:

@@ -23,8 +23,6 @@ INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRS
 # The first word of a statement.
 STARTS: dict[str, Row] = {
     "TABLE": ("E0136", "`TABLE` is reserved", LATER, ""),
-    "FEATURE": ("E0136", "`FEATURE` is reserved", LATER, ""),
-    "ASSET": ("E0136", "`ASSET` is reserved", LATER, ""),
     "DCQL": ("E0136", "`DCQL` is reserved", LATER, "the language has one version so far: leave the line out"),
     "EXPECT": (
         "E0139",
@@ -108,7 +106,7 @@ STOPS: dict[str, Row] = {
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MEAN", "MIN", "MAX", "MEDIAN", "STDDEV", "QUANTILE", "PERCENTILE_CONT"})
 COMPARISONS = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 OPERATORS = COMPARISONS | {"IN", "IS", "LIKE", "BETWEEN", "NOT", "+", "-", "*", "/", "%"}
-STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT"})
+STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET"})
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 TAIL = SET_OPERATIONS | {"ORDER", "LIMIT", "EXPECT"}
 # The words that the terminal NAME leaves out.
@@ -120,6 +118,24 @@ RESERVED = frozenset({
 })
 # fmt: on
 
+MODELS = frozenset({"MODEL", "FEATURE", "ASSET"})
+MODEL_PARTS = frozenset({"FROM", "WEIGHTS", "TOLERANCE", "LICENCE", "CITE"})
+# How a statement with a fixed form is written, for those that stop where no expression is read.
+FORMS = {
+    "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
+    "PARAM": "PARAM name DEFAULT value;",
+    "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
+    "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
+    "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
+    "MODEL": "MODEL name(column TYPE, k INT DEFAULT 1) RETURNS TYPE VERSION 1;",
+    "MODEL VERSION": "after the version, in this order: FROM 'file' SHA256 '..' "
+    "WEIGHTS 'file' SHA256 '..' OR 'file' SHA256 '..' TOLERANCE 0.001 LICENCE '..' CITE '..';",
+    "FEATURE": "FEATURE name TYPE USING model(column);",
+    "ASSET": "ASSET name FROM pool; or ASSET name AS model(asset);",
+    "ASSET FROM": "ASSET name FROM pool; or ASSET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
+    "ASSET AS": "ASSET name AS model(asset); or ASSET name AS FIT model(column) ON pool SEED 0;",
+}
+
 # What may stand in a place: the terminals of grammar.lark in the words of a user, in the order in which they are
 # listed. A set that is wholly accepted takes its terminals with it.
 EXPECTED: tuple[tuple[frozenset[str], str], ...] = (
@@ -129,6 +145,7 @@ EXPECTED: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"SIGN", "FACTOR"}), "an operator"),
     (frozenset({"UNION", "INTERSECT", "EXCEPT"}), "a set operation"),
     (frozenset({"NAME"}), "a name"),
+    (frozenset({"NUMBER"}), "a number"),
     (frozenset({"TEXT"}), "text in single quotes"),
     (frozenset({"UID"}), "`uid`"),
     (frozenset({"ORDER"}), "`ORDER BY`"),

@@ -8,6 +8,7 @@ their last bits on another processor or torch build.
 import sys
 from pathlib import Path
 
+import assets
 import plan
 import torch
 import train
@@ -32,6 +33,8 @@ def main() -> None:
     images = train.renderings(trusted, collection)
     scorers = {name: train.train(name, trusted, images) for name in train.STEPS}
     write.write(folder, collection, rows, trusted, scorers, train.held_out(collection))
+    assets.write(folder, concepts, collection)
+    write.manifest(folder)
     for path in sorted(folder.iterdir()):
         print(f"{path.stat().st_size:>10,} {path.name}")
 

@@ -1,7 +1,7 @@
-"""Print the figures of demo/README.md from the shipped files: python demo/build/report.py [--models].
+"""Print the figures of demo/README.md from the shipped files: python demo/build/report.py [--models] [--assets].
 
 With --models (torch and pillow needed) the scores are computed again from the weights, and the scorers are
-tried on the held-out drawings.
+tried on the held-out drawings. With --assets (requirements.txt needed) it prints what the image-based filter keeps.
 """
 
 import sys
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dcql.demo.truth import column, profile, uids
 
 DATA = Path(__file__).parent.parent / "data"
 SCORES = ("clip_b32_similarity_score", "clip_l14_similarity_score")
@@ -23,11 +24,6 @@ def auc(right: npt.NDArray[np.float32], wrong: npt.NDArray[np.float32]) -> float
     ordered = np.sort(wrong)
     below, up_to = np.searchsorted(ordered, right, "left"), np.searchsorted(ordered, right, "right")
     return float((below + up_to).mean() / 2 / len(wrong))
-
-
-def column(truth: pa.Table, name: str) -> npt.NDArray[np.object_]:
-    """Read a text column, NULL as ''."""
-    return np.array([value or "" for value in truth[name].to_pylist()], dtype=object)
 
 
 def composition(truth: pa.Table, clean: Mask, english: Mask) -> None:
@@ -114,6 +110,37 @@ def models(pool: pa.Table) -> None:
         print(f"{name}: zero-shot on held-out drawings, top-1 {top_1:.3f}, top-5 {top_5:.3f}")
 
 
+def image_based(pool: pa.Table, truth: pa.Table) -> None:
+    """Print what DataComp's image-based filter keeps with the shipped assets, and what it is made of."""
+    from assets import passes
+
+    texts = pq.read_table(DATA / "captions.parquet")["text"].to_pylist()
+    caption = passes(texts)[pool["caption"].to_numpy()]
+    with np.load(DATA / "embeddings.npz", allow_pickle=False) as stored:
+        shown = stored["l14_img"][pool["image"].to_numpy()].astype(np.float32)
+    centroids = np.load(DATA / "centroids_l14.npy", allow_pickle=False)
+    wanted = np.load(DATA / "imagenet_l14.npy", allow_pickle=False).astype(np.float32)
+    targets = np.unique((wanted @ centroids.T).argmax(axis=1))
+    cluster = np.isin((shown @ centroids.T).argmax(axis=1), targets)
+    score = pool["clip_l14_similarity_score"].to_numpy().astype(np.float32)
+    clip = score >= np.sort(score)[-int(0.3 * len(score)) - 1]
+    print(f"image-based: {len(targets)} of {len(centroids)} clusters are wanted")
+    for name, mask in (
+        ("no filter", np.ones_like(clip)),
+        ("caption filter", caption),
+        ("clip_l14 top 30 %", clip),
+        ("caption filter and clip", caption & clip),
+        ("cluster alone", cluster),
+        ("image_based", caption & cluster),
+        ("image_based and clip", caption & cluster & clip),
+    ):
+        # The truth is in the order of the pool.
+        found = profile(uids(truth)[mask])
+        print(f"  {name}: {found.rows} rows, {found.rows / len(mask):.3f}")
+        for kind, share in found.among_kept.items():
+            print(f"    {kind:18s} {share:.3f} of the kept, {found.of_class[kind]:.3f} of the class kept")
+
+
 def main() -> None:
     """Print everything."""
     truth = pq.read_table(DATA / "truth.parquet")
@@ -131,6 +158,8 @@ def main() -> None:
         quality(truth, pool[name].to_numpy().astype(np.float32), clean, english)
     if "--models" in sys.argv[1:]:
         models(pool)
+    if "--assets" in sys.argv[1:]:
+        image_based(pool, truth)
 
 
 if __name__ == "__main__":

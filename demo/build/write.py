@@ -37,7 +37,7 @@ def write(
     scorers: dict[str, Any],
     held_out: list[bytes],
 ) -> None:
-    """Write every shipped file to `folder`, then MANIFEST.json."""
+    """Write every shipped file to `folder`, apart from the assets and MANIFEST.json."""
     images, image_of_row = _number([row.image for row in rows])
     captions, caption_of_row = _number([row.text for row in rows])
     rng = np.random.default_rng([faults.SEED, 6])
@@ -119,10 +119,11 @@ def write(
     )
     lines = [f"{concept.code}\t{concept.name}\n" for concept in trusted]
     (folder / "trusted.txt").write_text("".join(lines), encoding="utf-8")
-    _manifest(folder, uids)
 
 
-def _manifest(folder: Path, uids: list[str]) -> None:
+def manifest(folder: Path) -> None:
+    """Write MANIFEST.json for what is in `folder`."""
+    uids = pq.read_table(folder / "truth.parquet", columns=["uid"])["uid"].to_pylist()
     files = sorted(path for path in folder.iterdir() if path.name != "MANIFEST.json")
     manifest = {
         "note": NOTE,

@@ -51,21 +51,28 @@ LAYOUTS = {
 def write(pool: "Pool", folder: Path, *, layout: Layout | None = None) -> list[Path]:
     """Write a pool's rows, cut evenly over the files (0-row files where rows run out); return the files."""
     layout = layout or Layout()
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for stem, rows in parts(pool, layout):
+        path = folder / f"{stem}.parquet"
+        pq.write_table(table(pool, rows), path, row_group_size=max(1, layout.row_group))
+        written.append(path)
+    return written
+
+
+def parts(pool: "Pool", layout: Layout) -> list[tuple[str, list[int]]]:
+    """Return each file's stem and the rows of the pool that it holds, in its order."""
     rows = list(range(pool.rows))
     if layout.permutation is not None:
         random.Random(layout.permutation).shuffle(rows)
     cuts = [len(rows) * i // layout.files for i in range(layout.files + 1)]
-    parts = [rows[cuts[i] : cuts[i + 1]] for i in range(layout.files)]
+    cut = [rows[cuts[i] : cuts[i + 1]] for i in range(layout.files)]
     if layout.empty_file:
-        parts.insert(len(parts) // 2, [])
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for number, part in enumerate(parts):
-        stem = f"part-{number:04}" if layout.renamed else hashlib.md5(str(number).encode()).hexdigest()
-        path = folder / f"{stem}.parquet"
-        pq.write_table(table(pool, part), path, row_group_size=max(1, layout.row_group))
-        written.append(path)
-    return written
+        cut.insert(len(cut) // 2, [])
+    return [
+        (f"part-{number:04}" if layout.renamed else hashlib.md5(str(number).encode()).hexdigest(), part)
+        for number, part in enumerate(cut)
+    ]
 
 
 def table(pool: "Pool", rows: list[int]) -> Any:

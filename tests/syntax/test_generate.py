@@ -42,7 +42,7 @@ def test_recipes_reach_the_whole_grammar() -> None:
 
     @seed(0)
     @settings(max_examples=300, database=None)
-    @given(recipes(files=True))
+    @given(recipes(files=True, models=True))
     def visit(text: str) -> None:
         source = Source("generated.dcql", text)
         for statement in scan(source)[0]:
@@ -55,7 +55,7 @@ def test_recipes_reach_the_whole_grammar() -> None:
     assert seen == {name for name in vars(TreeBuilder) if not name.startswith("_")} - shared
 
 
-@given(recipes(files=True))
+@given(recipes(files=True, models=True))
 def test_recipes_parse_and_an_expression_alone_as_in_its_place(text: str) -> None:
     for node in nodes(parse(Source("generated.dcql", text))):
         if isinstance(node, ast.Expr):
@@ -69,7 +69,7 @@ def test_recipes_parse_and_an_expression_alone_as_in_its_place(text: str) -> Non
             assert alone.query.body == node
 
 
-@given(st.one_of(faulty_texts(), st.text(alphabet="q(),;'-\"%* \n01.aSELECT", max_size=40)))
+@given(st.one_of(faulty_texts(models=True), st.text(alphabet="q(),;'-\"%* \n01.aSELECT", max_size=40)))
 def test_the_parser_raises_nothing_but_recipe_errors(text: str) -> None:
     for diagnostic in faults(Source("generated.dcql", text)):
         assert diagnostic.span is not None

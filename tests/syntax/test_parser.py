@@ -13,14 +13,16 @@ from dcql.codes import CODES
 from dcql.errors import RecipeError, render
 from dcql.source import Source
 from dcql.syntax import ast
+from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.parser import parse, parse_library, read
 
 FOLDER = Path(__file__).parent
 KEYWORDS_THAT_MAY_BE_NAMES = """
-    all asc copies default define desc feature first group import kept last left match nulls of offset param percent q
-    rows sample seed set sha256 table top uid using weight window
+    all asc asset cite copies default define desc feature first fit group import kept last left licence match model
+    nulls of offset param percent q returns rows sample seed set sha256 table tolerance top uid using version weight
+    weights window
 """.split()  # noqa: SIM905
-STATEMENTS = ("SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", ";")
+STATEMENTS = ("SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET", ";")
 
 
 def recipe(text: str) -> ast.Recipe:
@@ -96,6 +98,65 @@ def test_keywords_as_names(name: str) -> None:
     assert read_as.query.order[0].expr == ast.Name((name,), span=Source("", "").span(0, 0))
 
 
+@pytest.mark.parametrize("name", KEYWORDS_THAT_MAY_BE_NAMES)
+def test_keywords_as_names_in_statements_about_models(name: str) -> None:
+    call = f"{name}({name}, {name} = {name})"
+    text = (
+        f"MODEL {name}({name} {name} DEFAULT {name}, {name} {name}) RETURNS {name} VERSION 1 TOLERANCE {name};"
+        f"FEATURE {name} {name} USING {call}; ASSET {name} FROM {name}; ASSET {name} FROM 'a' SHA256 'b';"
+        f"ASSET {name} AS {call}; ASSET {name} AS FIT {call} ON {name} SEED 1;"
+    )
+    model, feature, *assets = parse_library(Source("test.dcql", text)).definitions
+    assert isinstance(model, ast.Model)
+    assert isinstance(feature, ast.Feature)
+    assert [type(asset) for asset in assets] == [ast.PoolAsset, ast.AssetFile, ast.MadeAsset, ast.FitAsset]
+    assert all(definition.name == name and definition.name_span.text == name for definition in (model, feature))
+    assert [parameter.type.name for parameter in model.parameters] == [name, name]
+    assert feature.using.model.text == name
+    assert [argument.name for argument in feature.using.arguments] == [None, name]
+
+
+def test_spans_of_models() -> None:
+    text = (
+        "MODEL near(a EMBEDDING, k INT DEFAULT 1) RETURNS FIXED(14) VERSION 2 FROM 'a.py' SHA256 'b'\n"
+        "  WEIGHTS 'c' SHA256 'd' OR 'e' SHA256 'f' TOLERANCE 1 / 8 LICENCE 'g' CITE 'h';\n"
+        "ASSET c AS FIT near( l14_img, k = 3 ) ON pool SEED 0;"
+    )
+    model, asset = parse_library(Source("test.dcql", text)).definitions
+    assert isinstance(model, ast.Model)
+    assert isinstance(asset, ast.FitAsset)
+    assert model.span.text + ";\n" + asset.span.text + ";" == text
+    written = [*model.parameters, model.returns, model.version, model.code, *model.weights, model.tolerance, model.cite]
+    assert [part.span.text for part in written if part is not None] == [
+        *("a EMBEDDING", "k INT DEFAULT 1", "FIXED(14)", "2", "FROM 'a.py' SHA256 'b'"),
+        *("'c' SHA256 'd'", "'e' SHA256 'f'", "1 / 8", "'h'"),
+    ]
+    assert asset.name_span.text == "c"
+    assert asset.using.span.text == "near( l14_img, k = 3 )"
+    assert [argument.span.text for argument in asset.using.arguments] == ["l14_img", "k = 3"]
+    assert (asset.on.span.text, asset.seed.span.text) == ("pool", "0")
+
+
+def test_the_digest_of_a_model_is_that_of_what_it_computes() -> None:
+    def digests(text: str) -> list[str]:
+        return [recipe_digest(definition) for definition in parse_library(Source("test.dcql", text)).definitions]
+
+    model = "MODEL m(a TEXT) RETURNS INT VERSION 1"
+    same = digests(
+        f"{model} FROM 'a.py' SHA256 'AB' WEIGHTS 'c' SHA256 'CD' LICENCE 'e' CITE 'f';"
+        f"{model} FROM 'b.py' SHA256 'ab' WEIGHTS 'd' SHA256 'cd';"
+    )
+    assert len(set(same)) == 1
+    others = digests(
+        f"{model}; {model} WEIGHTS 'c' SHA256 'cd'; {model} FROM 'c' SHA256 'cd'; {model} TOLERANCE 1;"
+        f"{model} WEIGHTS 'c' SHA256 'cd' OR 'c' SHA256 'ce'; {model} WEIGHTS 'c' SHA256 'ce' OR 'c' SHA256 'cd';"
+        "MODEL m(a TEXT) RETURNS INT VERSION 2; MODEL m(a TEXT DEFAULT 1) RETURNS INT VERSION 1;"
+    )
+    assert len({*same, *others}) == len(others) + 1
+    assert len(set(digests("ASSET a FROM 'a' SHA256 'AB'; ASSET a FROM 'b' SHA256 'ab'"))) == 1
+    assert len(set(digests("FEATURE f INT USING m(a); FEATURE f INT USING m(a = a); FEATURE f INT USING n(a)"))) == 3
+
+
 def test_columns_in_spans() -> None:
     source = Source("test.dcql", "\ufeffSELECT uid -- 🦊\r\nFROM pool\r\nWHERE\t(a + 1) > '🦊' AND b;\r\n")
     query = parse(source).query
@@ -144,6 +205,9 @@ def test_libraries() -> None:
     library = parse_library(Source("library.dcql", "DEFINE a AS b; -- nothing else\n"))
     assert [definition.span.text for definition in library.definitions] == ["DEFINE a AS b"]
     assert library.query is None
+    declared = "MODEL m(a TEXT) RETURNS INT VERSION 1; FEATURE f INT USING m(text); ASSET a FROM pool;"
+    models = parse_library(Source("library.dcql", declared)).definitions
+    assert [type(definition) for definition in models] == [ast.Model, ast.Feature, ast.PoolAsset]
     with pytest.raises(RecipeError, match="E0143"):
         parse_library(Source("library.dcql", "DEFINE a AS b; SELECT uid FROM pool"))
 

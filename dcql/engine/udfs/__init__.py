@@ -1,1 +1,1 @@
-"""Models at work: each module answers for samples, a batch at a time. Heavy libraries are imported inside of functions."""
+"""Models at work: each module answers for samples, a batch at a time; heavy libraries are imported inside functions."""

@@ -1,0 +1,149 @@
+"""The feature store: frozen columns, one file of values for each file of a pool.
+
+$DCQL_HOME/features/ID/             ID: the first 32 digits of the feature id
+    feature.json                    what was asked, for people and for `dcql feature`
+    users                           held by flock, shared, while a run reads; old versions go when nobody does
+    KEY/                            one pool file's values, by the digest of what the model read
+        lock                        held by flock while the values change
+        N.parquet                   the values after the N-th change: value, known, failure, margin, row for row
+
+A file of values is never changed: a new version is written beside it and renamed into place, so a kill at any moment
+leaves the old one or the new one.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dcql.catalog import store
+from dcql.catalog.models import FeatureSpec
+from dcql.catalog.pool import unwritable
+from dcql.errors import Diagnostic, RunError
+
+STORE_VERSION = 1
+ID_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeature:
+    """A feature in the store: its id in full, and its folder."""
+
+    id: str
+    folder: Path
+
+    def versions(self, key: str) -> list[Path]:
+        """Return the versions of a file's values, newest last."""
+        folder = self.folder / key
+        if not folder.is_dir():
+            return []
+        return sorted((p for p in folder.glob("*.parquet") if p.stem.isdecimal()), key=lambda path: int(path.stem))
+
+    def newest(self, key: str) -> Path | None:
+        """Return a file's values as they are now, None where nothing is stored."""
+        versions = self.versions(key)
+        return versions[-1] if versions else None
+
+    def keys(self) -> list[str]:
+        """Return the keys of the files that it holds values of."""
+        return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+
+    def described(self) -> dict[str, Any]:
+        """Return what was asked, as plain data. Raises RunError for a store of another version or a damaged one."""
+        path = self.folder / "feature.json"
+        try:
+            described = json.loads(path.read_text(encoding="utf-8"))
+            version = described["store_version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(_foreign(self.folder, f"feature.json cannot be read: {error}")) from error
+        if version != STORE_VERSION:
+            raise RunError(_foreign(self.folder, f"it is of version {version}, not {STORE_VERSION}"))
+        assert isinstance(described, dict)
+        return described
+
+    @contextlib.contextmanager
+    def changing(self, key: str) -> Iterator[None]:
+        """Hold a file's values against other writers, waiting for them."""
+        with _held(self.folder / key / "lock", fcntl.LOCK_EX):
+            yield
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep every version that is there now, then remove the old ones if nobody else reads."""
+        with _held(self.folder / "users", fcntl.LOCK_SH):
+            yield
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove old versions and unfinished files, where no run reads."""
+        with contextlib.suppress(BlockingIOError), _held(self.folder / "users", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for key in self.keys():
+                with (
+                    contextlib.suppress(BlockingIOError),
+                    _held(self.folder / key / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB),
+                ):
+                    for old in (*self.versions(key)[:-1], *(self.folder / key).glob(".*.tmp")):
+                        old.unlink(missing_ok=True)
+
+
+def features_folder() -> Path:
+    """Return the folder of the feature store."""
+    return store.home() / "features"
+
+
+def open_feature(spec: FeatureSpec, identity: str, asked: dict[str, Any]) -> StoredFeature:
+    """Return the place of a feature in the store, made if need be; `asked` goes into its feature.json.
+
+    Raises RunError where the store cannot be written, or is of another version.
+    """
+    stored = StoredFeature(identity, features_folder() / identity.removeprefix("sha256:")[:ID_DIGITS])
+    path = stored.folder / "feature.json"
+    if not path.exists():
+        described = {"store_version": STORE_VERSION, "id": identity, "name": spec.name, **asked}
+        try:
+            stored.folder.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            unfinished.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            unfinished.replace(path)
+        except OSError as error:
+            raise RunError(unwritable(error)) from error
+    if (known := stored.described()["id"]) != identity:
+        raise RunError(_foreign(stored.folder, f"it holds the feature {known}"))
+    return stored
+
+
+def stored_features() -> tuple[StoredFeature, ...]:
+    """Return the features in the store, by id. Raises RunError for a damaged one."""
+    folder = features_folder()
+    if not folder.is_dir():
+        return ()
+    places = sorted(path for path in folder.iterdir() if path.is_dir())
+    return tuple(StoredFeature(StoredFeature("", place).described()["id"], place) for place in places)
+
+
+@contextlib.contextmanager
+def _held(path: Path, how: int) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(unwritable(error)) from error
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _foreign(folder: Path, reason: str) -> Diagnostic:
+    return Diagnostic(
+        "E0605",
+        f"the stored feature in `{folder}` cannot be used",
+        None,
+        reason,
+        ("remove it: `dcql feature gc`, and the next run computes it again",),
+    )

@@ -1,0 +1,132 @@
+"""The members of a tar, found by its headers alone: v7, USTAR, GNU and pax, with long names."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+BLOCK = 512
+_MAX_NAME = 1 << 16  # bytes of a long name
+_MAX_RECORDS = 1 << 20  # bytes of a pax header
+
+_REGULAR = (b"0", b"\0", b"7")
+# Their headers may give a size, and yet no content follows.
+_EMPTY = (b"1", b"2", b"3", b"4", b"5", b"6")
+_LONG_NAME, _LONG_LINK, _RECORDS, _RECORDS_FOR_ALL, _SPARSE = b"L", b"K", b"x", b"g", b"S"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a tar: its header's last block begins at byte `header`, its `size` bytes of content at `offset`."""
+
+    name: str
+    header: int
+    offset: int
+    size: int
+
+
+class DamagedTarError(Exception):
+    """A tar that cannot be read beyond byte `offset`, and why."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(f"{reason} at byte {offset}")
+        self.offset = offset
+        self.reason = reason
+
+
+def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
+    """Yield the files of a tar of `size` bytes in their order; `read(offset, length)` gives bytes of it.
+
+    Only headers are read, and the long names that stand between them. Raises DamagedTarError where the tar is cut off
+    or is no tar from some byte on, once the files before that are yielded.
+    """
+    at = 0
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    while True:
+        if at + BLOCK > size:
+            reason = "it is cut off inside of a header" if size > at else "it ends without the blocks that close a tar"
+            raise DamagedTarError(at, reason)
+        block = read(at, BLOCK)
+        if not block.strip(b"\0"):
+            return
+        if not _is_header(block):
+            raise DamagedTarError(at, "what stands there is no header")
+        kind = block[156:157]
+        records = {**shared, **own}
+        # A pax header gives the size of the file that it describes, never its own.
+        describes = kind in (_LONG_NAME, _LONG_LINK, _RECORDS, _RECORDS_FOR_ALL)
+        length = _number(block[124:136], at) if describes else _size(block, records, at)
+        content = at + BLOCK
+        after = content if kind in _EMPTY else content + length + -length % BLOCK
+        if kind not in _EMPTY and content + length > size:
+            raise DamagedTarError(at, "a file is cut off")
+        if kind == _SPARSE or any(name.startswith("GNU.sparse") for name in records):
+            raise DamagedTarError(at, "a sparse file cannot be read")
+        if describes:
+            if length > (_MAX_NAME if kind in (_LONG_NAME, _LONG_LINK) else _MAX_RECORDS):
+                raise DamagedTarError(at, "a header is too large")
+            if kind == _LONG_NAME:
+                own["path"] = _text(read(content, length))
+            elif kind == _RECORDS:
+                own |= _records(read(content, length), at)
+            elif kind == _RECORDS_FOR_ALL:
+                shared |= _records(read(content, length), at)
+        else:
+            if kind in _REGULAR:
+                yield Member(records.get("path") or _name(block), at, content, length)
+            own = {}
+        at = after
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        stated = int(block[148:156].strip(b"\0 "), 8)
+    except ValueError:
+        return False
+    # The sum is taken as if its own eight bytes were spaces.
+    total = sum(block) - sum(block[148:156]) + 8 * 32
+    # Some old writers added bytes as signed numbers.
+    return stated == total or stated == total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _size(block: bytes, records: Mapping[str, str], at: int) -> int:
+    if "size" not in records:
+        return _number(block[124:136], at)
+    if not (records["size"].isascii() and records["size"].isdigit() and len(records["size"]) < 20):
+        raise DamagedTarError(at, "a header has a size that is no number")
+    return int(records["size"])
+
+
+def _number(field: bytes, at: int) -> int:
+    """Return a number in octal digits, or in GNU's form for large ones: its first byte is 0x80, the others base 256."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.split(b"\0")[0].strip()
+    if not all(0x30 <= digit <= 0x37 for digit in digits):
+        raise DamagedTarError(at, "a header has a size that is no number")
+    return int(digits or b"0", 8)
+
+
+def _name(block: bytes) -> str:
+    name = _text(block[:100])
+    # GNU's own form has other things where POSIX has the first part of a long name.
+    prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _records(content: bytes, at: int) -> dict[str, str]:
+    """Return the records of a pax header: each is its own length, a space, name=value and a line feed."""
+    found = {}
+    while content:
+        digits, _, _ = content.partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
+        record = content[:length]
+        name, equals, value = record[len(digits) + 1 : -1].partition(b"=")
+        if len(record) < length or not record.endswith(b"\n") or not equals:
+            raise DamagedTarError(at, "a pax header cannot be read")
+        found[_text(name)] = value.decode("utf-8", "surrogateescape")
+        content = content[length:]
+    return found
