@@ -160,7 +160,8 @@ class _File:
             # zipfile reads the directory through a file that begins with a hole where the arrays are.
             stream = _Tail(tail, size, lambda start, end: bytes(filesystem.cat_file(inner, start=start, end=end)))
             with zipfile.ZipFile(stream) as archive:
-                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.filename.endswith("/")}
+                files = (info for info in archive.infolist() if not info.filename.endswith("/"))
+                members = {info.filename.removesuffix(".npy"): info for info in files}
                 directory = stream.from_offset(archive.start_dir)
             if members and min(info.header_offset for info in members.values()) != 0:
                 raise ValueError("it does not begin with an array, so that a part is missing or too much")

@@ -38,8 +38,8 @@ class Remembered(dict[str, bool]):
 class AnySynset:
     """Whether some word of a caption has one of the synsets as its first.
 
-    Words are what Python's `split` gives: "dog," is another word than "dog". `synsets` are offsets; the part of speech is
-    not compared, so that a verb counts whose offset is that of a noun, as in DataComp.
+    Words are what Python's `split` gives: "dog," is another word than "dog". `synsets` are offsets; the part of speech
+    is not compared, so that a verb counts whose offset is that of a noun, as in DataComp.
     """
 
     def __init__(self, synsets: Iterable[int], first_synset: Callable[[str], int | None]) -> None:
