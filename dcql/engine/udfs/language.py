@@ -1,7 +1,7 @@
 """Language identification: fastText's lid.176 as DataComp calls it, and CLD3 as DataComp calls it for LAION-2B.
 
-Both see the caption with its line breaks as blanks, in its own case. The first language counts, whatever its probability,
-so that every caption has one: fastText calls an empty caption English, CLD3 calls it Japanese.
+Both see the caption with its line breaks as blanks, in its own case. The first language counts, whatever its
+probability, so that every caption has one: fastText calls an empty caption English, CLD3 calls it Japanese.
 """
 
 import hashlib
