@@ -13,7 +13,7 @@ import oracle
 import pools
 import pytest
 from conformance import ONE_THREAD, with_library
-from features.own import OwnModel, logging_model, recipe_file
+from features.own import Here, OwnModel, logging_model, recipe_file
 
 import dcql
 from dcql.catalog.pool import Pool, open_pool
@@ -87,8 +87,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    # A process for each model takes longer than all that it answers.
-    monkeypatch.setattr("dcql.engine.features.running._in_processes", lambda spec, total: False)
+    monkeypatch.setattr("dcql.engine.features.running.Workers", Here)
     pools.write(rows(), tmp_path / "pool", layout=pools.Layout(files=3, empty_file=True))
     models = {name: logging_model(tmp_path, f"{name}_of", *of) for name, of in MODELS.items()}
     return World(tmp_path, open_pool(tmp_path / "pool"), models)

@@ -38,7 +38,7 @@ class Inputs:
 
         An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
         """
-        read: list[str] = [file.rank.stem if file.rank is not None else sha256_of([file.size, file.footer])]
+        read: list[str] = [file.content or sha256_of([file.size, file.footer])]
         kinds = {type(one) for one in spec.inputs}
         if EmbeddingArgument in kinds:
             read.append(digest(npz_beside(file)))
