@@ -10,7 +10,7 @@ from dcql.engine.features.workers import Ask, _loaded
 from dcql.engine.udfs.answers import Answers
 
 # Logs the uid of each sample that it is asked of, then answers by the body that a test gives.
-_LOGGING = '''
+_LOGGING = """
 from pathlib import Path
 
 LOG = Path(__file__).with_suffix(".log")
@@ -27,7 +27,7 @@ def load(weights, assets, options):
         return [None if text is None else one(text) for text in texts]
 
     return answer
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OwnModel:
     statement: str
 
     def asked(self) -> list[str]:
-        """Return the uids that it was asked of since it was last forgotten, in order; one comes twice if asked twice."""
+        """Return the uids that it was asked of since `forget`, in order; one comes twice if asked twice."""
         log = self.path.with_suffix(".log")
         return log.read_text().split() if log.exists() else []
 

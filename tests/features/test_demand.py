@@ -1,8 +1,8 @@
 """Which samples a feature is asked of: the law of SEMANTICS 4.19 and 4.20.
 
 A case is a recipe, and for each feature the recipes whose samples it is asked of, written by hand from the law. The
-features are models that log every sample, and stand in the oracle's pool as ordinary columns: so the oracle, which knows
-nothing of features, says which samples those are and what the recipe keeps.
+features are models that log every sample, and stand in the oracle's pool as ordinary columns: so the oracle, which
+knows nothing of features, says which samples those are and what the recipe keeps.
 """
 
 import re
@@ -20,6 +20,7 @@ from dcql.catalog.pool import Pool, open_pool
 from dcql.engine.add import add
 from dcql.engine.features.running import Computing
 from dcql.engine.run import Result
+from dcql.errors import RecipeError
 from dcql.source import Source
 
 ROWS = 400
@@ -163,13 +164,10 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"share": [f"{EVERY} WHERE {SAFE}", f"{EVERY} WHERE {GRP}"]},
     ),
     "a conjunct with a feature in its q is a feature conjunct": (
-        f"WITH some AS ({EVERY} WHERE {SAFE}) "
-        f"{EVERY} WHERE clip_l14 >= q(0.5 OF some BY even) AND {GRP} AND {KIND}",
+        f"WITH some AS ({EVERY} WHERE {SAFE}) {EVERY} WHERE clip_l14 >= q(0.5 OF some BY even) AND {GRP} AND {KIND}",
         {
             "even": [f"{EVERY} WHERE {SAFE}", f"{EVERY} WHERE {GRP}"],
-            "kind": [
-                f"WITH some AS ({EVERY} WHERE {SAFE}) {EVERY} WHERE clip_l14 >= q(0.5 OF some BY even) AND {GRP}"
-            ],
+            "kind": [f"WITH some AS ({EVERY} WHERE {SAFE}) {EVERY} WHERE clip_l14 >= q(0.5 OF some BY even) AND {GRP}"],
         },
     ),
     "BY asks of the whole pool": (f"{EVERY} WHERE {GRP} AND clip_l14 >= q(0.5 BY kind)", {"kind": [EVERY]}),
@@ -210,7 +208,8 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"kind": [f"{EVERY} ORDER BY clip_l14 DESC LIMIT 50"]},
     ),
     "operands of UNION ask by themselves": (
-        f"{EVERY} WHERE {GRP} AND {KIND} UNION {EVERY} WHERE {SAFE} AND {WORDS} EXCEPT {EVERY} WHERE rating > 3 AND even",
+        f"{EVERY} WHERE {GRP} AND {KIND} UNION {EVERY} WHERE {SAFE} AND {WORDS} "
+        f"EXCEPT {EVERY} WHERE rating > 3 AND even",
         {
             "kind": [f"{EVERY} WHERE {GRP}"],
             "words": [f"{EVERY} WHERE {SAFE}"],
@@ -228,13 +227,13 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
             "words": [f"{EVERY} WHERE {GRP} AND {SAFE} AND {KIND}"],
         },
     ),
-    "a DEFINE is what stands in it": (
-        f"DEFINE simple AS {KIND} AND {GRP}; DEFINE best(p) AS clip_l14 >= q(1 - p); "
-        f"{EVERY} WHERE simple AND best(0.2) AND {WORDS}",
-        {
-            "kind": [f"{EVERY} WHERE {GRP} AND clip_l14 >= q(0.8)"],
-            "words": [f"{EVERY} WHERE {GRP} AND clip_l14 >= q(0.8) AND {KIND}"],
-        },
+    "a DEFINE is one conjunct": (
+        f"DEFINE simple AS {KIND} AND {GRP}; {EVERY} WHERE simple AND {SAFE} AND {WORDS}",
+        {"kind": [f"{EVERY} WHERE {SAFE}"], "words": [f"{EVERY} WHERE {SAFE} AND {KIND} AND {GRP}"]},
+    ),
+    "a DEFINE without a feature is cheap": (
+        f"DEFINE best(p) AS clip_l14 >= q(1 - p) AND {SAFE}; {EVERY} WHERE {KIND} AND best(0.2)",
+        {"kind": [f"{EVERY} WHERE clip_l14 >= q(0.8) AND {SAFE}"]},
     ),
     "a DEFINE of a feature": (
         f"DEFINE long AS words * 2 > 6; {EVERY} WHERE long AND {GRP}",
@@ -331,26 +330,27 @@ def test_only_what_another_recipe_left_is_computed(world: World) -> None:
 
 def test_an_imported_recipe_asks_for_its_features(world: World) -> None:
     recipe_file(world.folder, f"{world.declared}{EVERY} WHERE {GRP} AND {KIND}", "base.dcql")
-    query = f"SELECT uid FROM base WHERE {SAFE} AND base.words > 3"
-    path = recipe_file(world.folder, f"IMPORT './base.dcql' AS base;\n{query};", "recipe.dcql")
-    try:
-        dcql.compile(path, world.pool.schema)
-    except dcql.RecipeError:
-        # A recipe reads its own features; those of an import are read through its query.
-        query = f"SELECT uid FROM base WHERE {SAFE} AND {WORDS}"
-        path = recipe_file(world.folder, f"IMPORT './base.dcql' AS base;\n{world.declared}{query};", "recipe.dcql")
+    text = f"IMPORT './base.dcql' AS base;\n{world.declared}SELECT uid FROM base WHERE {SAFE} AND {WORDS}"
+    path = recipe_file(world.folder, text)
     result = dcql.run(path, world.pool, resources=ONE_THREAD, computing=OWN_CODE).result
     assert set(world.models["kind"].asked()) == selected(f"{EVERY} WHERE {GRP}")
     assert set(world.models["words"].asked()) == selected(f"{EVERY} WHERE {GRP} AND {KIND} AND {SAFE}")
     assert set(result.subset.hex()) == selected(f"{EVERY} WHERE {GRP} AND {KIND} AND {SAFE} AND {WORDS}")
 
 
+def test_what_is_asked_of_an_import_is_asked_as_if_it_stood_there(world: World) -> None:
+    recipe_file(world.folder, f"{world.declared}PARAM least DEFAULT 3; {EVERY} WHERE words > least", "base.dcql")
+    text = f"IMPORT './base.dcql' AS base WITH least = 5;\n{EVERY} WHERE {GRP} AND uid IN base"
+    result = dcql.run(recipe_file(world.folder, text), world.pool, resources=ONE_THREAD, computing=OWN_CODE).result
+    assert set(world.models["words"].asked()) == selected(EVERY)
+    assert set(result.subset.hex()) == selected(f"{EVERY} WHERE {GRP} AND words > 5")
+
+
 def test_one_feature_under_two_names_is_computed_once(world: World) -> None:
     recipe_file(world.folder, f"{world.declared}{EVERY} WHERE {SAFE} AND {KIND}", "base.dcql")
-    text = f"IMPORT './base.dcql' AS base;\n{world.declared}{EVERY} WHERE {SAFE} AND kind = 'of' UNION SELECT uid FROM base"
-    result = dcql.run(
-        recipe_file(world.folder, text), world.pool, resources=ONE_THREAD, computing=OWN_CODE
-    ).result
+    query = f"{EVERY} WHERE {SAFE} AND kind = 'of' UNION SELECT uid FROM base"
+    text = f"IMPORT './base.dcql' AS base;\n{world.declared}{query}"
+    result = dcql.run(recipe_file(world.folder, text), world.pool, resources=ONE_THREAD, computing=OWN_CODE).result
     assert sorted(world.models["kind"].asked()) == sorted(selected(f"{EVERY} WHERE {SAFE}"))
     assert set(result.subset.hex()) == selected(f"{EVERY} WHERE {SAFE} AND (kind = 'a' OR kind = 'of')")
     assert result.features is not None
@@ -370,7 +370,7 @@ def test_a_pool_without_samples_asks_nothing(world: World) -> None:
 
 def test_text_alone_reads_no_model_of_a_users(world: World) -> None:
     """A recipe that is no file has no folder to read code from."""
-    with pytest.raises(dcql.RecipeError) as caught:
+    with pytest.raises(RecipeError) as caught:
         dcql.compile(Source("text", world.declared + EVERY))
     assert {one.code for one in caught.value.diagnostics} == {"E0209"}
     assert re.search("save the recipe as a file", str(caught.value))
