@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from dcql.lower.program import Demand, Program, Statement
 class FeaturesReport:
     """What became of a run's features: one `Use` each, what came out near a threshold, and the assets by digest.
 
+    `asked` counts the samples of each demand, by its name.
     `digests` are content digests "dcfeat1:.." by feature, over the samples that it was asked of; empty for a raw pool,
     whose samples have no order of their own.
     """
@@ -33,6 +34,7 @@ class FeaturesReport:
     margins: tuple[MarginFound, ...]
     assets: Mapping[str, str]
     digests: Mapping[str, str]
+    asked: Mapping[str, int] = field(default_factory=dict)
 
 
 class Asking:
@@ -91,7 +93,11 @@ class Asking:
         for spec in self._program.features:
             assets |= {one.asset.name: self._assets.digest(one.asset) for one in spec.assets}
         uses = tuple(features.uses[spec.name] for spec in self._program.features)
-        return FeaturesReport(uses, margins(features, self._parameters), dict(sorted(assets.items())), digests)
+        near = margins(features, self._parameters)
+        asked = {
+            name: sum(int(np.bitwise_count(bits).sum()) for bits in files) for name, files in features.asked.items()
+        }
+        return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)
 
     def _rows_on(self, name: str) -> RowsOf:
         return self._rows_of(next(fit.statement for fit in self._program.fits if fit.on == name))
