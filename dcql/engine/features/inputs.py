@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dcql.catalog import store
+from dcql.catalog.features import RAW
 from dcql.catalog.files import locate
 from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
@@ -38,13 +39,17 @@ class Inputs:
 
         An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
         """
-        read: list[str] = [file.rank.stem if file.rank is not None else sha256_of([file.size, file.footer])]
         kinds = {type(one) for one in spec.inputs}
-        if EmbeddingArgument in kinds:
+        return self.key_for(file, embeddings=EmbeddingArgument in kinds, images=ImageArgument in kinds)
+
+    def key_for(self, file: PoolFile, *, embeddings: bool, images: bool) -> str:
+        """Return the key of a file for features that read embeddings, images, or neither."""
+        read: list[str] = [file.rank.stem if file.rank is not None else sha256_of([file.size, file.footer])]
+        if embeddings:
             read.append(digest(npz_beside(file)))
-        if ImageArgument in kinds:
+        if images:
             read.append(self.shards.digest)
-        return sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+        return (RAW if file.rank is None else "") + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
 
     @cached_property
     def shards(self) -> Any:
