@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dcql.compiler import Compiled, Run, check, compile, run
-    from dcql.engine.features.running import Computing
+    from dcql.engine.features.report import Computing
     from dcql.errors import DcqlError, Diagnostic
     from dcql.subset import Subset
 
@@ -20,7 +20,7 @@ __all__ = ["Compiled", "Computing", "DcqlError", "Diagnostic", "Run", "Subset", 
 
 # Read at first use, so that the command line answers at once and one module of dcql does not import the others.
 _HOMES = {
-    "Computing": "dcql.engine.features.running",
+    "Computing": "dcql.engine.features.report",
     "DcqlError": "dcql.errors",
     "Diagnostic": "dcql.errors",
     "Subset": "dcql.subset",

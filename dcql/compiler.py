@@ -18,7 +18,7 @@ from dcql.source import Source
 if TYPE_CHECKING:
     from dcql.catalog.inputs import Inputs
     from dcql.engine.duck import Resources
-    from dcql.engine.features.running import Computing
+    from dcql.engine.features.report import Computing
     from dcql.engine.run import Progress, Result
     from dcql.engine.statistics import Found
     from dcql.lower.program import Program

@@ -16,7 +16,7 @@ from pools.featured import FEATURED, write_named
 
 import dcql
 from dcql.engine.add import add
-from dcql.engine.features.running import Computing
+from dcql.engine.features.report import Computing
 from dcql.engine.run import BrokenPromiseError, Result
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from dcql.engine.features.running import Computing
-    from dcql.lower.program import Program
+    from dcql.engine.features.report import Computing
 
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%?", re.ASCII)
 
@@ -49,18 +48,15 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where models tha
 
 
 def computing(
-    program: "Program",
     threads: int | None,
     *,
     compute: bool = True,
     own_code: bool = False,
     max_failures: Fraction | None = None,
     device: Device = Device.AUTO,
-) -> "Computing | None":
-    """Return what a run of a program may compute; None where it asks for no feature."""
-    if not (program.features or program.asset_sets):
-        return None
-    from dcql.engine.features.running import Computing  # it brings in Arrow
+) -> "Computing":
+    """Return what the options of a command allow; `threads` limits the processes of models too."""
+    from dcql.engine.features.report import Computing
 
     allowed = max_failures if max_failures is not None else Fraction(1, 100)
     return Computing(compute, own_code, allowed, threads, device.value)

@@ -8,9 +8,7 @@ from dcql.cli.shell import plural, shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcql.engine.features.asking import FeaturesReport
-    from dcql.engine.features.columns import Use
-    from dcql.engine.features.margins import MarginFound
+    from dcql.engine.features.report import FeaturesReport, MarginFound, Use
 
 
 def draw_features(console: "Console", report: "FeaturesReport") -> None:

@@ -21,7 +21,7 @@ from dcql.cli.shell import Format, print_json, shown, stdout
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
     from dcql.compiler import Compiled, Run
-    from dcql.engine.features.running import Computing
+    from dcql.engine.features.report import Computing
     from dcql.engine.run import Result
     from dcql.lock import Lock
 
@@ -70,7 +70,6 @@ def run(
         pool = lock.pool_name
     compiled, opened = compile_for(recipe, pool, set_)
     allowed = computing(
-        compiled.program,
         threads,
         compute=not no_compute,
         own_code=own_code,
@@ -114,7 +113,6 @@ def count(
     """Count what a recipe keeps, and write nothing."""
     compiled, opened = compile_for(recipe, pool, set_)
     allowed = computing(
-        compiled.program,
         threads,
         compute=not no_compute,
         own_code=own_code,

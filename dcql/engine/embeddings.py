@@ -160,8 +160,11 @@ class _File:
             # zipfile reads the directory through a file that begins with a hole where the arrays are.
             stream = _Tail(tail, size, lambda start, end: bytes(filesystem.cat_file(inner, start=start, end=end)))
             with zipfile.ZipFile(stream) as archive:
-                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.is_dir()}
+                files = (info for info in archive.infolist() if not info.filename.endswith("/"))
+                members = {info.filename.removesuffix(".npy"): info for info in files}
                 directory = stream.from_offset(archive.start_dir)
+            if members and min(info.header_offset for info in members.values()) != 0:
+                raise ValueError("it does not begin with an array, so that a part is missing or too much")
         except FileNotFoundError:
             raise _fault(
                 "E0660",
@@ -169,7 +172,7 @@ class _File:
                 "nothing lies at that path",
                 f"put {posixpath.basename(path)} beside the .parquet file of the same name",
             ) from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error) as error:
             raise _damaged(path, first_line(error)) from error
         except (OSError, ImportError) as error:
             raise RunError(unreadable(path, error)) from error

@@ -22,8 +22,7 @@ from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
 
 if TYPE_CHECKING:
-    from dcql.engine.features.asking import FeaturesReport
-    from dcql.engine.features.running import Computing
+    from dcql.engine.features.report import Computing, FeaturesReport
 
 _UIDS_AT_ONCE = 1 << 16
 

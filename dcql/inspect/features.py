@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dcql.engine.features.asking import FeaturesReport
-    from dcql.engine.features.columns import Use
+    from dcql.engine.features.report import FeaturesReport, Use
 
 
 def features_to_json(report: "FeaturesReport") -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Features and assets within a run: asked for stage by stage, and what became of them at the end."""
 
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -12,29 +10,13 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
-from dcql.engine.features.columns import Features, RowsOf, Tell, Use
+from dcql.engine.features.columns import Features, RowsOf, Tell
 from dcql.engine.features.digest import content_digest
 from dcql.engine.features.fitting import Fitting
-from dcql.engine.features.margins import MarginFound, margins
-from dcql.engine.features.running import Computing
+from dcql.engine.features.margins import margins
+from dcql.engine.features.report import Computing, FeaturesReport
 from dcql.engine.sources import Sources
 from dcql.lower.program import Demand, Program, Statement
-
-
-@dataclass(frozen=True)
-class FeaturesReport:
-    """What became of a run's features: one `Use` each, what came out near a threshold, and the assets by digest.
-
-    `asked` counts the samples of each demand, by its name.
-    `digests` are content digests "dcfeat1:.." by feature, over the samples that it was asked of; empty for a raw pool,
-    whose samples have no order of their own.
-    """
-
-    uses: tuple[Use, ...]
-    margins: tuple[MarginFound, ...]
-    assets: Mapping[str, str]
-    digests: Mapping[str, str]
-    asked: Mapping[str, int] = field(default_factory=dict)
 
 
 class Asking:

@@ -19,7 +19,8 @@ from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.rates import note_rate
-from dcql.engine.features.running import Computing, Running, weights_of
+from dcql.engine.features.report import Computing, Use
+from dcql.engine.features.running import Running, weights_of
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
@@ -30,23 +31,6 @@ Tell = Callable[[str, int, int], None]
 
 # What was computed is stored at least this often, so that a kill costs little.
 _SECONDS_BETWEEN_MERGES = 30.0
-
-
-@dataclass
-class Use:
-    """What became of a feature in a run, over all that asked for it.
-
-    `asked` counts the samples that it was asked of, `computed` those that this run computed, `failed` those of all
-    asked whose model failed, `reasons` how often for each reason.
-    """
-
-    spec: FeatureSpec
-    id: str
-    weights: str
-    asked: int = 0
-    computed: int = 0
-    failed: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

@@ -44,12 +44,12 @@ class Inputs:
 
     def key_for(self, file: PoolFile, *, embeddings: bool, images: bool) -> str:
         """Return the key of a file for features that read embeddings, images, or neither."""
-        read: list[str] = [file.rank.stem if file.rank is not None else sha256_of([file.size, file.footer])]
+        read: list[str] = [file.content or sha256_of([file.size, file.footer])]
         if embeddings:
             read.append(digest(npz_beside(file)))
         if images:
             read.append(self.shards.digest)
-        return (RAW if file.rank is None else "") + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+        return ("" if file.content else RAW) + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
 
     @cached_property
     def shards(self) -> Any:

@@ -1,23 +1,12 @@
 """How many samples lie so near a threshold that computing a feature anew might move them across it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dcql.engine.features.columns import Features
-
-
-@dataclass(frozen=True, slots=True)
-class MarginFound:
-    """A comparison of a feature with a value: of `asked` samples, `near` lie within `step` of it."""
-
-    text: str
-    feature: str
-    step: float
-    near: int
-    asked: int
+from dcql.engine.features.report import MarginFound
 
 
 def margins(features: Features, parameters: Mapping[str, Any]) -> tuple[MarginFound, ...]:

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from dcql.catalog import store
 from dcql.catalog.models import ColumnArgument, FeatureSpec, FileAsset, PoolAsset, WeightsFile
 from dcql.engine.features.assets import Assets, checked_sha256
+from dcql.engine.features.report import Computing
 from dcql.engine.features.workers import Ask, Workers
 from dcql.engine.udfs import own, table
 from dcql.engine.udfs.answers import Answers, Model
@@ -52,21 +51,6 @@ def weights_path(weights: WeightsFile) -> Path | None:
     """Return a weights file in the user's folder, else as a package ships it, or None."""
     own = weights_folder() / weights.file
     return own if own.is_file() else table.packaged(weights.file)
-
-
-@dataclass(frozen=True, slots=True)
-class Computing:
-    """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
-
-    `max_failures` is the share of the samples asked of that a model may fail on; `workers` the processes of a model
-    that uses one core, None for one a core; `device` is auto, cpu or cuda.
-    """
-
-    compute: bool = True
-    own_code: bool = False
-    max_failures: Fraction = Fraction(1, 100)
-    workers: int | None = None
-    device: str = "auto"
 
 
 class Running:

