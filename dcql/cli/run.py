@@ -5,14 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.computing import (
-    Device,
-    DeviceOption,
-    FailuresOption,
-    NoComputeOption,
-    OwnCodeOption,
-    computing,
-)
+from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
 from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
 from dcql.cli.progress import progress
@@ -69,13 +62,7 @@ def run(
     if lock is not None and pool is None:
         pool = lock.pool_name
     compiled, opened = compile_for(recipe, pool, set_)
-    allowed = computing(
-        threads,
-        compute=not no_compute,
-        own_code=own_code,
-        max_failures=max_failures,
-        device=device,
-    )
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     try:
         done = run_on(compiled, opened, threads, memory, lock, frozen=frozen, allowed=allowed)
     except BrokenPromiseError as error:
@@ -112,13 +99,7 @@ def count(
 ) -> None:
     """Count what a recipe keeps, and write nothing."""
     compiled, opened = compile_for(recipe, pool, set_)
-    allowed = computing(
-        threads,
-        compute=not no_compute,
-        own_code=own_code,
-        max_failures=max_failures,
-        device=device,
-    )
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     done = run_on(compiled, opened, threads, memory, allowed=allowed)
     subset, samples = done.subset, done.result.samples
     if format_ is Format.JSON:

@@ -12,7 +12,7 @@ def features_to_json(report: "FeaturesReport") -> dict[str, Any]:
     How many values were computed and how many were stored before is left out: the same run gives the same data.
     """
     return {
-        "features": [_use_to_json(use, report.digests.get(use.spec.name)) for use in report.uses],
+        "features": [use_to_json(use, report.digests.get(use.spec.name)) for use in report.uses],
         "assets": dict(report.assets),
         "margins": [
             {"text": one.text, "feature": one.feature, "step": one.step, "near": one.near, "asked": one.asked}
@@ -26,7 +26,8 @@ def reasons(use: "Use") -> list[tuple[str, int]]:
     return sorted(use.reasons.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _use_to_json(use: "Use", digest: str | None) -> dict[str, Any]:
+def use_to_json(use: "Use", digest: str | None) -> dict[str, Any]:
+    """Return what became of a feature; `digest` is its content digest, None over a raw pool."""
     model = use.spec.model
     weights = next((one for one in model.weights if one.file == use.weights), None)
     return {

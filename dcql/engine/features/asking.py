@@ -38,8 +38,8 @@ class Asking:
         self._parameters: dict[str, Any] = {}
         self._stored_sets: set[str] = set()
         fitting = Fitting(pool, self._rows_on)
-        self._assets = Assets(pool, fitting.fit, fitting.fitted_on)
-        self.features = Features(program, pool, self._assets, computing or Computing(workers=resources.threads))
+        self.assets = Assets(pool, fitting.fit, fitting.fitted_on)
+        self.features = Features(program, pool, self.assets, computing or Computing(workers=resources.threads))
         self.sources = Sources(program, pool, self.features.beside)
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Asking:
         for one in self._program.asset_sets:
             if one.after <= done and one.table not in self._stored_sets:
                 self._stored_sets.add(one.table)
-                values = set_values(self._assets.array(one.asset), one.asset.name)
+                values = set_values(self.assets.array(one.asset), one.asset.name)
                 type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
                 self._session.store(one.table, [("value", type_)], [(value,) for value in values])
 
@@ -71,9 +71,9 @@ class Asking:
         digests = {}
         if self._pool.added:
             digests = {spec.name: content_digest(features, spec, self._pool) for spec in self._program.features}
-        assets = {one.asset.name: self._assets.digest(one.asset) for one in self._program.asset_sets}
+        assets = {one.asset.name: self.assets.digest(one.asset) for one in self._program.asset_sets}
         for spec in self._program.features:
-            assets |= {one.asset.name: self._assets.digest(one.asset) for one in spec.assets}
+            assets |= {one.asset.name: self.assets.digest(one.asset) for one in spec.assets}
         uses = tuple(features.uses[spec.name] for spec in self._program.features)
         near = margins(features, self._parameters)
         asked = {

@@ -22,7 +22,7 @@ from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import join_words
+from dcql.subset import Uids, join_words
 
 KEY_DIGITS = 32
 _ROWS_READ = 1 << 16
@@ -50,6 +50,17 @@ class Inputs:
         if images:
             read.append(self.shards.digest)
         return ("" if file.content else RAW) + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+
+    def uids(self, file: PoolFile) -> Uids:
+        """Return the uids of a file, (rows,) of dtype u8,u8. Raises RunError where it cannot be read."""
+        if file.rank is not None:
+            assert self.pool.uids is not None
+            ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
+            return ranked
+        every = np.arange(file.rows, dtype=np.int64)
+        parts = [table.column("uid") for table in _rows_of(file, ["uid"], every, _ROWS_READ)]
+        read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
+        return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
     @cached_property
     def shards(self) -> Any:
