@@ -10,6 +10,7 @@ from dcql.inspect.features import reasons
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dcql.engine.features.counting import Counted
     from dcql.engine.features.report import FeaturesReport, MarginFound, Use
 
 _DIGITS = 12  # of an id, where many are shown
@@ -97,6 +98,39 @@ def draw_stored(console: "Console", told: Mapping[str, Any]) -> None:
         return
     console.print(Text("stored", "dim"))
     draw_rows(console, told["stored"], indent="  ")
+
+
+def draw_demands(
+    console: "Console", pool: str, counted: "Sequence[Counted]", rates: Mapping[str, float | None]
+) -> None:
+    """Print what a run would ask of models; `rates` are the samples a second of each model, None where not measured."""
+    from rich.text import Text
+
+    console.print(Text(f"features on {shown(pool)}"))
+    for one in counted:
+        console.print(Text.assemble("  ", (shown(one.spec.name), "bold"), f": {shown(one.why)}"))
+        most = "" if one.exact else "at most "
+        words = [f"asked of {most}{plural(one.asked, 'sample')}"]
+        if not one.missing:
+            words.append("all stored")
+        else:
+            words.append(f"{most}{one.missing:,} not stored")
+            speed = rates[one.spec.model.name]
+            words.append(f"{most}{duration(one.missing / speed)}" if speed else "not measured on this machine yet")
+        console.print(Text(f"    {', '.join(words)}"))
+        if one.problem and one.missing:
+            console.print(Text(f"    {shown(one.problem)}", "yellow"))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `less than a second`, `about 12 s`, `about 4 min`, `about 3.5 h`."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
 
 
 def margin_text(one: "MarginFound") -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dcql.catalog.features import ID_DIGITS, StoredFeature, features_folder
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine.duck import Resources
+from dcql.engine.duck import Resources, Session
 from dcql.engine.features import files
 from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import Tell, identity_of
@@ -70,7 +70,10 @@ def compute_again(
         else:
             asking.satisfy(demand)
 
-    each_demand(program, pool, resources, computing, tell, satisfy)
+    def make(given: Program, session: Session) -> Asking:
+        return Asking(given, pool, session, computing, resources, tell)
+
+    each_demand(program, pool, resources, make, satisfy, tell)
     return found[0]
 
 
