@@ -152,5 +152,5 @@ def _shipped() -> WordNet:
 
 
 def _damaged(path: Path, reason: str) -> RunError:
-    advice = "install dcql again"
+    advice = f"use the {TABLE} that comes with dcql; if it is this one, install dcql again"
     return RunError(Diagnostic("E0643", f"`{path}` cannot be loaded as WordNet 3.0", None, reason, (advice,)))
