@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +102,38 @@ def compile(
     """
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
     return _compile(source, path, schema, settings or {})
+
+
+def compile_feature(
+    feature: str, schema: Schema = DATACOMP, recipe: str | Path | None = None
+) -> "Compiled | tuple[str, ...]":
+    """Compile the recipe that asks for a feature of every sample: one of the library, or one that `recipe` declares.
+
+    Returns the names of the features that there are where this is none of them. Raises RecipeError for a recipe that is
+    wrong.
+    """
+    from dcql.catalog.inputs import load
+    from dcql.catalog.library import library
+    from dcql.lower.lower import lower
+    from dcql.plan.passes import optimize
+    from dcql.plan.resolve import Catalog, resolve
+    from dcql.syntax import ast
+    from dcql.syntax.parser import parse
+
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
+    source, path = find_recipe(recipe) if recipe is not None else (Source("feature", "SELECT uid FROM pool"), None)
+    written = parse(source)
+    declared = [one for part in (*library(), written) for one in part.definitions if isinstance(one, ast.Feature)]
+    names = tuple(dict.fromkeys(one.name for one in declared))
+    if feature not in names:
+        return names
+    asks = parse(Source("feature", f"SELECT uid FROM pool WHERE {feature} IS NOT NULL"))
+    asking = replace(written, query=asks.query, expects=())
+    inputs = load(asking, path)
+    plan = resolve(asking, Catalog(schema, library(), inputs), {})
+    compiled = Compiled(source, path, schema, {}, lower(optimize(plan)))
+    vars(compiled)["_understood"] = (asking, inputs, plan)
+    return compiled
 
 
 def compile_once(

@@ -1,7 +1,7 @@
 """What each baseline of DataComp keeps of the demo pool, by the truth that no recipe can read.
 
-    python -m dcql.demo.table                      prints the table
-    python -m dcql.demo.table --write README.md    puts it between the two marker lines of a file
+python -m dcql.demo.table                      prints the table
+python -m dcql.demo.table --write README.md    puts it between the two marker lines of a file
 """
 
 import argparse
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dcql
 from dcql.demo.truth import Profile, profile
+
+import dcql
 
 BEGIN, END = "<!-- begin: printed by dcql.demo.table -->", "<!-- end: printed by dcql.demo.table -->"
 # The demo pool's drawings are 64 pixels wide: the size rule of 200 would keep none.
