@@ -7,19 +7,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcql.catalog.models import ImageArgument
 from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.demo_pool import open_or_make
+from dcql.demo_pool import open_or_make, unpack_images
 from dcql.source import Source
 
 # Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
 if TYPE_CHECKING:
     from dcql.catalog.inputs import Inputs
     from dcql.engine.duck import Resources
+    from dcql.engine.features.report import Computing
     from dcql.engine.run import Progress, Result
-    from dcql.engine.running import Computing
     from dcql.engine.statistics import Found
     from dcql.lower.program import Program
     from dcql.plan import nodes
@@ -188,4 +189,6 @@ def run_compiled(
     from dcql.engine.run import run as run_program
 
     given = resources or Resources()
+    if any(isinstance(one, ImageArgument) for spec in compiled.program.features for one in spec.inputs):
+        unpack_images(pool)
     return Run(compiled, pool, run_program(compiled.program, pool, given, progress, frozen, computing))

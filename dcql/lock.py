@@ -10,7 +10,7 @@ that of the second. Two locks with one key and two subsets are non-determinism.
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,12 +41,40 @@ class LockedSet:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedFeature:
+    """A feature: its id (what was asked), the digest of what came out for the samples asked of, and how many these are.
+
+    `failed` counts those on which the model failed.
+    """
+
+    name: str
+    id: str
+    content: str
+    asked: int
+    failed: int
+    model: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockedMargin:
+    """A comparison of a feature with a value: of `asked` samples, `near` lie within `step` of it."""
+
+    text: str
+    feature: str
+    step: str
+    near: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """Everything that decides a subset; mappings are from names to digests.
 
     `imports`, `library` and `functions` hold what the recipe reaches and nothing else, so that a library that grows
     makes no lock stale. `parameters` are values as text. `engine` is the version of DuckDB where a function's result
-    may change with it, and empty where none does.
+    may change with it, and empty where none does. `features` are (name, id, content digest) of the frozen columns,
+    `assets` what models were given, both known once the recipe has run.
     """
 
     recipe: str
@@ -58,6 +86,8 @@ class Key:
     pool: str
     engine: str
     semantics: int = SEMANTICS
+    features: tuple[tuple[str, str, str], ...] = ()
+    assets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -73,8 +103,15 @@ class Key:
                 "pool": self.pool,
                 "engine": self.engine,
                 "semantics": self.semantics,
+                **({"features": [list(row) for row in self.features]} if self.features else {}),
+                **({"assets": dict(self.assets)} if self.assets else {}),
             }
         )
+
+    @property
+    def before_running(self) -> "Key":
+        """The key without what only a run can tell."""
+        return replace(self, features=(), assets={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +181,16 @@ class Lock:
     samples: int
     duckdb: str
     program: str
+    features: tuple[LockedFeature, ...] = ()
+    margins: tuple[LockedMargin, ...] = ()
     description: str = field(init=False)
 
     def __post_init__(self) -> None:
         described: dict[str, Any] = {name: table for name, table in _tables(self).items() if name in _DESCRIPTION}
         described |= {"pool": [self.pool_name, self.samples], "set": [row.count for row in self.sets]}
+        if self.features:
+            told = [[row.name, row.asked, row.failed, row.model, row.weights] for row in self.features]
+            described |= {"feature": told}
         object.__setattr__(self, "description", sha256_of(described))
 
     def text(self) -> str:
@@ -170,7 +212,7 @@ class Lock:
 
 
 # The tables and arrays that say what was found on the way, and with what.
-_DESCRIPTION = ("engine", "program", "threshold", "cut", "first", "clause")
+_DESCRIPTION = ("engine", "program", "margin", "threshold", "cut", "first", "clause")
 
 
 def scalar_text(value: Scalar) -> str:
@@ -273,13 +315,15 @@ def _tables(lock: Lock) -> dict[str, Any]:
     tables["engine"] = {"duckdb": lock.duckdb, "decides": bool(key.engine)}
     tables["program"] = {"digest": lock.program}
     tables["set"] = [{"name": s.name, "sha256": s.sha256, "count": s.count} for s in lock.sets]
+    tables["feature"] = [asdict(row) for row in lock.features]
+    tables["margin"] = [asdict(row) for row in lock.margins]
     for kind in _KINDS:
         tables[kind] = [_statistic(row) for row in lock.statistics if row.kind == kind]
     tables["clause"] = [{"block": c.block, "text": c.text, "count": c.count} for c in lock.clauses]
     return {name: table for name, table in tables.items() if table}
 
 
-_NAMED = ("imports", "library", "functions", "parameters")
+_NAMED = ("imports", "library", "functions", "parameters", "assets")
 _KINDS = ("threshold", "cut", "first")
 _ALWAYS = ("name", "stage", "text", "population", "type", "value", "n", "nulls", "k", "ties")
 
@@ -315,6 +359,7 @@ def _from_data(data: dict[str, Any]) -> Lock:
     named = {name: _texts(data, name) for name in _NAMED}
     engine, pool, subset = (_table(data, name) for name in ("engine", "pool", "subset"))
     sets = tuple(LockedSet(_text(s, "name"), _text(s, "sha256"), _int(s, "count")) for s in _rows(data, "set"))
+    features = tuple(_read_feature(row) for row in _rows(data, "feature"))
     duckdb = _text(engine, "duckdb")
     if type(engine.get("decides")) is not bool:
         raise ValueError("`decides`")
@@ -325,6 +370,7 @@ def _from_data(data: dict[str, Any]) -> Lock:
         pool=_text(pool, "fingerprint"),
         engine=duckdb if engine["decides"] else "",
         semantics=_int(data, "semantics"),
+        features=tuple((row.name, row.id, row.content) for row in features),
     )
     statistics = [_read_statistic(kind, row) for kind in _KINDS for row in _rows(data, kind)]
     return Lock(
@@ -341,7 +387,19 @@ def _from_data(data: dict[str, Any]) -> Lock:
         samples=_int(pool, "samples"),
         duckdb=duckdb,
         program=_text(_table(data, "program"), "digest"),
+        features=features,
+        margins=tuple(_read_margin(row) for row in _rows(data, "margin")),
     )
+
+
+def _read_feature(row: dict[str, Any]) -> LockedFeature:
+    name, id_, content, model, weights = (_text(row, key) for key in ("name", "id", "content", "model", "weights"))
+    return LockedFeature(name, id_, content, _int(row, "asked"), _int(row, "failed"), model, weights)
+
+
+def _read_margin(row: dict[str, Any]) -> LockedMargin:
+    text, feature, step = (_text(row, key) for key in ("text", "feature", "step"))
+    return LockedMargin(text, feature, step, _int(row, "near"), _int(row, "asked"))
 
 
 def in_order(statistics: list[LockedStatistic]) -> tuple[LockedStatistic, ...]:

@@ -52,6 +52,11 @@ def _inputs(old: Key, new: Key, old_pool: str, new_pool: str) -> Iterator[str]:
     yield from _named("function", old.functions, new.functions)
     yield from _named("set", _by_name(old.sets), _by_name(new.sets))
     yield from _named("parameter", old.parameters, new.parameters)
+    yield from _named("asset", old.assets, new.assets)
+    yield from _named("feature, asked of", *({row[0]: row[1] for row in key.features} for key in (old, new)))
+    same = {row[0] for row in old.features for other in new.features if row[:2] == other[:2]}
+    contents = ({row[0]: row[2] for row in key.features if row[0] in same} for key in (old, new))
+    yield from _named("what came out of feature", *contents)
     if old.pool != new.pool:
         yield f"pool: `{old_pool}` {_short(old.pool)} -> `{new_pool}` {_short(new.pool)}"
     if old.engine != new.engine:
@@ -163,6 +168,14 @@ def _described(old: Lock, new: Lock) -> Iterator[str]:
         for before, after in zip(old.clauses, new.clauses, strict=True):
             if before.text != after.text:
                 yield f"{after.block}: words of a clause: {before.text} -> {after.text}"
+    asked = {row.name: row for row in old.features}
+    for feature in new.features:
+        known = asked.get(feature.name, feature)
+        for what in ("asked", "failed"):
+            if getattr(known, what) != getattr(feature, what):
+                yield f"feature `{feature.name}`: {what} {getattr(known, what):,} -> {getattr(feature, what):,} samples"
+    if [(row.text, row.near) for row in old.margins] != [(row.text, row.near) for row in new.margins]:
+        yield "margins: other samples lie near a threshold"
     texts = {statistic.name: statistic.text for statistic in old.statistics}
     for statistic in new.statistics:
         was_text = texts.get(statistic.name, statistic.text)

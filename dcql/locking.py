@@ -14,6 +14,7 @@ from dcql.catalog.types import Type
 from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.digest import sha256_of
 from dcql.engine.duck import VERSION, Resources
+from dcql.engine.features.report import Computing, FeaturesReport
 from dcql.engine.run import Progress, Result
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError
@@ -22,7 +23,9 @@ from dcql.lock import (
     Key,
     Lock,
     LockedClause,
+    LockedFeature,
     LockedGroup,
+    LockedMargin,
     LockedSet,
     LockedStatistic,
     in_order,
@@ -30,7 +33,7 @@ from dcql.lock import (
     scalar_text,
 )
 from dcql.lock_changes import Changes, changes, input_changes
-from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan
+from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan
 from dcql.plan import nodes
 from dcql.source import Source
 from dcql.subset import Subset
@@ -64,8 +67,11 @@ def find_lock(named: str | Path) -> tuple[Path, Path]:
 # --- what decides -----------------------------------------------------------------------------------------------------
 
 
-def key_of(compiled: Compiled, pool: Pool) -> Key:
-    """Return everything that decides the subset. Raises LockError for a raw pool, which has no fingerprint."""
+def key_of(compiled: Compiled, pool: Pool, report: FeaturesReport | None = None) -> Key:
+    """Return everything that decides the subset; `report` tells what models made, once the recipe has run.
+
+    Raises LockError for a raw pool, which has no fingerprint.
+    """
     fingerprint = refuse_raw(pool)
     imports = dict(_imports(compiled.recipe, compiled.inputs))
     recipes = (compiled.recipe, *imports.values())
@@ -78,7 +84,31 @@ def key_of(compiled: Compiled, pool: Pool) -> Key:
         parameters=dict(compiled.plan.parameters),
         pool=fingerprint,
         engine=VERSION if compiled.program.effect == Effect.VERSION.name.lower() else "",
+        features=tuple((row.name, row.id, row.content) for row in _features(report)),
+        assets=dict(report.assets) if report is not None else {},
     )
+
+
+def _features(report: FeaturesReport | None) -> tuple[LockedFeature, ...]:
+    if report is None:
+        return ()
+    return tuple(
+        LockedFeature(
+            use.spec.name,
+            use.id,
+            report.digests[use.spec.name],
+            use.asked,
+            use.failed,
+            use.spec.model.name,
+            use.weights,
+        )
+        for use in report.uses
+    )
+
+
+def _margins(report: FeaturesReport | None) -> tuple[LockedMargin, ...]:
+    found = report.margins if report is not None else ()
+    return tuple(LockedMargin(_line(m.text), m.feature, m.step.hex(), m.near, m.asked) for m in found)
 
 
 def refuse_raw(pool: Pool) -> str:
@@ -100,16 +130,16 @@ def library_digests(recipes: tuple[ast.Recipe, ...]) -> dict[str, str]:
 
     A definition that they do not reach decides nothing, so the library may grow without making a lock stale.
     """
-    defined = {
-        define.name: define for file in library() for define in file.definitions if isinstance(define, ast.Define)
-    }
+    defined = {definition.name: definition for file in library() for definition in file.definitions}
     reached: dict[str, str] = {}
     waiting = [names for recipe in recipes for names in canonical.names(recipe) - _own_names(recipe)]
     while waiting:
         name = waiting.pop()
         if name in defined and name not in reached:
             reached[name] = recipe_digest(defined[name])
-            waiting += canonical.names(defined[name]) - set(defined[name].parameters or ())
+            definition = defined[name]
+            parameters = definition.parameters or () if isinstance(definition, ast.Define) else ()
+            waiting += canonical.names(definition) - set(parameters)
     return dict(sorted(reached.items()))
 
 
@@ -156,7 +186,7 @@ def lock_of(run: Run) -> Lock:
     compiled, result = run.compiled, run.result
     sets = {(named.name, named.sha256): named for _, named in compiled.program.sets}
     return Lock(
-        key=key_of(compiled, run.pool),
+        key=key_of(compiled, run.pool, result.features),
         subset=result.subset.hash,
         distinct=result.subset.distinct,
         total=result.subset.total,
@@ -167,6 +197,8 @@ def lock_of(run: Run) -> Lock:
         samples=run.pool.rows,
         duckdb=VERSION,
         program=compiled.program.digest,
+        features=_features(result.features),
+        margins=_margins(result.features),
     )
 
 
@@ -179,6 +211,8 @@ def statistics_of(program: Program, result: Result) -> tuple[LockedStatistic, ..
             by_name.setdefault(one.name, []).append(one)
         for statistic in stage.statistics:
             match statistic:
+                case Demand():
+                    continue
                 case Scan():
                     rows += [_single("threshold", number, by_name[t.name][0]) for t in statistic.thresholds]
                 case GroupedThreshold():
@@ -269,6 +303,7 @@ def run_locked(
     *,
     frozen: bool = False,
     name: str = "the lock",
+    computing: Computing | None = None,
 ) -> Run:
     """Run a recipe that is held to a lock: `dcql run --locked`, and with `frozen` `dcql run --frozen`.
 
@@ -278,16 +313,16 @@ def run_locked(
     compiled = compile(recipe, pool.schema, settings)
     check_inputs(compiled, pool, lock, name)
     given = frozen_statistics(compiled.program, lock, name) if frozen else None
-    run = run_compiled(compiled, pool, resources, progress, given)
+    run = run_compiled(compiled, pool, resources, progress, given, computing)
     check_lock(run, lock, name)
     return run
 
 
 def check_inputs(compiled: Compiled, pool: Pool, lock: Lock, name: str = "the lock") -> None:
     """Compare what decides the subset with a lock, before a run. Raises LockError where it differs."""
-    key = key_of(compiled, pool)
-    if key != lock.key:
-        _refuse_inputs(input_changes(lock.key, key, lock.pool_name, pool.name), lock, key, name)
+    key, promised = key_of(compiled, pool), lock.key.before_running
+    if key != promised:
+        _refuse_inputs(input_changes(promised, key, lock.pool_name, pool.name), lock, key, name)
 
 
 def check_lock(run: Run, lock: Lock, name: str = "the lock") -> Changes:

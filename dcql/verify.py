@@ -10,6 +10,7 @@ import numpy as np
 from dcql.catalog.pool import Pool
 from dcql.compiler import Run, run_compiled
 from dcql.engine.duck import Resources
+from dcql.engine.features.report import FeaturesReport
 from dcql.engine.run import BlockCounts, Progress, Result
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RunError
@@ -68,7 +69,8 @@ def conditions_for(run: Run) -> tuple[Condition, ...]:
         if run.compiled.program.marks is not None:
             conditions.append(Condition("file by file", rewrite=_without_marks))
         conditions.append(Condition("raw files", arrange=raw))
-    if not (run.compiled.inputs.recipes or run.compiled.inputs.sets):
+    inputs = run.compiled.inputs
+    if not (inputs.recipes or inputs.sets or inputs.files):
         conditions.append(Condition("stored program", rewrite=lambda program: decode(encode(program), source)))
     return tuple(conditions)
 
@@ -127,11 +129,27 @@ def first_difference(ours: Result, theirs: Result) -> str | None:
         found = _of_stage(our_stage, their_stage)
         if found is not None:
             return f"stage {number}: {found}"
+    if (found := _of_features(ours.features, theirs.features)) is not None:
+        return found
     for our_block, their_block in zip(ours.funnel, theirs.funnel, strict=True):
         found = _of_block(our_block, their_block)
         if found is not None:
             return f"output: {found}"
     return _of_subset(ours.subset, theirs.subset)
+
+
+def _of_features(ours: FeaturesReport | None, theirs: FeaturesReport | None) -> str | None:
+    """Compare what features were asked of and what came out; a raw pool has no digests."""
+    if ours is None or theirs is None:
+        return None
+    for mine, other in zip(ours.uses, theirs.uses, strict=True):
+        for what in ("id", "asked", "failed"):
+            if getattr(mine, what) != getattr(other, what):
+                return f"feature {mine.spec.name}: {what} {getattr(mine, what)} and {getattr(other, what)}"
+    for name in ours.digests.keys() & theirs.digests.keys():
+        if ours.digests[name] != theirs.digests[name]:
+            return f"feature {name}: {ours.digests[name]} and {theirs.digests[name]} came out"
+    return None
 
 
 def _of_stage(ours: tuple[Found, ...], theirs: tuple[Found, ...]) -> str | None:

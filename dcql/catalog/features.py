@@ -27,6 +27,7 @@ from dcql.errors import Diagnostic, RunError
 
 STORE_VERSION = 1
 ID_DIGITS = 32
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def stored_features() -> tuple[StoredFeature, ...]:
     folder = features_folder()
     if not folder.is_dir():
         return ()
-    places = sorted(path for path in folder.iterdir() if path.is_dir())
+    # Beside the features lie values in which nothing is known, for any of them.
+    places = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != NOTHING)
     return tuple(StoredFeature(StoredFeature("", place).described()["id"], place) for place in places)
 
 

@@ -64,11 +64,11 @@ class ModelSpec:
     output: Output
     version: int
     code: WeightsFile | None = None
-    code_path: str = field(default="", compare=False)
+    code_path: str = field(default="", compare=False, repr=False)
     weights: tuple[WeightsFile, ...] = ()
     tolerance: float = 0.0
-    licence: str = field(default="", compare=False)
-    cite: str = field(default="", compare=False)
+    licence: str = field(default="", compare=False, repr=False)
+    cite: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class FileAsset:
     """An asset in a file beside the recipe, or of the library."""
 
     name: str
-    path: str = field(compare=False)
+    path: str = field(compare=False, repr=False)
     sha256: str
 
 

@@ -25,7 +25,8 @@ class PoolFile:
     `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and
     -0.0 as 0 (None as well where the pool has no such column);
     `rank` is a .npy of uint32 (uint64 from 2^32 samples on), the position of each row's uid in the pool's sorted uids.
-    Both are None in a raw pool. `size` is in bytes, `footer` the hex SHA-256 of the parquet footer.
+    Both are None in a raw pool. `size` is in bytes, `footer` the hex SHA-256 of the parquet footer, and `content` the
+    digest of the whole file, which an added pool knows; it is empty in a raw one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PoolFile:
     rank: Path | None = None
     size: int = 0
     footer: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ def _from_record(record: dict[str, Any], folder: Path) -> Pool:
             version / "ranks" / f"{file['work']}.npy",
             file["size"],
             file["footer"],
+            file["work"],
         )
         for file in record["files"]
     )

@@ -22,8 +22,7 @@ from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
 
 if TYPE_CHECKING:
-    from dcql.engine.asking import FeaturesReport
-    from dcql.engine.running import Computing
+    from dcql.engine.features.report import Computing, FeaturesReport
 
 _UIDS_AT_ONCE = 1 << 16
 
@@ -84,7 +83,7 @@ def run(
         features = None
         sources = Sources(program, pool)
         if needs_models:
-            from dcql.engine.asking import Asking  # few recipes have features, and they bring in Arrow
+            from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
 
             features = opened.enter_context(Asking(program, pool, open_session, computing, resources, tell))
             sources = features.sources

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -22,13 +23,15 @@ from numpy.typing import NDArray
 from dcql.catalog.files import Listed, list_shards, locate, unreadable
 from dcql.engine.tars import BLOCK, DamagedTarError, Member, members
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Uids, Words, join_words
+from dcql.subset import UID, Uids, Words
 
 EXTENSIONS = ("webp", "jpg", "jpeg", "png")
 
 # An image in a tar: where its content begins, how long it is, which of EXTENSIONS it has, and the CRC-32 of the header
 # block before it, by which an image that is no longer there is noticed.
 ENTRY = np.dtype([("offset", "<u8"), ("size", "<u8"), ("header", "<u4"), ("extension", "u1")])
+
+_PACKED_ENTRY, _PACKED_UID = struct.Struct("<QQIB"), struct.Struct("<QQ")  # an ENTRY and a UID as bytes
 
 BATCH = 1024  # images that are handed out together, where they are not too large
 _BATCH_BYTES = 256 << 20
@@ -128,9 +131,9 @@ def index(source: str | Path, store: Path, *, progress: Callable[[int, int], Non
 def read(shards: ShardIndex, uids: Uids, *, batch: int = BATCH) -> Iterator[list[bytes | None]]:
     """Yield the encoded images of `uids`, (m,) of dtype u8,u8, in their order and in lists; None for one without.
 
-    A list holds up to `batch` images and 256 MiB. Its images are read in the order in which they lie in the tars, those
-    side by side at once, so uids in the order of the pool are read fastest. Raises RunError where a tar cannot be read
-    or changed since it was walked.
+    A list holds up to `batch` images and 256 MiB; a larger image comes alone. Its images are read in the order in which
+    they lie in the tars, those side by side at once, so uids in the order of the pool are read fastest. Raises RunError
+    where a tar cannot be read or changed since it was walked.
     """
     places = shards.find(uids)
     sizes = np.zeros(len(places), np.int64)
@@ -190,8 +193,7 @@ class _Sample:
 
 
 def _walk(read: _Reader, size: int) -> _Tar:
-    images: list[tuple[int, int, int, int]] = []
-    uids: list[int] = []
+    images, uids = bytearray(), bytearray()
     unnamed = 0
     damage: tuple[int, str] | None = None
 
@@ -200,8 +202,8 @@ def _walk(read: _Reader, size: int) -> _Tar:
             return 0
         if sample.uid is None:
             return 1
-        images.append(sample.image)
-        uids.append(sample.uid)
+        images.extend(_PACKED_ENTRY.pack(*sample.image))
+        uids.extend(_PACKED_UID.pack(*divmod(sample.uid, 1 << 64)))
         return 0
 
     sample = _Sample()
@@ -222,10 +224,7 @@ def _walk(read: _Reader, size: int) -> _Tar:
     except DamagedTarError as stop:
         damage = (stop.offset, stop.reason)
     unnamed += close(sample)
-    mask = (1 << 64) - 1
-    high = np.array([uid >> 64 for uid in uids], np.uint64)
-    low = np.array([uid & mask for uid in uids], np.uint64)
-    return _Tar(join_words(high, low), np.array(images, ENTRY), unnamed, damage, read.digest.hexdigest())
+    return _Tar(np.frombuffer(uids, UID), np.frombuffer(images, ENTRY), unnamed, damage, read.digest.hexdigest())
 
 
 def _uid(read: _Reader, member: Member) -> int | None:

@@ -44,7 +44,7 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
     while True:
         if at + BLOCK > size:
             reason = "it is cut off inside of a header" if size > at else "it ends without the blocks that close a tar"
-            raise DamagedTarError(at, reason)
+            raise DamagedTarError(min(at, size), reason)
         block = read(at, BLOCK)
         if not block.strip(b"\0"):
             return

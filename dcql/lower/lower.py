@@ -308,6 +308,8 @@ class _Lowering:
                 return f"in {rel.name}"
             case nodes.PoolScan():
                 return "every sample"
+            case nodes.SetOperation(op="UNION"):
+                return f"{self._why(rel.left)}, or {self._why(rel.right)}"
             case _:
                 return "what the query reads"
 

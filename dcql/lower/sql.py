@@ -479,6 +479,8 @@ def samples(
     if not features:
         return render(where(select([*items, (id_, ID)], source), both(list(needed))))
     source = alias(source, _POOL)
+    for named in id_.find_all(exp.Column):
+        named.set("table", exp.Identifier(this=_POOL, quoted=True))
     for number, spec in enumerate(features, start=1):
         beside = f"@{number}"
         other = alias(_files(f"feature{number}", []), beside)

@@ -48,7 +48,7 @@ def feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> 
     arguments = tuple(one.argument for one in given)
     if not any(not isinstance(one, models.AssetArgument | models.OptionArgument) for one in arguments):
         expressions.wrong_at(
-            "E0603",
+            "E0602",
             f"`{statement.name}` reads nothing of a sample",
             statement.using.span,
             "it would be the same for every sample",
@@ -105,7 +105,7 @@ def _model(expressions: "Expressions", entry: ModelEntry) -> models.ModelSpec:
     expressions.used.add(id(statement))
     if statement.code is None and not entry.scope.is_library:
         expressions.wrong_at(
-            "E0602",
+            "E0601",
             f"`{statement.name}` has no code",
             statement.name_span,
             "only the library's models come with dcql",
@@ -137,7 +137,7 @@ def _parameter(expressions: "Expressions", written: ast.Parameter, scope: Scope)
     kind = written.type.name.upper()
     if kind not in KINDS or written.type.argument is not None:
         expressions.wrong_at(
-            "E0602",
+            "E0601",
             f"a model cannot take `{' '.join(written.type.span.text.split())}`",
             written.type.span,
             "not a kind of input",
@@ -146,7 +146,7 @@ def _parameter(expressions: "Expressions", written: ast.Parameter, scope: Scope)
     if written.default is None:
         return models.ParameterSpec(written.name, kind)
     if kind not in SCALARS:
-        expressions.wrong_at("E0602", f"{kind} has no default", written.default.span, "only a constant can have one")
+        expressions.wrong_at("E0601", f"{kind} has no default", written.default.span, "only a constant can have one")
     value = _constant(expressions, Bound(written.default, scope, {}), SCALARS[kind], written.name)
     return models.ParameterSpec(written.name, kind, value)
 
@@ -165,7 +165,7 @@ def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
     name, bits = written.name.upper(), written.argument
     if name in ("FLOAT", "DOUBLE"):
         expressions.wrong_at(
-            "E0602",
+            "E0601",
             f"a feature cannot be {name}",
             written.span,
             "the last digits of a model's numbers differ between devices and batches",
@@ -173,7 +173,7 @@ def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
         )
     if name not in OUTPUTS or (bits is not None) != (name == "FIXED"):
         expressions.wrong_at(
-            "E0602",
+            "E0601",
             f"a model cannot give `{' '.join(written.span.text.split())}`",
             written.span,
             "not a type of feature",
@@ -183,7 +183,7 @@ def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
         return models.Output(Type[name])
     if bits != bits.to_integral_value() or not 0 <= bits <= MAX_BITS:
         label = f"the bits after the point, a whole number up to {MAX_BITS}"
-        expressions.wrong_at("E0602", f"no grid of {bits} bits", written.span, label, "for scores, write `FIXED(14)`")
+        expressions.wrong_at("E0601", f"no grid of {bits} bits", written.span, label, "for scores, write `FIXED(14)`")
     fine = int(bits) == models.INT16_BITS
     return models.Output(Type.FLOAT if fine else Type.DOUBLE, int(bits))
 
@@ -196,7 +196,7 @@ def _check_output(
     if output == model.output or (number and output.bits is not None):
         return
     expressions.wrong_at(
-        "E0604",
+        "E0603",
         f"`{model.name}` gives {model.output.text}, not {output.text}",
         statement.type.span,
         "a feature has the type of its model",
@@ -253,7 +253,7 @@ def _argument(
         case "IMAGE":
             if _bare(expressions, written, "the image", IMAGE) != IMAGE:
                 expressions.wrong_at(
-                    "E0603", f"`{parameter.name}` takes the image", written.span, "each sample has one", "write `image`"
+                    "E0602", f"`{parameter.name}` takes the image", written.span, "each sample has one", "write `image`"
                 )
             return _Given(models.ImageArgument(parameter.name))
         case "ASSET" | "WEIGHTS":
@@ -266,7 +266,7 @@ def _argument(
                 constant = _constant(expressions, bound, SCALARS[kind], parameter.name)
                 return _Given(models.OptionArgument(parameter.name, constant))
             expressions.wrong_at(
-                "E0603",
+                "E0602",
                 f"`{parameter.name}` takes a column of type {kind}",
                 written.span,
                 "a model reads columns of the pool as they are",
@@ -277,7 +277,7 @@ def _argument(
 def _bare(expressions: "Expressions", written: ast.Argument, what: str, example: str) -> str:
     if not (isinstance(written.value, ast.Name) and len(written.value.parts) == 1):
         expressions.wrong_at(
-            "E0603", f"{what} goes by its name", written.span, "an expression stands here", f"write `{example}`"
+            "E0602", f"{what} goes by its name", written.span, "an expression stands here", f"write `{example}`"
         )
     return written.value.text
 
@@ -292,7 +292,7 @@ def _constant(expressions: "Expressions", bound: Bound, type_: Type, name: str) 
             return float(exact)
         if exact.denominator == 1:
             return exact.numerator
-    expressions.wrong("E0603", f"`{name}` takes a constant of type {type_.value}", bound, "it is something else")
+    expressions.wrong("E0602", f"`{name}` takes a constant of type {type_.value}", bound, "it is something else")
 
 
 # --- assets -----------------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def _asset_argument(
     if parameter.kind == "WEIGHTS" and not isinstance(asset, models.FileAsset | models.PoolAsset):
         label = f"`{parameter.name}` takes weights"
         expressions.wrong_at(
-            "E0603", f"`{name}` is no file", written.span, label, "name an ASSET .. FROM 'file' SHA256"
+            "E0602", f"`{name}` is no file", written.span, label, "name an ASSET .. FROM 'file' SHA256"
         )
     return _Given(models.AssetArgument(parameter.name, asset, parameter.kind), needs)
 
@@ -352,7 +352,7 @@ def _asset(expressions: "Expressions", entry: AssetEntry) -> tuple[models.Asset,
 def _pool_asset(expressions: "Expressions", statement: ast.PoolAsset) -> models.PoolAsset:
     if statement.source.text != "pool":
         expressions.wrong_at(
-            "E0603",
+            "E0602",
             f"`{statement.source.text}` binds no asset",
             statement.source.span,
             "the pool does, or a file",
@@ -408,10 +408,10 @@ def _fitted_on(expressions: "Expressions", on: ast.Name, scope: Scope) -> nodes.
 
 def _seed(expressions: "Expressions", seed: ast.Number) -> str:
     if seed.value != seed.value.to_integral_value():
-        expressions.wrong_at("E0603", "a seed is a whole number or text", seed.span, "", "write `SEED 0`")
+        expressions.wrong_at("E0602", "a seed is a whole number or text", seed.span, "", "write `SEED 0`")
     return str(int(seed.value))
 
 
 def _no_asset(expressions: "Expressions", call: ast.ModelCall, form: str) -> NoReturn:
     message = f"`{call.model.text}` makes no asset"
-    expressions.wrong_at("E0603", message, call.model.span, "its values are of samples", f"write `{form}`")
+    expressions.wrong_at("E0602", message, call.model.span, "its values are of samples", f"write `{form}`")

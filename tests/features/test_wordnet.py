@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from features.wordnet30 import PARTS, first_synset, irregular, lemmas, reader, unpack
 from hypothesis import given
 from hypothesis import strategies as st
+from wordnet30 import PARTS, first_synset, irregular, lemmas, reader, unpack
 
 from dcql.engine.udfs import wordnet
 

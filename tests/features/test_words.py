@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from features.wordnet30 import first_synset, reader, unpack
+from wordnet30 import first_synset, reader, unpack
 
 from dcql.engine.udfs import words
 from dcql.engine.udfs.answers import Model

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ Options = Mapping[str, int | float | str]
 DEMO = {"demo_b32": "b32", "demo_l14": "l14"}
 DEMO_BATCH = 256
 BATCH = 64  # part of what an open_clip model answers: another one can change the last bits
+DEVICE_TOLERANCE = 1e-4  # how far a cosine on one device may be from that on another
 NOT_A_NUMBER = "the model gave no number"
 
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
@@ -151,6 +153,12 @@ def load_clip_text(*, weights: Path | None, assets: Mapping[str, NDArray[Any]], 
     return ClipText(_encoder("clip_text", weights, options))
 
 
+def packaged_weights(name: str) -> Path | None:
+    """Return the file of the demo pool's model called `name`, such as 'model_l14.npz'."""
+    path = Path(str(files("dcql.demo") / "data" / name))
+    return path if path.is_file() else None
+
+
 def _encoder(model: str, weights: Path | None, options: Options) -> Encoder:
     unknown = sorted(set(options) - {"model", "pretrained", "device"})
     if unknown:
@@ -187,7 +195,9 @@ def _demo(name: str, weights: Path | None, device: str) -> Encoder:
         raise _weights(weights, f"the demo pool's model is called model_{name}.npz", "leave WEIGHTS out")
     try:
         model = demo.load(name) if weights is None else demo.load(name, weights.parent)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except ImportError:
+        raise
+    except Exception as error:  # a damaged file can fail in zipfile, in numpy or in torch
         raise _weights(weights or Path(f"model_{name}.npz"), _first_line(error), "install dcql again") from error
     model.to(device)
     table = demo.SETTINGS[name].table
@@ -205,6 +215,7 @@ def _demo(name: str, weights: Path | None, device: str) -> Encoder:
 def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encoder:
     torchvision_remedy.apply()
     import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     known = open_clip.list_models()
     if name not in known:
@@ -233,7 +244,7 @@ def _open_clip(name: str, weights: Path | None, tag: str, device: str) -> Encode
         )
     _fill(model, weights)
     model.eval().to(device)
-    transform = open_clip.image_transform_v2(open_clip.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    transform = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     tokenizer = open_clip.get_tokenizer(name)
     return Encoder(
         prepare=lambda image: np.asarray(transform(image).numpy(), np.float32),

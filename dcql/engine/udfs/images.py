@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from dcql.engine.udfs.extras import missing
 
 MAX_PIXELS = 1 << 25  # 100 MB as RGB; DataComp's images are 512 pixels wide or high at most
+# A narrow image becomes huge where its short side is enlarged, as CLIP does. DataComp's images are 512 x 1 at most.
+MAX_ASPECT = 512
 FORMATS = ("WEBP", "JPEG", "PNG")
 
 NO_IMAGE = "no image"
@@ -43,6 +45,8 @@ def open_rgb(image: bytes | None) -> Any:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 return f"too large: {width} x {height} pixels"
+            if max(width, height) > MAX_ASPECT * min(width, height):
+                return f"too narrow: {width} x {height} pixels"
             return opened.convert("RGB")
     except UnidentifiedImageError:
         return "neither WebP, JPEG nor PNG"

@@ -72,7 +72,7 @@ def load_fasttext_lid(*, weights: Path | None, assets: Mapping[str, Any], option
     try:
         import fasttext
     except ImportError as error:
-        raise missing("fasttext_lid", "language", error) from error
+        raise missing("fasttext_lid", "", error) from error
     path = weights or _shipped("lid.176.ftz")
     try:
         binding = fasttext.load_model(str(path)).f
@@ -112,7 +112,7 @@ def _shipped(name: str) -> Path:
     path = packaged_weights(name)
     if path is None:
         package = ModuleNotFoundError(name=_SHIPPED[name][0])
-        raise missing(f"fasttext_lid with {name}", "language", package)
+        raise missing(f"fasttext_lid with {name}", "", package)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _SHIPPED[name][2]:

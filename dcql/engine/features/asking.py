@@ -1,0 +1,94 @@
+"""Features and assets within a run: asked for stage by stage, and what became of them at the end."""
+
+import types
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcql.catalog.pool import Pool, PoolFile
+from dcql.catalog.types import Type
+from dcql.engine.duck import Resources, Session
+from dcql.engine.features.assets import Assets, set_values
+from dcql.engine.features.columns import Features, RowsOf, Tell
+from dcql.engine.features.digest import content_digest
+from dcql.engine.features.fitting import Fitting
+from dcql.engine.features.margins import margins
+from dcql.engine.features.report import Computing, FeaturesReport
+from dcql.engine.sources import Sources
+from dcql.lower.program import Demand, Program, Statement
+
+
+class Asking:
+    """Everything that a run needs of models."""
+
+    def __init__(
+        self,
+        program: Program,
+        pool: Pool,
+        session: Session,
+        computing: Computing | None,
+        resources: Resources,
+        tell: Tell,
+    ) -> None:
+        self._program = program
+        self._pool = pool
+        self._session = session
+        self._tell = tell
+        self._parameters: dict[str, Any] = {}
+        self._stored_sets: set[str] = set()
+        fitting = Fitting(pool, self._rows_on)
+        self._assets = Assets(pool, fitting.fit, fitting.fitted_on)
+        self.features = Features(program, pool, self._assets, computing or Computing(workers=resources.threads))
+        self.sources = Sources(program, pool, self.features.beside)
+
+    def __enter__(self) -> Self:
+        self.features.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self.features.__exit__(kind, error, trace)
+
+    def advance(self, done: int, parameters: dict[str, Any]) -> None:
+        """Make the tables of assets that can be made after `done` stages."""
+        self._parameters = parameters
+        for one in self._program.asset_sets:
+            if one.after <= done and one.table not in self._stored_sets:
+                self._stored_sets.add(one.table)
+                values = set_values(self._assets.array(one.asset), one.asset.name)
+                type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
+                self._session.store(one.table, [("value", type_)], [(value,) for value in values])
+
+    def satisfy(self, demand: Demand) -> None:
+        """Make a feature known for the samples that it is asked of."""
+        self.features.satisfy(demand.name, demand.feature, self._rows_of(demand.statement), self._tell)
+
+    def report(self) -> FeaturesReport:
+        """Return what became of the features."""
+        features = self.features
+        digests = {}
+        if self._pool.added:
+            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self._program.features}
+        assets = {one.asset.name: self._assets.digest(one.asset) for one in self._program.asset_sets}
+        for spec in self._program.features:
+            assets |= {one.asset.name: self._assets.digest(one.asset) for one in spec.assets}
+        uses = tuple(features.uses[spec.name] for spec in self._program.features)
+        return FeaturesReport(uses, margins(features, self._parameters), dict(sorted(assets.items())), digests)
+
+    def _rows_on(self, name: str) -> RowsOf:
+        return self._rows_of(next(fit.statement for fit in self._program.fits if fit.on == name))
+
+    def _rows_of(self, statement: Statement | None) -> RowsOf:
+        def rows(file: PoolFile) -> NDArray[np.int64] | None:
+            if statement is None:
+                return None
+            if not file.rows:
+                return np.empty(0, np.int64)
+            batches = self._session.batches(statement, self.sources.rows_of_file(file), self._parameters)
+            found = [batch.column("id").to_numpy() for batch in batches]
+            # Looking things up in tables may change the order.
+            return np.sort(np.concatenate(found).astype(np.int64)) if found else np.empty(0, np.int64)
+
+        return rows

@@ -1,0 +1,248 @@
+"""The features of a run: which samples each is asked of, what is stored, and computing what is not."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dcql.catalog.features import StoredFeature, features_folder, open_feature
+from dcql.catalog.models import FeatureSpec
+from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.features import files
+from dcql.engine.features.assets import Assets
+from dcql.engine.features.inputs import Inputs
+from dcql.engine.features.rates import note_rate
+from dcql.engine.features.report import Computing, Use
+from dcql.engine.features.running import Running, weights_of
+from dcql.engine.udfs.answers import Answers
+from dcql.errors import Diagnostic, RunError
+from dcql.lower.program import Program
+
+# The rows of a file that something asks for, ascending; None for all of them.
+RowsOf = Callable[[PoolFile], NDArray[np.int64] | None]
+Tell = Callable[[str, int, int], None]
+
+# What was computed is stored at least this often, so that a kill costs little.
+_SECONDS_BETWEEN_MERGES = 30.0
+
+
+@dataclass
+class Features:
+    """The features of one run. `asked` holds, by the name of a demand, packed bits for each file of the pool."""
+
+    program: Program
+    pool: Pool
+    assets: Assets
+    computing: Computing = field(default_factory=Computing)
+    asked: dict[str, list[NDArray[np.uint8]]] = field(default_factory=dict)
+    uses: dict[str, Use] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.inputs = Inputs(self.pool)
+        self._stored: dict[str, StoredFeature] = {}
+        self._held = ExitStack()
+
+    def __enter__(self) -> "Features":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def spec(self, name: str) -> FeatureSpec:
+        """Return the feature called `name`."""
+        return next(spec for spec in self.program.features if spec.name == name)
+
+    def stored(self, spec: FeatureSpec) -> StoredFeature:
+        """Return a feature's place in the store; its versions stay until the run ends."""
+        if spec.name not in self._stored:
+            found = stored_feature(spec, self.assets)
+            self._held.enter_context(found.reading())
+            self._stored[spec.name] = found
+            weights = weights_of(spec)
+            self.uses[spec.name] = Use(spec, found.id, weights.file if weights is not None else "")
+        return self._stored[spec.name]
+
+    def beside(self, files: tuple[PoolFile, ...]) -> dict[str, tuple[str, ...]]:
+        """Return the files of values as they are now, by parameter of the SQL, beside some files of the pool."""
+        return {
+            f"feature{number}": tuple(str(self.path(spec, file)) for file in files)
+            for number, spec in enumerate(self.program.features, start=1)
+        }
+
+    def path(self, spec: FeatureSpec, file: PoolFile) -> Path:
+        """Return a feature's values for one file of the pool."""
+        if not self._is_ready(spec):
+            return files.nothing_file(features_folder(), file.rows, spec.output)
+        return files.ensure(self.stored(spec), self.inputs.key(file, spec), file.rows, spec.output)
+
+    def _is_ready(self, spec: FeatureSpec) -> bool:
+        """Return whether it is known what a feature is: its assets may be fitted later in the run."""
+        return spec.name in self._stored
+
+    def satisfy(self, name: str, feature: str, rows: RowsOf, tell: Tell) -> None:
+        """Make a feature known for the rows that demand `name` asks of: `rows` of a file, None for all of them.
+
+        Raises RunError where something is missing and must not be computed, or more samples fail than may.
+        """
+        spec = self.spec(feature)
+        stored = self.stored(spec)
+        asked: list[NDArray[np.uint8]] = []
+        missing: list[NDArray[np.int64]] = []
+        for file in self.pool.files:
+            wanted = np.zeros(file.rows, np.bool_)
+            found = rows(file)
+            wanted[found if found is not None else slice(None)] = True
+            asked.append(np.packbits(wanted))
+            newest = stored.newest(self.inputs.key(file, spec)) if file.rows else None
+            if newest is not None:
+                wanted &= ~files.read_known(newest, file.rows)
+            missing.append(np.flatnonzero(wanted))
+        self.asked[name] = asked
+        if total := sum(len(each) for each in missing):
+            self._compute(spec, stored, missing, total, tell)
+        self._told(name, spec)
+
+    def positions(self, name: str, number: int) -> NDArray[np.int64]:
+        """Return the rows of the pool's n-th file that a demand asks of, ascending."""
+        rows = self.pool.files[number].rows
+        return np.flatnonzero(np.unpackbits(self.asked[name][number], count=rows))
+
+    def asked_of(self, spec: FeatureSpec, number: int) -> NDArray[np.int64]:
+        """Return the rows of the pool's n-th file that anything asks a feature of, ascending."""
+        names = [d.name for d in self.program.demands if d.feature == spec.name and d.name in self.asked]
+        rows = self.pool.files[number].rows
+        bits = np.zeros((rows + 7) // 8, np.uint8)
+        for name in names:
+            bits |= self.asked[name][number]
+        return np.flatnonzero(np.unpackbits(bits, count=rows))
+
+    def values(self, spec: FeatureSpec, number: int) -> files.Values:
+        """Return a feature's values for the pool's n-th file."""
+        file = self.pool.files[number]
+        return files.read_values(self.path(spec, file), file.rows)
+
+    # --- computing ----------------------------------------------------------------------------------------------------
+
+    def _compute(
+        self, spec: FeatureSpec, stored: StoredFeature, missing: list[NDArray[np.int64]], total: int, tell: Tell
+    ) -> None:
+        if not self.computing.compute:
+            raise RunError(
+                Diagnostic(
+                    "E0607",
+                    f"`{spec.name}` is not stored for {total:,} samples",
+                    None,
+                    "and nothing is to be computed",
+                    (f"compute it: `dcql feature compute {spec.name}`, or run without --no-compute",),
+                )
+            )
+        done = 0
+        started = time.monotonic()
+        with Running(spec, self.assets, self.computing, total) as running:
+            tell(spec.name, 0, total)
+            for file, positions in zip(self.pool.files, missing, strict=True):
+                if not len(positions):
+                    continue
+                key = self.inputs.key(file, spec)
+                for where, answers in self._answers(running, spec, file, positions):
+                    files.merge(stored, key, file.rows, spec.output, where, answers)
+                    done += len(where)
+                    tell(spec.name, done, total)
+            lanes = running.lanes
+        self.uses[spec.name].computed += done
+        note_rate(spec.model.name, done, time.monotonic() - started, lanes)
+
+    def _answers(
+        self, running: Running, spec: FeatureSpec, file: PoolFile, positions: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
+        """Yield answers for rows of a file, gathered so that the store is not written too often.
+
+        Where the model comes to an end before its time, what it answered until then comes first.
+        """
+        gathered: list[Answers] = []
+        start = end = 0
+        since = time.monotonic()
+        ended: RunError | None = None
+        try:
+            for answers in running.ask(self.inputs.pieces(file, spec, positions, running.rows)):
+                values = files.on_grid(answers.values, spec.output, spec.name)
+                gathered.append(Answers(values, answers.failures, answers.margin))
+                end += len(values)
+                if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
+                    yield positions[start:end], _joined(gathered)
+                    gathered, start, since = [], end, time.monotonic()
+        except RunError as error:
+            ended = error
+        if gathered:
+            yield positions[start:end], _joined(gathered)
+        if ended is not None:
+            raise ended
+
+    def _told(self, name: str, spec: FeatureSpec) -> None:
+        """Count what a demand asked for, and refuse a model that failed too often."""
+        use = self.uses[spec.name]
+        use.asked, use.failed, use.reasons = 0, 0, {}
+        for number, file in enumerate(self.pool.files):
+            here = self.asked_of(spec, number)
+            use.asked += len(here)
+            if not len(here) or not files.read_counts(self.path(spec, file))["failed"]:
+                continue
+            for reason in self.values(spec, number).failure.take(pa.array(here)).drop_null().to_pylist():
+                use.failed += 1
+                use.reasons[reason] = use.reasons.get(reason, 0) + 1
+        if use.failed > self.computing.max_failures * use.asked:
+            common = sorted(use.reasons.items(), key=lambda item: (-item[1], item[0]))[:3]
+            reasons = "; ".join(f"{count:,} times {reason}" for reason, count in common)
+            raise RunError(
+                Diagnostic(
+                    "E0612",
+                    f"`{spec.name}` failed on {use.failed:,} of {use.asked:,} samples",
+                    None,
+                    reasons,
+                    (
+                        f"more than {_percent(self.computing.max_failures)} may not fail; allow it with --max-failures",
+                        "the samples have NULL, and what was computed is stored",
+                    ),
+                )
+            )
+
+
+def stored_feature(spec: FeatureSpec, assets: Assets) -> StoredFeature:
+    """Return the place in the store of a feature, with the weights that are here and the assets of a run."""
+    weights = weights_of(spec)
+    digests = {one.parameter: assets.digest(one.asset) for one in spec.assets}
+    identity = spec.identity(weights.sha256 if weights is not None else "", digests)
+    described = {
+        "model": spec.model.name,
+        "version": spec.model.version,
+        "weights": weights.file if weights is not None else None,
+        "output": spec.output.text,
+        "inputs": [str(one) for one in spec.inputs],
+        "assets": digests,
+        "options": {name: str(value) for name, value in spec.options.items()},
+        "licence": spec.model.licence,
+        "cite": spec.model.cite,
+    }
+    return open_feature(spec, identity, described)
+
+
+def _joined(parts: list[Answers]) -> Answers:
+    failures: dict[int, str] = {}
+    before = 0
+    for part in parts:
+        failures |= {before + place: reason for place, reason in part.failures.items()}
+        before += len(part.values)
+    margins = [part.margin for part in parts if part.margin is not None]
+    return Answers(
+        pa.concat_arrays([part.values for part in parts]), failures, np.concatenate(margins) if margins else None
+    )
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(share * 100):g} %"

@@ -1,0 +1,217 @@
+"""The values of a feature for one file of a pool: a parquet file that stands beside it, row for row.
+
+value     what the model gave, in the feature's type; NULL where it gave nothing
+known     whether the model was asked
+failure   why it gave nothing, where it failed
+margin    how far the answer was ahead of the next one, for models that know it
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dcql.catalog.features import NOTHING, StoredFeature
+from dcql.catalog.models import INT16_BITS, Output
+from dcql.catalog.pool import unwritable
+from dcql.catalog.types import Type
+from dcql.engine.udfs.answers import Answers
+from dcql.errors import Diagnostic, RunError
+
+_ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_()}
+_COUNTS = b"dcql"
+
+
+@dataclass(frozen=True)
+class Values:
+    """A file's values in memory, row for row: arrow arrays, `known` as (rows,) bool."""
+
+    value: Any
+    known: NDArray[np.bool_]
+    failure: Any
+    margin: Any
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.known)
+
+
+def value_type(output: Output) -> Any:
+    """Return the arrow type that a feature is kept in: its own, or the integer type of its grid."""
+    if output.bits is None:
+        return _ARROW[output.type]
+    return pa.int16() if output.bits == INT16_BITS else pa.int32()
+
+
+def on_grid(values: Any, output: Output, feature: str) -> Any:
+    """Return a model's numbers as whole steps of 2^-bits, halves to even, NaN as NULL; other values as they are.
+
+    Raises RunError for one that does not fit.
+    """
+    target = value_type(output)
+    if output.bits is None:
+        return values.cast(target)
+    numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    steps = np.rint(numbers * 2.0**output.bits)
+    limit = np.iinfo(target.to_pandas_dtype()).max
+    wrong = np.flatnonzero((steps > limit) | (steps < -limit - 1))
+    if len(wrong):
+        raise RunError(
+            Diagnostic(
+                "E0606",
+                f"{float(numbers[wrong[0]])!r} does not fit `{feature}`",
+                None,
+                f"{output.text} holds numbers from {-(limit + 1) / 2**output.bits:g} to {limit / 2**output.bits:g}",
+                ("declare the feature on a coarser grid, such as FIXED(8)",),
+            )
+        )
+    missing = np.isnan(steps)
+    return pa.array(np.where(missing, 0, steps).astype(target.to_pandas_dtype()), target, mask=missing)
+
+
+def read_values(path: Path, rows: int) -> Values:
+    """Read a version of a file's values. Raises RunError where it is damaged or of another length."""
+    try:
+        table = pq.read_table(path).combine_chunks()
+        columns = [_whole(table.column(name)) for name in ("value", "known", "failure", "margin")]
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise RunError(_damaged(path, str(error))) from error
+    if table.num_rows != rows:
+        raise RunError(_damaged(path, f"it has {table.num_rows:,} rows, and the pool's file {rows:,}"))
+    return Values(columns[0], columns[1].to_numpy(zero_copy_only=False), columns[2], columns[3])
+
+
+def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
+    """Return for which rows a version of a file's values knows an answer, (rows,) bool."""
+    counts = read_counts(path)
+    if counts["known"] in (0, rows) and counts["rows"] == rows:
+        return np.full(rows, counts["known"] == rows and rows > 0)
+    return read_values(path, rows).known
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Return how many rows a version has, how many are known and how many failed, from its footer."""
+    try:
+        counts = json.loads((pq.read_schema(path).metadata or {})[_COUNTS])
+        return {name: int(counts[name]) for name in ("rows", "known", "failed")}
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise RunError(_damaged(path, str(error))) from error
+
+
+def ensure(stored: StoredFeature, key: str, rows: int, output: Output) -> Path:
+    """Return a file's newest values; where there are none, make a version in which nothing is known."""
+    if (newest := stored.newest(key)) is not None:
+        return newest
+    with stored.changing(key):
+        return stored.newest(key) or _write(stored, key, _nothing(rows, output))
+
+
+def nothing_file(folder: Path, rows: int, output: Output) -> Path:
+    """Return a file of values in which nothing is known, for features that the run has yet to come to."""
+    path = folder / NOTHING / f"{output.text}-{rows}.parquet"
+    if not path.is_file():
+        _write_file(path, _nothing(rows, output))
+    return path
+
+
+def merge(
+    stored: StoredFeature, key: str, rows: int, output: Output, positions: NDArray[np.int64], answers: Answers
+) -> Path:
+    """Add answers for the rows at `positions` (ascending) to a file's values; return the new version.
+
+    A row that is known already keeps its value, for it may be in a subset. Raises RunError where the store cannot be
+    written.
+    """
+    with stored.changing(key):
+        newest = stored.newest(key)
+        old = read_values(newest, rows) if newest is not None else _nothing(rows, output)
+        fresh = ~old.known[positions]
+        at = positions[fresh]
+        # Each row takes from the old values, or from the answers that follow them.
+        take = np.arange(rows, dtype=np.int64)
+        take[at] = rows + np.flatnonzero(fresh)
+        known = old.known.copy()
+        known[at] = True
+        failures = [answers.failures.get(place) for place in range(len(positions))]
+        margin = answers.margin if answers.margin is not None else np.full(len(positions), np.nan, np.float32)
+        margins = pa.array(margin, pa.float32(), from_pandas=True)
+        merged = Values(
+            _taken(old.value, answers.values, take),
+            known,
+            _taken(old.failure, pa.array(failures, pa.string()), take),
+            _taken(old.margin, margins, take),
+        )
+        return _write(stored, key, merged)
+
+
+def _taken(old: Any, new: Any, take: NDArray[np.int64]) -> Any:
+    return pa.concat_arrays([old, new.cast(old.type)]).take(pa.array(take))
+
+
+def _nothing(rows: int, output: Output) -> Values:
+    return Values(
+        pa.nulls(rows, value_type(output)),
+        np.zeros(rows, np.bool_),
+        pa.nulls(rows, pa.string()),
+        pa.nulls(rows, pa.float32()),
+    )
+
+
+def _write(stored: StoredFeature, key: str, values: Values) -> Path:
+    versions = stored.versions(key)
+    path = stored.folder / key / f"{int(versions[-1].stem) + 1 if versions else 1}.parquet"
+    _write_file(path, values)
+    return path
+
+
+def _write_file(path: Path, values: Values) -> None:
+    failed = len(values.failure) - values.failure.null_count
+    counts = json.dumps({"rows": values.rows, "known": int(values.known.sum()), "failed": failed})
+    columns = {"value": values.value, "known": values.known, "failure": values.failure, "margin": values.margin}
+    table = pa.table(columns).replace_schema_metadata({_COUNTS: counts})
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            pq.write_table(table, file, compression="none")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise RunError(unwritable(error)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _whole(column: Any) -> Any:
+    return (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pa.concat_arrays(column.chunks)
+        if column.num_chunks
+        else (pa.nulls(0, column.type))
+    )
+
+
+def chunks(positions: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Cut positions into pieces of at most `size`."""
+    for start in range(0, len(positions), size):
+        yield positions[start : start + size]
+
+
+def _damaged(path: Path, reason: str) -> Diagnostic:
+    return Diagnostic(
+        "E0605",
+        f"the stored values in `{path}` cannot be read",
+        None,
+        reason,
+        ("remove them: `dcql feature gc`, and the next run computes them again",),
+    )

@@ -1,0 +1,139 @@
+"""What models read of a pool: columns, embeddings and images of chosen rows, a piece at a time."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dcql.catalog import store
+from dcql.catalog.files import locate
+from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, ImageArgument
+from dcql.catalog.pool import Pool, PoolFile
+from dcql.digest import sha256_of
+from dcql.engine.embeddings import Embeddings, digest
+from dcql.engine.scalars import decoded
+from dcql.engine.uids import parse_uids
+from dcql.errors import Diagnostic, RunError
+from dcql.subset import join_words
+
+KEY_DIGITS = 32
+_ROWS_READ = 1 << 16
+
+
+@dataclass
+class Inputs:
+    """What the samples of a pool give to models."""
+
+    pool: Pool
+
+    def key(self, file: PoolFile, spec: FeatureSpec) -> str:
+        """Return what tells the inputs of a feature in one file apart: the file's digest, and those beside it.
+
+        An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
+        """
+        read: list[str] = [file.content or sha256_of([file.size, file.footer])]
+        kinds = {type(one) for one in spec.inputs}
+        if EmbeddingArgument in kinds:
+            read.append(digest(npz_beside(file)))
+        if ImageArgument in kinds:
+            read.append(self.shards.digest)
+        return sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+
+    @cached_property
+    def shards(self) -> Any:
+        """The index of the pool's images, made on first use and kept in the store."""
+        from dcql.engine.shards import index
+
+        place = sha256_of([self.pool.source]).removeprefix("sha256:")[:KEY_DIGITS]
+        return index(self.pool.source, store.home() / "shards" / place)
+
+    def pieces(
+        self, file: PoolFile, spec: FeatureSpec, positions: NDArray[np.int64], size: int
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the inputs of the rows at `positions` (ascending), at most `size` rows at a time.
+
+        Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None.
+        Raises RunError where something cannot be read.
+        """
+        columns = [one.column for one in spec.inputs if isinstance(one, ColumnArgument)]
+        images = any(isinstance(one, ImageArgument) for one in spec.inputs)
+        embeddings = {
+            one.key: Embeddings.open(npz_beside(file), one.key, rows=file.rows)
+            for one in spec.inputs
+            if isinstance(one, EmbeddingArgument)
+        }
+        read = [*columns, *(["uid"] if images else [])]
+        tables = _rows_of(file, read, positions, size) if read else None
+        for start in range(0, len(positions), size):
+            here = positions[start : start + size]
+            table = next(tables) if tables is not None else None
+            found = self._images(table.column("uid")) if images and table is not None else None
+            piece: list[Any] = []
+            for one in spec.inputs:
+                match one:
+                    case ColumnArgument():
+                        assert table is not None
+                        piece.append(table.column(one.column).combine_chunks())
+                    case EmbeddingArgument():
+                        piece.append(_taken(embeddings[one.key], here))
+                    case ImageArgument():
+                        piece.append(found)
+            yield tuple(piece)
+
+    def _images(self, uids: Any) -> list[bytes | None]:
+        from dcql.engine.shards import read
+
+        words = join_words(*parse_uids(uids, file=self.pool.name, first_row=None))
+        return [image for batch in read(self.shards, words) for image in batch]
+
+
+def npz_beside(file: PoolFile) -> str:
+    """Return the path of the embeddings beside a file of the pool."""
+    return posixpath.splitext(file.path)[0] + ".npz"
+
+
+def _taken(embeddings: Embeddings, here: NDArray[np.int64]) -> NDArray[Any]:
+    """Return rows of an embedding; those side by side are not copied."""
+    first, last = int(here[0]), int(here[-1])
+    rows: NDArray[Any] = embeddings.rows(first, last + 1)
+    return rows if len(rows) == len(here) else rows[here - first]
+
+
+def _rows_of(file: PoolFile, columns: list[str], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
+    """Yield tables of the columns at the positions, `size` rows each, reading a part of the file at a time."""
+    filesystem, path = locate(file.path)
+    waiting: list[Any] = []
+    rows = seen = 0
+    try:
+        with filesystem.open(path, "rb") as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=columns):
+                low, high = np.searchsorted(positions, [seen, seen + batch.num_rows])
+                taken = positions[low:high] - seen
+                seen += batch.num_rows
+                if not len(taken):
+                    continue
+                arrays = [decoded(batch.column(name)).take(pa.array(taken)) for name in columns]
+                waiting.append(pa.table(arrays, columns))
+                rows += len(taken)
+                while rows >= size:
+                    whole = pa.concat_tables(waiting)
+                    yield whole.slice(0, size)
+                    waiting, rows = [whole.slice(size)], rows - size
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(
+            Diagnostic("E0714", f"`{file.name}` cannot be read", None, str(error), ("check the file, and try again",))
+        ) from error
+    if rows:
+        yield pa.concat_tables(waiting)
+
+
+def shards_store() -> Path:
+    """Return where indexes of images are kept."""
+    return store.home() / "shards"

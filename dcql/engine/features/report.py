@@ -1,0 +1,64 @@
+"""What a run may compute of features, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from dcql.catalog.models import FeatureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
+
+    `max_failures` is the share of the samples asked of that a model may fail on; `workers` the processes of a model
+    that uses one core, None for one a core; `device` is auto, cpu or cuda.
+    """
+
+    compute: bool = True
+    own_code: bool = False
+    max_failures: Fraction = Fraction(1, 100)
+    workers: int | None = None
+    device: str = "auto"
+
+
+@dataclass
+class Use:
+    """What became of a feature in a run, over all that asked for it.
+
+    `asked` counts the samples that it was asked of, `computed` those that this run computed, `failed` those of all
+    asked whose model failed, `reasons` how often for each reason.
+    """
+
+    spec: FeatureSpec
+    id: str
+    weights: str
+    asked: int = 0
+    computed: int = 0
+    failed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginFound:
+    """A comparison of a feature with a value: of `asked` samples, `near` lie within `step` of it."""
+
+    text: str
+    feature: str
+    step: float
+    near: int
+    asked: int
+
+
+@dataclass(frozen=True)
+class FeaturesReport:
+    """What became of a run's features: one `Use` each, what came out near a threshold, and the assets by digest.
+
+    `digests` are content digests "dcfeat1:.." by feature, over the samples that it was asked of; empty for a raw pool,
+    whose samples have no order of their own.
+    """
+
+    uses: tuple[Use, ...]
+    margins: tuple[MarginFound, ...]
+    assets: Mapping[str, str]
+    digests: Mapping[str, str]
