@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dcql.compiler import Compiled, Run, check, compile, run
+    from dcql.engine.features.report import Computing
     from dcql.errors import DcqlError, Diagnostic
     from dcql.subset import Subset
 
 __version__ = "0.1.0"
 
-__all__ = ["Compiled", "DcqlError", "Diagnostic", "Run", "Subset", "check", "compile", "run"]
+__all__ = ["Compiled", "Computing", "DcqlError", "Diagnostic", "Run", "Subset", "check", "compile", "run"]
 
 # Read at first use, so that the command line answers at once and one module of dcql does not import the others.
-_HOMES = {"DcqlError": "dcql.errors", "Diagnostic": "dcql.errors", "Subset": "dcql.subset"}
+_HOMES = {
+    "Computing": "dcql.engine.features.report",
+    "DcqlError": "dcql.errors",
+    "Diagnostic": "dcql.errors",
+    "Subset": "dcql.subset",
+}
 
 
 def __getattr__(name: str) -> Any:

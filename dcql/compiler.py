@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcql.catalog.models import ImageArgument
 from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
-from dcql.demo_pool import open_or_make
+from dcql.demo_pool import open_or_make, unpack_images
 from dcql.source import Source
 
 # Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
@@ -103,6 +104,38 @@ def compile(
     return _compile(source, path, schema, settings or {})
 
 
+def compile_feature(
+    feature: str, schema: Schema = DATACOMP, recipe: str | Path | None = None
+) -> "Compiled | tuple[str, ...]":
+    """Compile the recipe that asks for a feature of every sample: one of the library, or one that `recipe` declares.
+
+    Returns the names of the features that there are where this is none of them. Raises RecipeError for a recipe that is
+    wrong.
+    """
+    from dcql.catalog.inputs import load
+    from dcql.catalog.library import library
+    from dcql.lower.lower import lower
+    from dcql.plan.passes import optimize
+    from dcql.plan.resolve import Catalog, resolve
+    from dcql.syntax import ast
+    from dcql.syntax.parser import parse
+
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
+    source, path = find_recipe(recipe) if recipe is not None else (Source("feature", "SELECT uid FROM pool"), None)
+    written = parse(source)
+    declared = [one for part in (*library(), written) for one in part.definitions if isinstance(one, ast.Feature)]
+    names = tuple(dict.fromkeys(one.name for one in declared))
+    if feature not in names:
+        return names
+    asks = parse(Source("feature", f"SELECT uid FROM pool WHERE {feature} IS NOT NULL"))
+    asking = replace(written, query=asks.query, expects=())
+    inputs = load(asking, path)
+    plan = resolve(asking, Catalog(schema, library(), inputs), {})
+    compiled = Compiled(source, path, schema, {}, lower(optimize(plan)))
+    vars(compiled)["_understood"] = (asking, inputs, plan)
+    return compiled
+
+
 def compile_once(
     recipe: str | Path | Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None
 ) -> Compiled:
@@ -188,4 +221,6 @@ def run_compiled(
     from dcql.engine.run import run as run_program
 
     given = resources or Resources()
+    if any(isinstance(one, ImageArgument) for spec in compiled.program.features for one in spec.inputs):
+        unpack_images(pool)
     return Run(compiled, pool, run_program(compiled.program, pool, given, progress, frozen, computing))

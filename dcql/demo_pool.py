@@ -31,6 +31,24 @@ def is_to_be_made(named: str | Path) -> bool:
     return named == NAME and NAME not in list_pools()
 
 
+def unpack_images(pool: Pool) -> None:
+    """Write the demo pool's images, which are larger than all else of it, once a recipe reads them.
+
+    Does nothing for another pool. Raises RunError where they cannot be written.
+    """
+    if pool.name != NAME or Path(pool.source) != store.home() / NAME:
+        return
+    try:
+        # mypy does not know where package-dir maps dcql.demo to.
+        from dcql.demo.expand import DemoPoolError, add_images  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise RunError(_missing("it is not installed with this dcql")) from error
+    try:
+        add_images(store.home() / NAME)
+    except DemoPoolError as error:
+        raise RunError(_missing(str(error))) from error
+
+
 def _make(tell: Tell) -> None:
     from dcql.engine.add import add
 
@@ -48,8 +66,7 @@ def _expand(folder: Path, tell: object) -> None:
         _complete(folder)
         return
     try:
-        # mypy does not know where package-dir maps dcql.demo to.
-        from dcql.demo.expand import DemoPoolError, expand  # type: ignore[import-not-found]
+        from dcql.demo.expand import DemoPoolError, expand
     except ImportError as error:
         raise RunError(_missing("it is not installed with this dcql")) from error
     try:

@@ -143,6 +143,35 @@ def complete(folder: Path, *, data: Path = DATA) -> None:
         raise DemoPoolError(f"can not write {folder}: {error.strerror}") from error
 
 
+def add_images(folder: Path, *, data: Path = DATA) -> None:
+    """Write shards/*.tar to an expansion that was made without them; they appear whole or not at all.
+
+    Raises DemoPoolError where the shipped bytes are damaged or `folder` can not be written.
+    """
+    folder = Path(folder)
+    if (folder / "shards").is_dir():
+        return
+    check(data, SHIPPED)
+    images = pq.read_table(data / "images.parquet")
+    files: list[bytes] = images["webp"].to_pylist()
+    partial = folder / f".shards.partial-{os.getpid()}"
+    try:
+        partial.mkdir()
+        for write, arguments in _tar_steps(partial, _read_shards(data, images, files), files):
+            write(*arguments)
+        if not (folder / "shards").is_dir():  # another process may have been first
+            partial.rename(folder / "shards")
+    except OSError as error:
+        raise DemoPoolError(f"can not write {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _tar_steps(folder: Path, shards: list[_Shard], files: list[bytes]) -> list[tuple[Callable[..., None], Any]]:
+    starts = [(shard, start) for shard in shards for start in range(0, shard.table.num_rows, ROWS_PER_TAR)]
+    return [(_write_tar, (folder, number, shard, start, files)) for number, (shard, start) in enumerate(starts)]
+
+
 def _write_pool(folder: Path, data: Path, tars: bool, progress: Callable[[int, int], None] | None) -> None:
     images = pq.read_table(data / "images.parquet")
     files: list[bytes] = images["webp"].to_pylist()
@@ -157,11 +186,7 @@ def _write_pool(folder: Path, data: Path, tars: bool, progress: Callable[[int, i
         steps.append((_write_npz, (folder / "metadata" / f"{shard.stem}.npz", shard, vectors)))
     if tars:
         (folder / "shards").mkdir()
-        number = 0
-        for shard in shards:
-            for start in range(0, shard.table.num_rows, ROWS_PER_TAR):
-                steps.append((_write_tar, (folder / "shards", number, shard, start, files)))
-                number += 1
+        steps += _tar_steps(folder / "shards", shards, files)
     steps.append((_write_assets, (folder, data)))
     for done, (write, arguments) in enumerate(steps, 1):
         write(*arguments)

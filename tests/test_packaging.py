@@ -77,6 +77,9 @@ def test_library_recipes_and_the_marker_of_types_are_in_the_wheel(names: list[st
         }
         assert wanted
         assert wanted <= set(names)
+    sets = {f"dcql/stdlib/sets/{path.name}" for path in (ROOT / "stdlib" / "sets").iterdir()}
+    assert sets
+    assert sets <= set(names)
     assert {"dcql/py.typed", "dcql/syntax/grammar.lark", "dcql/syntax/_standalone.py"} <= set(names)
 
 

@@ -3,7 +3,8 @@
 $DCQL_HOME/features/ID/             ID: the first 32 digits of the feature id
     feature.json                    what was asked, for people and for `dcql feature`
     users                           held by flock, shared, while a run reads; old versions go when nobody does
-    KEY/                            one pool file's values, by the digest of what the model read
+    KEY/                            one pool file's values, by the digest of what the model read; raw-.. for files
+                                    of a pool that was not added
         lock                        held by flock while the values change
         N.parquet                   the values after the N-th change: value, known, failure, margin, row for row
 
@@ -15,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,9 @@ from dcql.errors import Diagnostic, RunError
 STORE_VERSION = 1
 ID_DIGITS = 32
 NOTHING = "nothing"
+RAW = "raw-"
+
+_FOLDER = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,19 @@ class StoredFeature:
         path = self.folder / "feature.json"
         try:
             described = json.loads(path.read_text(encoding="utf-8"))
-            version = described["store_version"]
+            version, identity = described["store_version"], str(described["id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(_foreign(self.folder, f"feature.json cannot be read: {error}")) from error
         if version != STORE_VERSION:
             raise RunError(_foreign(self.folder, f"it is of version {version}, not {STORE_VERSION}"))
+        if identity.removeprefix("sha256:")[:ID_DIGITS] != self.folder.name:
+            raise RunError(_foreign(self.folder, f"it holds the feature {identity}"))
         assert isinstance(described, dict)
         return described
+
+    def newest_versions(self) -> list[Path]:
+        """Return the values of all files as they are now."""
+        return [newest for key in self.keys() if (newest := self.newest(key)) is not None]
 
     @contextlib.contextmanager
     def changing(self, key: str) -> Iterator[None]:
@@ -81,14 +92,29 @@ class StoredFeature:
 
     def tidy(self) -> None:
         """Remove old versions and unfinished files, where no run reads."""
-        with contextlib.suppress(BlockingIOError), _held(self.folder / "users", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            for key in self.keys():
+        with self.alone() as alone:
+            for key in self.keys() if alone else ():
                 with (
                     contextlib.suppress(BlockingIOError),
                     _held(self.folder / key / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB),
                 ):
-                    for old in (*self.versions(key)[:-1], *(self.folder / key).glob(".*.tmp")):
+                    for old in self.leftovers(key):
                         old.unlink(missing_ok=True)
+
+    def leftovers(self, key: str) -> list[Path]:
+        """Return the old versions and unfinished files of a file's values."""
+        return [*self.versions(key)[:-1], *(self.folder / key).glob(".*.tmp")]
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Keep all runs out while it lasts; gives False, and keeps nobody out, where a run reads the feature."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(_held(self.folder / "users", fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
 
 def features_folder() -> Path:
@@ -118,27 +144,38 @@ def open_feature(spec: FeatureSpec, identity: str, asked: dict[str, Any]) -> Sto
 
 
 def stored_features() -> tuple[StoredFeature, ...]:
-    """Return the features in the store, by id. Raises RunError for a damaged one."""
+    """Return the features in the store by id, damaged ones too; the id is that of the folder, cut off."""
     folder = features_folder()
     if not folder.is_dir():
         return ()
     # Beside the features lie values in which nothing is known, for any of them.
-    places = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != NOTHING)
-    return tuple(StoredFeature(StoredFeature("", place).described()["id"], place) for place in places)
+    places = sorted(path for path in folder.iterdir() if _FOLDER.fullmatch(path.name) and path.is_dir())
+    return tuple(StoredFeature(f"sha256:{place.name}", place) for place in places)
 
 
 @contextlib.contextmanager
 def _held(path: Path, how: int) -> Iterator[None]:
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunError(unwritable(error)) from error
+        try:
+            fcntl.flock(descriptor, how)
+            if not _is_at(path, descriptor):
+                continue  # it was removed while this waited, and holds nobody out
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise RunError(unwritable(error)) from error
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _foreign(folder: Path, reason: str) -> Diagnostic:

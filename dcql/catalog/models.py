@@ -5,7 +5,7 @@ that column, so all of it is part of a feature's identity but for the words abou
 """
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
@@ -193,14 +193,15 @@ class FeatureSpec:
                 "model": [self.model.name, self.model.version, self.model.code.sha256 if self.model.code else None],
                 "weights": weights,
                 "output": self.output.text,
-                "inputs": [_input(one) for one in self.inputs],
+                "inputs": [input_to_json(one) for one in self.inputs],
                 "assets": assets,
                 "options": {name: _plain(value) for name, value in self.options.items()},
             }
         )
 
 
-def _input(argument: ColumnArgument | EmbeddingArgument | ImageArgument) -> list[Any]:
+def input_to_json(argument: ColumnArgument | EmbeddingArgument | ImageArgument) -> list[str]:
+    """Return an argument as plain data: the parameter, "column", "embedding" or "image", and which."""
     match argument:
         case ColumnArgument():
             return [argument.parameter, "column", argument.column, argument.type.value]

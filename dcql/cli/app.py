@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, locks, pools, recipes, run, subsets
+from dcql.cli import errors, features, locks, pools, recipes, run, subsets
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -14,6 +14,7 @@ _SECTIONS = {
     "Recipes": ("check", "plan", "sql", "recipes"),
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
+    "Features": ("feature",),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -88,3 +89,4 @@ for _name, _short, _command in (
     app.command(_name, short_help=_short)(guarded(_command))
 
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
+app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")

@@ -20,7 +20,8 @@ def _complete_recipe(incomplete: str) -> list[str]:
     return [name for name in shipped_recipes() if name.startswith(incomplete)]
 
 
-def _complete_pool(incomplete: str) -> list[str]:
+def complete_pool(incomplete: str) -> list[str]:
+    """Return the added pools whose names begin so."""
     from dcql.catalog.pool import list_pools
 
     return [name for name in list_pools() if name.startswith(incomplete)]
@@ -72,11 +73,11 @@ PoolOption = Annotated[
         "-p",
         metavar="POOL",
         help="An added pool's name, or a folder, file or URL of parquet files.",
-        autocompletion=_complete_pool,
+        autocompletion=complete_pool,
     ),
 ]
 PoolName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The name of an added pool.", autocompletion=_complete_pool)
+    str, typer.Argument(metavar="NAME", help="The name of an added pool.", autocompletion=complete_pool)
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ import typer
 
 from dcql.cli.options import FormatOption, MemoryOption, PoolName
 from dcql.cli.progress import progress
-from dcql.cli.shell import Format, guarded, plural, print_json, shown, stdout
+from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
@@ -89,7 +89,7 @@ def show(
         ("pool", shown(pool.name)),
         ("source", shown(pool.source)),
         ("samples", f"{pool.rows:,}"),
-        ("files", f"{len(pool.files):,}, {_bytes(sum(file.size for file in pool.files))}"),
+        ("files", f"{len(pool.files):,}, {size(sum(file.size for file in pool.files))}"),
         ("state", "added, its files are unchanged" if pool.added else "not added: `dcql pool add NAME PATH`"),
         ("fingerprint", pool.fingerprint or "none: only an added pool has one"),
     )
@@ -160,11 +160,3 @@ def _column_to_json(summary: "ColumnSummary") -> dict[str, Any]:
         "maximum": plain(summary.maximum),
         "tie": {"value": plain(summary.tie[0]), "samples": summary.tie[1]} if summary.tie is not None else None,
     }
-
-
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -45,16 +45,25 @@ def plan(
     set_: SetOption = None,
     raw: Annotated[bool, typer.Option("--raw", help="Show the plan before the passes too.")] = False,
 ) -> None:
-    """Print what a recipe means: its stages, clauses and statistics, as a tree."""
+    """Print what a recipe means: its stages, clauses and statistics, as a tree.
+
+    With --pool, then what a run on it would ask of models: of how many samples, for how many of these the answer is not
+    stored, and how long computing it takes. Nothing is computed or stored.
+    """
+    from dcql.plan import nodes
     from dcql.plan.explain import explain
     from dcql.plan.passes import optimize
+    from dcql.plan.statistics import statistics
 
     _, resolved = _checked(recipe, pool, set_)
     if raw:
         print("-- before the passes")
         print(explain(resolved))
         print("-- after the passes")
-    print(explain(optimize(resolved)), end="")
+    optimized = optimize(resolved)
+    print(explain(optimized), end="")
+    if pool is not None and any(isinstance(name, nodes.Feature) for name in statistics(optimized).names):
+        _print_demands(optimized, pool)
 
 
 def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None:
@@ -102,6 +111,21 @@ def recipes(format_: FormatOption = Format.TEXT) -> None:
         console.print(line)
 
 
+def _print_demands(plan: "Plan", pool: str) -> None:
+    from dcql.cli.demo import pool_or_demo
+    from dcql.cli.progress import progress
+    from dcql.cli.render_features import draw_demands
+    from dcql.engine.duck import Resources
+    from dcql.engine.features.counting import count_demands
+    from dcql.engine.features.rates import rate
+
+    opened = pool_or_demo(pool)
+    with progress() as tell:
+        counted = count_demands(plan, opened, Resources(), tell)
+    rates = {one.spec.model.name: rate(one.spec.model.name) for one in counted}
+    draw_demands(stdout(), opened.name, counted, rates)
+
+
 def _checked(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[Source, Plan]":
     from dcql.catalog.recipes import find_recipe
     from dcql.compiler import check
@@ -129,8 +153,8 @@ def _summary(checked: "Plan") -> dict[str, Any]:
     features = {node.name for node in found if isinstance(node, nodes.Feature)}
     assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
     return {
-        "stages": [stage.name for stage in plan.stages],
-        "statistics": len(statistics(plan).names),
+        "stages": [stage.name for stage in plan.stages if not stage.demand],
+        "statistics": sum(not isinstance(node, nodes.Feature) for node in statistics(plan).names),
         "effect": effect(plan).name.lower(),
         "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
         "features": sorted(features),

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.types import Type
-from dcql.cli.shell import shown
+from dcql.cli.shell import plural, shown
 from dcql.inspect.funnel import Funnel, Section, is_threshold
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class _Lines:
             self.line(heading, section.samples)
         for line in section.lines:
             self.line(Text("  " + shown(line.text)), line.left)
+            for feature, asked in line.asked:
+                self.note(f"{shown(feature)} asked of {plural(asked, 'sample')}", indent=4)
             for found in _first_groups(line.thresholds):
                 self.statistic(found, indent=4)
         for found in _first_groups(section.tail):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
 from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
 from dcql.cli.progress import progress
@@ -13,6 +14,7 @@ from dcql.cli.shell import Format, print_json, shown, stdout
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
     from dcql.compiler import Compiled, Run
+    from dcql.engine.features.report import Computing
     from dcql.engine.run import Result
     from dcql.lock import Lock
 
@@ -38,6 +40,10 @@ def run(
     frozen: Annotated[
         bool, typer.Option("--frozen", help="As --locked, with the lock's thresholds in place of computed ones.")
     ] = False,
+    no_compute: NoComputeOption = False,
+    own_code: OwnCodeOption = False,
+    max_failures: FailuresOption = None,
+    device: DeviceOption = Device.AUTO,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Run a recipe on a pool; print the funnel and the hash, and write the subset.
@@ -56,8 +62,9 @@ def run(
     if lock is not None and pool is None:
         pool = lock.pool_name
     compiled, opened = compile_for(recipe, pool, set_)
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     try:
-        done = run_on(compiled, opened, threads, memory, lock, frozen=frozen)
+        done = run_on(compiled, opened, threads, memory, lock, frozen=frozen, allowed=allowed)
     except BrokenPromiseError as error:
         if format_ is Format.TEXT:
             _draw(compiled, opened, error.result)
@@ -66,6 +73,9 @@ def run(
     if out is not None:
         folder.write(out, done.subset, described)
     if format_ is Format.JSON:
+        if done.result.features is not None:
+            for row, use in zip(described["features"], done.result.features.uses, strict=True):
+                row["computed"] = use.computed
         print_json({**described, "out": str(out) if out is not None else None})
         return
     _draw(compiled, opened, done.result)
@@ -81,11 +91,16 @@ def count(
     set_: SetOption = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    no_compute: NoComputeOption = False,
+    own_code: OwnCodeOption = False,
+    max_failures: FailuresOption = None,
+    device: DeviceOption = Device.AUTO,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Count what a recipe keeps, and write nothing."""
     compiled, opened = compile_for(recipe, pool, set_)
-    done = run_on(compiled, opened, threads, memory)
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
+    done = run_on(compiled, opened, threads, memory, allowed=allowed)
     subset, samples = done.subset, done.result.samples
     if format_ is Format.JSON:
         counts: dict[str, Any] = {"distinct": subset.distinct, "total": subset.total, "samples": samples}
@@ -119,8 +134,12 @@ def run_on(
     lock: "Lock | None" = None,
     *,
     frozen: bool = False,
+    allowed: "Computing | None" = None,
 ) -> "Run":
-    """Run a compiled recipe, held to a lock if there is one, with a bar on a terminal."""
+    """Run a compiled recipe, held to a lock if there is one, with a bar on a terminal.
+
+    `allowed` says what of features may be computed.
+    """
     from dcql.compiler import run_compiled
     from dcql.engine.duck import Resources
 
@@ -131,7 +150,7 @@ def run_on(
         check_inputs(compiled, pool, lock)
         given = frozen_statistics(compiled.program, lock) if frozen else None
     with progress() as tell:
-        done = run_compiled(compiled, pool, Resources(threads, memory), tell, given)
+        done = run_compiled(compiled, pool, Resources(threads, memory), tell, given, allowed)
     if lock is not None:
         from dcql.locking import check_lock
 
@@ -160,3 +179,7 @@ def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
     console.print(heading)
     console.print()
     draw_funnel(console, funnel(compiled.program, result))
+    if result.features is not None:
+        from dcql.cli.render_features import draw_features
+
+        draw_features(console, result.features)

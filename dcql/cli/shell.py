@@ -134,6 +134,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else many}"
 
 
+def size(count: float) -> str:
+    """Return a number of bytes as `12 bytes`, `1.5 kB`, `3.0 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def shown(text: str) -> str:
     """Return text out of a pool or recipe as it may go to a terminal."""
     return printable(text)

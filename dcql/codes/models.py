@@ -137,6 +137,16 @@ CODES: tuple[Code, ...] = (
         example="MODEL .. WEIGHTS 'large.bin' SHA256 '..'",
         instead="cp large.bin ~/.dcql/weights/",
     ),
+    Code(
+        code="E0614",
+        title="values that a model no longer gives",
+        meaning=(
+            "`dcql feature verify` computed some stored values again, and got others: by more than the TOLERANCE of "
+            "the model, or any others where it has none. The stored values stay as they are."
+        ),
+        example="dcql feature verify lang --pool small      # after another fasttext was installed",
+        instead="pip install -c constraints.txt dcql       # the versions that dcql is tested with",
+    ),
     # Images: E0640 to E0649.
     Code(
         code="E0640",

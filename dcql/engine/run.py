@@ -79,7 +79,7 @@ def run(
     with ExitStack() as opened:
         folders = (features_folder(),) if needs_models else ()
         open_session = opened.enter_context(session(every_path(pool), resources, folders))
-        _store_sets(program, open_session)
+        store_sets(program, open_session)
         features = None
         sources = Sources(program, pool)
         if needs_models:
@@ -132,7 +132,8 @@ def _silent(what: str, done: int, total: int) -> None:
     pass
 
 
-def _store_sets(program: Program, open_session: Session) -> None:
+def store_sets(program: Program, open_session: Session) -> None:
+    """Make the tables of a program's sets. Raises RunError where a file changed since the recipe was checked."""
     if not program.sets:
         return
     from dcql.plan.sets import set_values  # few recipes have sets, and it brings in the resolver

@@ -1,5 +1,6 @@
 """The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +12,16 @@ from dcql.lower.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One clause: the distinct samples that it leaves, and the thresholds first used in it."""
+    """One clause: the distinct samples that it leaves, and the thresholds first used in it.
+
+    `asked` are the features that it reads, each with the number of samples that it was asked of: a clause that is
+    written before others may ask only of the samples that pass them.
+    """
 
     text: str
     left: int
     thresholds: tuple[Found, ...]
+    asked: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,10 @@ def funnel(program: Program, result: Result) -> Funnel:
         for one in stage:
             found.setdefault(one.name, []).append(one)
     owned = _by_owner(result.funnel, [part.name for part in program.parts])
-    read = {part.name: [_section(block, found) for block in owned.get(part.name, [])] for part in program.parts}
+    asked: dict[str, tuple[str, int]] = {}
+    if result.features is not None:
+        asked = {one.name: (one.feature, result.features.asked[one.name]) for one in program.demands}
+    read = {part.name: [_section(block, found, asked) for block in owned.get(part.name, [])] for part in program.parts}
     sections: list[Section] = []
     for part in program.parts:
         own = read[part.name]
@@ -76,13 +85,14 @@ def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, li
     return owned
 
 
-def _section(counted: BlockCounts, found: dict[str, list[Found]]) -> Section:
+def _section(counted: BlockCounts, found: dict[str, list[Found]], asked: Mapping[str, tuple[str, int]]) -> Section:
     block = counted.block
     lines = []
-    for text, left, names in zip(block.clauses, counted.counts[1:], block.statistics, strict=True):
+    clauses = zip(block.clauses, counted.counts[1:], block.statistics, block.demands, strict=True)
+    for text, left, names, demands in clauses:
         # A threshold is told where it is met first.
         thresholds = tuple(one for name in names for one in found.pop(name, []))
-        lines.append(Line(text, left, thresholds))
+        lines.append(Line(text, left, thresholds, tuple(asked[name] for name in demands)))
     return Section(_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
 
 
@@ -113,15 +123,17 @@ def counts_to_json(told: Funnel) -> list[dict[str, Any]]:
             "name": section.name,
             "from": section.source,
             "samples": section.samples,
-            "clauses": [
-                {"text": line.text, "left": line.left, "thresholds": sorted({found.name for found in line.thresholds})}
-                for line in section.lines
-            ],
+            "clauses": [_line_to_json(line) for line in section.lines],
             "undefined": section.undefined,
             "tail": sorted({found.name for found in section.tail}),
         }
         for section in told.sections
     ]
+
+
+def _line_to_json(line: Line) -> dict[str, Any]:
+    told = {"text": line.text, "left": line.left, "thresholds": sorted({found.name for found in line.thresholds})}
+    return {**told, "asked": dict(line.asked)} if line.asked else told
 
 
 def statistic_to_json(found: Found) -> dict[str, Any]:

@@ -108,14 +108,24 @@ class Chain:
             self.column(sql.is_true(sql.both([source.present.copy(), failed])), undefined)
         texts = tuple(clause.text for clause in rel.clauses)
         statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
+        demands = tuple(tuple(dict.fromkeys(self._demands(clause.expr))) for clause in rel.clauses)
         shown = name.replace("/", ".")
-        self.blocks.append(Block(shown, _source_name(rel.input), texts, f"@{name}/clauses", undefined, statistics))
+        source_name = _source_name(rel.input)
+        self.blocks.append(Block(shown, source_name, texts, f"@{name}/clauses", undefined, statistics, demands))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
 
     def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
         found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
         return tuple(dict.fromkeys(found))
+
+    def _demands(self, node: nodes.Node) -> Iterator[str]:
+        """Yield the demands of a clause for its own samples, not those of what a threshold or another SELECT reads."""
+        if isinstance(node, nodes.Feature):
+            yield self._names[node]
+        elif not isinstance(node, nodes.Quantile | nodes.InRelation):
+            for child in nodes.children(node):
+                yield from self._demands(child)
 
     def _failed(self, node: FallibleNode, name: str) -> Sql:
         """Write whether operations, one inside the other, give NULL though all that they start from is there."""

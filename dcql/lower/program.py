@@ -191,7 +191,8 @@ class Block:
 
     `depth` is the output column with the number of clauses passed, one more than there are for samples that the SELECT
     does not read. `undefined` is the output column that is TRUE where an operation of the SELECT gave NULL for values
-    that are not, None where none can. `statistics` names the thresholds that each clause compares with.
+    that are not, None where none can. `statistics` names the thresholds that each clause compares with, `demands` what
+    each asks of features.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Block:
     depth: str
     undefined: str | None
     statistics: tuple[tuple[str, ...], ...]
+    demands: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ NLTK must be 3.8.1, which DataComp pins: a later morphy no longer strips endings
 """
 
 import hashlib
-import os
-import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -13,20 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import wordnet30
+
 from .baselines import Models
 
 IMAGENET21K = Path(__file__).parent / "data" / "imagenet21k_wordnet_ids.txt"
 IMAGENET21K_SHA256 = "66362bdedf36d933382edca5493fc562dcc17128ce36403c9e730a75f48cb2f2"
-# WordNet 3.0's table of lexicographer files, which some distributions leave out and NLTK reads first.
-LEXNAMES = """
-adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body noun.cognition
-noun.communication noun.event noun.feeling noun.food noun.group noun.location noun.motive noun.object noun.person
-noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape noun.state
-noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition verb.consumption
-verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative
-verb.weather adj.ppl
-"""
-PARTS_OF_SPEECH = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
 
 
 @cache
@@ -66,49 +56,15 @@ def gcld3_language() -> Callable[[str], str]:
     return lambda line: str(identifier.FindLanguage(line).language)
 
 
-def wordnet_folder() -> Path:
-    """Return where WordNet 3.0's files are: $WNSEARCHDIR, NLTK's data, or a system's dictionary."""
-    nltk_data = [Path(place) for place in os.environ.get("NLTK_DATA", "").split(os.pathsep) if place]
-    places = [
-        *[Path(place) for place in [os.environ.get("WNSEARCHDIR", "")] if place],
-        *[place / "corpora" / "wordnet" for place in [*nltk_data, Path.home() / "nltk_data"]],
-        Path("/usr/share/wordnet"),
-    ]
-    for place in places:
-        if (place / "data.noun").exists():
-            return place
-    raise FileNotFoundError(f"WordNet 3.0 is in none of {', '.join(map(str, places))}: set WNSEARCHDIR")
-
-
 @cache
 def wordnet_reader() -> Any:
-    """Return NLTK's own reader of WordNet 3.0."""
-    import nltk
-    from nltk.corpus.reader.wordnet import WordNetCorpusReader
-
-    assert nltk.__version__ == "3.8.1", nltk.__version__
-    folder = wordnet_folder()
-    if not (folder / "lexnames").exists():
-        folder = _with_lexnames(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it misses the languages other than English
-        reader = WordNetCorpusReader(str(folder), None)
-    assert reader.get_version() == "3.0"
-    return reader
+    """Return NLTK's own reader of WordNet 3.0, over the files that the repository keeps of it."""
+    return wordnet30.reader(wordnet30.unpack(Path(_scratch().name)))
 
 
 @cache
 def _scratch() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="dcql-wordnet-")
-
-
-def _with_lexnames(folder: Path) -> Path:
-    whole = Path(_scratch().name)
-    for path in folder.iterdir():
-        (whole / path.name).symlink_to(path)
-    lines = [f"{i:02}\t{name}\t{PARTS_OF_SPEECH[name.split('.')[0]]}\n" for i, name in enumerate(LEXNAMES.split())]
-    (whole / "lexnames").write_text("".join(lines), encoding="utf-8")
-    return whole
 
 
 def first_synset(reader: Any) -> Callable[[str], int | None]:

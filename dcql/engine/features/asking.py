@@ -31,15 +31,15 @@ class Asking:
         resources: Resources,
         tell: Tell,
     ) -> None:
-        self._program = program
+        self.program = program
         self._pool = pool
         self._session = session
         self._tell = tell
         self._parameters: dict[str, Any] = {}
         self._stored_sets: set[str] = set()
         fitting = Fitting(pool, self._rows_on)
-        self._assets = Assets(pool, fitting.fit, fitting.fitted_on)
-        self.features = Features(program, pool, self._assets, computing or Computing(workers=resources.threads))
+        self.assets = Assets(pool, fitting.fit, fitting.fitted_on)
+        self.features = Features(program, pool, self.assets, computing or Computing(workers=resources.threads))
         self.sources = Sources(program, pool, self.features.beside)
 
     def __enter__(self) -> Self:
@@ -54,33 +54,39 @@ class Asking:
     def advance(self, done: int, parameters: dict[str, Any]) -> None:
         """Make the tables of assets that can be made after `done` stages."""
         self._parameters = parameters
-        for one in self._program.asset_sets:
+        for one in self.program.asset_sets:
             if one.after <= done and one.table not in self._stored_sets:
                 self._stored_sets.add(one.table)
-                values = set_values(self._assets.array(one.asset), one.asset.name)
+                values = set_values(self.assets.array(one.asset), one.asset.name)
                 type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
                 self._session.store(one.table, [("value", type_)], [(value,) for value in values])
 
     def satisfy(self, demand: Demand) -> None:
         """Make a feature known for the samples that it is asked of."""
-        self.features.satisfy(demand.name, demand.feature, self._rows_of(demand.statement), self._tell)
+        self.features.satisfy(demand.name, demand.feature, self.rows_of(demand.statement), self._tell)
 
     def report(self) -> FeaturesReport:
         """Return what became of the features."""
         features = self.features
         digests = {}
         if self._pool.added:
-            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self._program.features}
-        assets = {one.asset.name: self._assets.digest(one.asset) for one in self._program.asset_sets}
-        for spec in self._program.features:
-            assets |= {one.asset.name: self._assets.digest(one.asset) for one in spec.assets}
-        uses = tuple(features.uses[spec.name] for spec in self._program.features)
-        return FeaturesReport(uses, margins(features, self._parameters), dict(sorted(assets.items())), digests)
+            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.features}
+        assets = {one.asset.name: self.assets.digest(one.asset) for one in self.program.asset_sets}
+        for spec in self.program.features:
+            assets |= {one.asset.name: self.assets.digest(one.asset) for one in spec.assets}
+        uses = tuple(features.uses[spec.name] for spec in self.program.features)
+        near = margins(features, self._parameters)
+        asked = {
+            name: sum(int(np.bitwise_count(bits).sum()) for bits in files) for name, files in features.asked.items()
+        }
+        return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)
 
     def _rows_on(self, name: str) -> RowsOf:
-        return self._rows_of(next(fit.statement for fit in self._program.fits if fit.on == name))
+        return self.rows_of(next(fit.statement for fit in self.program.fits if fit.on == name))
 
-    def _rows_of(self, statement: Statement | None) -> RowsOf:
+    def rows_of(self, statement: Statement | None) -> RowsOf:
+        """Return what gives the rows of a file that a statement tells, None for all of them."""
+
         def rows(file: PoolFile) -> NDArray[np.int64] | None:
             if statement is None:
                 return None

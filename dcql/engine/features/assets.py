@@ -34,13 +34,25 @@ _LIBRARY = "stdlib:"
 Fit = Callable[[FitAsset], NDArray[np.float32]]
 
 
+class NotMadeError(Exception):
+    """An asset that is made of others, or fitted, was not made yet."""
+
+    def __init__(self, asset: Asset) -> None:
+        self.asset = asset
+        super().__init__(asset.name)
+
+
 @dataclass
 class Assets:
-    """The assets of a run on a pool; `fit` computes one that is fitted to samples, and names what it was fitted on."""
+    """The assets of a run on a pool; `fit` computes one that is fitted to samples, and names what it was fitted on.
+
+    Without `make`, NotMadeError is raised for one that would have to be made.
+    """
 
     pool: Pool
     fit: Fit
     fitted_on: Callable[[FitAsset], str]
+    make: bool = True
     _arrays: dict[Asset, Any] = field(default_factory=dict)
     _digests: dict[Asset, str] = field(default_factory=dict)
 
@@ -54,9 +66,9 @@ class Assets:
                 case PoolAsset() | FileAsset():
                     self._arrays[asset] = read_asset(self._file(asset), asset.name)
                 case MadeAsset():
-                    self._arrays[asset] = self._kept(self.digest(asset), lambda: self._made(asset))
+                    self._arrays[asset] = self._kept(asset, self.digest(asset), lambda: self._made(asset))
                 case FitAsset():
-                    self._arrays[asset] = self._kept(self._identity(asset), lambda: self.fit(asset))
+                    self._arrays[asset] = self._kept(asset, self._identity(asset), lambda: self.fit(asset))
         return self._arrays[asset]  # type: ignore[no-any-return]
 
     def digest(self, asset: Asset) -> str:
@@ -110,13 +122,15 @@ class Assets:
         ids: NDArray[np.int64] = ids_nearest(rows, centroids)
         return ids
 
-    def _kept(self, identity: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    def _kept(self, asset: Asset, identity: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Return an array that was made before, or make it and keep it in the store."""
         path = self._place(identity)
         if path.is_file():
             found = read_asset(path, path.stem)
             assert isinstance(found, np.ndarray)
             return found
+        if not self.make:
+            raise NotMadeError(asset)
         made = make()
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:

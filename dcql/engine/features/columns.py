@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.catalog.features import StoredFeature, features_folder, open_feature
-from dcql.catalog.models import FeatureSpec
+from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
@@ -217,19 +218,33 @@ def stored_feature(spec: FeatureSpec, assets: Assets) -> StoredFeature:
     """Return the place in the store of a feature, with the weights that are here and the assets of a run."""
     weights = weights_of(spec)
     digests = {one.parameter: assets.digest(one.asset) for one in spec.assets}
-    identity = spec.identity(weights.sha256 if weights is not None else "", digests)
     described = {
-        "model": spec.model.name,
-        "version": spec.model.version,
+        **declared(spec),
         "weights": weights.file if weights is not None else None,
-        "output": spec.output.text,
-        "inputs": [str(one) for one in spec.inputs],
         "assets": digests,
-        "options": {name: str(value) for name, value in spec.options.items()},
         "licence": spec.model.licence,
         "cite": spec.model.cite,
     }
-    return open_feature(spec, identity, described)
+    return open_feature(spec, identity_of(spec, assets), described)
+
+
+def identity_of(spec: FeatureSpec, assets: Assets) -> str:
+    """Return the id of a feature, with the weights that are here and the assets of a run."""
+    weights = weights_of(spec)
+    digests = {one.parameter: assets.digest(one.asset) for one in spec.assets}
+    return spec.identity(weights.sha256 if weights is not None else "", digests)
+
+
+def declared(spec: FeatureSpec) -> dict[str, Any]:
+    """Return what a FEATURE says of its values, as plain data: all but which weights and assets are here."""
+    return {
+        "model": spec.model.name,
+        "version": spec.model.version,
+        "code": spec.model.code.sha256 if spec.model.code is not None else None,
+        "output": spec.output.text,
+        "inputs": [input_to_json(one) for one in spec.inputs],
+        "options": {name: str(value) for name, value in spec.options.items()},
+    }
 
 
 def _joined(parts: list[Answers]) -> Answers:

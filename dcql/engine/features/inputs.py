@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dcql.catalog import store
+from dcql.catalog.features import RAW
 from dcql.catalog.files import locate
 from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
@@ -23,7 +24,7 @@ from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import join_words
+from dcql.subset import Uids, join_words
 
 KEY_DIGITS = 32
 _ARROW = {
@@ -47,13 +48,28 @@ class Inputs:
 
         An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
         """
-        read: list[str] = [file.content or sha256_of([file.size, file.footer])]
         kinds = {type(one) for one in spec.inputs}
-        if EmbeddingArgument in kinds:
+        return self.key_for(file, embeddings=EmbeddingArgument in kinds, images=ImageArgument in kinds)
+
+    def key_for(self, file: PoolFile, *, embeddings: bool, images: bool) -> str:
+        """Return the key of a file for features that read embeddings, images, or neither."""
+        read: list[str] = [file.content or sha256_of([file.size, file.footer])]
+        if embeddings:
             read.append(digest(npz_beside(file)))
-        if ImageArgument in kinds:
+        if images:
             read.append(self.shards.digest)
-        return sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+        return ("" if file.content else RAW) + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
+
+    def uids(self, file: PoolFile) -> Uids:
+        """Return the uids of a file, (rows,) of dtype u8,u8. Raises RunError where it cannot be read."""
+        if file.rank is not None:
+            assert self.pool.uids is not None
+            ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
+            return ranked
+        every = np.arange(file.rows, dtype=np.int64)
+        parts = [table.column("uid") for table in _rows_of(file, ["uid"], every, _ROWS_READ)]
+        read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
+        return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
     @cached_property
     def shards(self) -> Any:

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,12 @@ def load_clip_image(*, weights: Path | None, assets: Mapping[str, NDArray[Any]],
 def load_clip_text(*, weights: Path | None, assets: Mapping[str, NDArray[Any]], options: Options) -> ClipText:
     """Return TEXT -> EMBEDDING by the model that the options name; see load_clip_score."""
     return ClipText(_encoder("clip_text", weights, options))
+
+
+def packaged_weights(name: str) -> Path | None:
+    """Return the file of the demo pool's model called `name`, such as 'model_l14.npz'."""
+    path = Path(str(files("dcql.demo") / "data" / name))
+    return path if path.is_file() else None
 
 
 def _encoder(model: str, weights: Path | None, options: Options) -> Encoder:

@@ -99,6 +99,11 @@ def load_open_nsfw(
     return OpenNsfw(session, preprocess, int(options["threads"]) if "threads" in options else None)
 
 
+def packaged_weights(name: str) -> Path | None:
+    """Return the file `open_nsfw.onnx`; raise RunError where its package is not installed."""
+    return open_nsfw_file() if name == "open_nsfw.onnx" else None
+
+
 def open_nsfw_file() -> Path:
     """Return the file with the weights in the installed package; raise RunError where it is not installed."""
     try:

@@ -20,6 +20,7 @@ BATCH = 2048  # samples in work at a time
 _TILE = 2048  # rows of the matrix in work at a time on a CPU: 16 MiB of scores
 _TILE_CUDA = 32768  # and on a GPU: 256 MiB
 _AGAIN = 128  # samples looked at again at a time: all of them may be as near to every row
+_MORE = 3  # scores kept beyond those asked for: nearly always all that come into question
 _FEW = 8  # as many best are found one after the other, more by partitioning
 
 
@@ -140,22 +141,26 @@ def candidates(scores: Scores, matrix: Rows, vectors: Rows, count: int) -> Itera
     """
     some = np.flatnonzero(vectors.lengths > 0)
     narrow = vectors.narrow if len(some) == len(vectors) else vectors.narrow[some]
-    kept = min(count + 1, len(matrix))
+    kept = min(count + _MORE, len(matrix))
     best, ids = _best(scores, narrow, kept)
     # `count` rows are exactly at least the last of the best less a bound, so a row that is as good has a score of at
     # least that less another bound, in this multiplication and in any other.
     bound = single_bound(narrow.shape[1]) * vectors.lengths[some] * matrix.lengths.max()
     floor = np.nextafter((best[:, count - 1] - 2 * bound).astype(np.float32), np.float32(-np.inf))
-    doubtful = best[:, count] >= floor if kept > count else np.zeros(len(some), bool)
-    nothing = np.empty(0, np.int64)
-    yield Candidates(some[~doubtful], ids[~doubtful, :count], nothing, nothing)
-    again = np.flatnonzero(doubtful)
+    near = best >= floor[:, None]
+    clear = near.sum(1) == count
+    unseen = near[:, -1] & (kept < len(matrix)) & ~clear
+    sample, place = np.nonzero(near & ~(clear | unseen)[:, None])
+    row = ids[sample, place]
+    order = np.lexsort((row, sample))
+    yield Candidates(some[clear], ids[clear, :count], some[sample[order]], row[order])
+    again = np.flatnonzero(unseen)
     for part in (again[start : start + _AGAIN] for start in range(0, len(again), _AGAIN)):
         found = [(scores.above(tile, floor[part]), start) for start, tile in scores.tiles(narrow[part])]
         sample = np.concatenate([some[part[places]] for (places, _), _ in found])
         row = np.concatenate([columns + start for (_, columns), start in found])
         order = np.lexsort((row, sample))
-        yield Candidates(nothing, np.empty((0, count), np.int64), sample[order], row[order])
+        yield Candidates(some[:0], ids[:0, :count], sample[order], row[order])
 
 
 def _best(scores: Scores, vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

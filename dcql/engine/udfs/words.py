@@ -105,7 +105,7 @@ def load_any_synset(*, weights: Path | None, assets: Mapping[str, Any], options:
     """
     offsets = _only("any_synset", assets)
     if not isinstance(offsets, np.ndarray) or offsets.ndim != 1 or offsets.dtype.kind not in "iu":
-        raise _asset("any_synset", "offsets of synsets: one whole number a line", offsets)
+        raise _asset("any_synset", "give it offsets of synsets: one whole number a line", offsets)
     path = weights or wordnet.packaged_weights(wordnet.TABLE)
     assert path is not None
     return AnySynset(offsets.tolist(), wordnet.load(path).first_synset)
@@ -121,7 +121,7 @@ def load_word_list(*, weights: Path | None, assets: Mapping[str, Any], options: 
     if isinstance(entries, np.ndarray) and entries.ndim == 1 and entries.dtype.kind in "iu":
         entries = tuple(map(str, entries.tolist()))
     if not isinstance(entries, tuple):
-        raise _asset("word_list", "words: a file of text, one entry a line", entries)
+        raise _asset("word_list", "give it a file of text, one entry a line", entries)
     return WordList(entries)
 
 

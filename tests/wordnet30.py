@@ -1,8 +1,8 @@
 """WordNet 3.0 as files that nltk's own reader opens, for an oracle.
 
 The index files and the lists of exceptions are Princeton's, byte for byte, out of stdlib/build/wordnet30.tar.xz. nltk
-opens a synset's line in a data file as well. The data files here hold no more of it than nltk needs: its offset and one of
-its lemmas.
+opens a synset's line in a data file as well. The data files here hold no more of it than nltk needs: its offset and
+one of its lemmas.
 """
 
 import tarfile
@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-ARCHIVE = Path(__file__).parents[2] / "stdlib" / "build" / "wordnet30.tar.xz"
+ARCHIVE = Path(__file__).parents[1] / "stdlib" / "build" / "wordnet30.tar.xz"
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 COPYRIGHT = b"  1 WordNet 3.0 Copyright 2006 by Princeton University.\n"  # where nltk finds the version
 # nltk reads the table of lexicographer files first; no test asks what is in it.
