@@ -67,7 +67,7 @@ class Inputs:
             ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
             return ranked
         every = np.arange(file.rows, dtype=np.int64)
-        parts = [table.column("uid") for table in _rows_of(file, ["uid"], every, _ROWS_READ)]
+        parts = [table.column("uid") for table in _rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
         read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
         return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
