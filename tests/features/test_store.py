@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from dcql.catalog.features import StoredFeature, stored_features
 from dcql.catalog.pool import Pool, open_pool
 from dcql.engine.add import add
 from dcql.engine.features import files
+from dcql.engine.features.gc import collect
 from dcql.engine.features.report import Computing
 from dcql.engine.run import Result
 from dcql.errors import RunError
@@ -449,8 +449,11 @@ def test_a_damaged_store_is_refused_and_can_be_removed(
     assert diagnostic.code == "E0605"
     assert str(stored.folder) in diagnostic.message
     assert "the next run computes" in diagnostic.helps[0]
-    shutil.rmtree(stored.folder)  # as the message says
+    assert "`dcql feature gc`" in diagnostic.helps[0]
+    words.forget()
+    collect()  # which is what that command does
     assert same(run(words, pool), first)
+    assert words.asked()
 
 
 def test_a_full_disk_leaves_nothing_half_written(
@@ -530,7 +533,8 @@ def test_the_store_lists_its_features_only(words: OwnModel, tmp_path: Path, here
     described = found.described()
     assert described["name"] == "words"
     assert described["model"] == "words_of"
-    assert found.folder.name == found.id.removeprefix("sha256:")[:32]
+    assert described["id"].startswith(found.id)
+    assert found.id == f"sha256:{found.folder.name}"
 
 
 def test_what_is_not_stored_is_not_computed_unasked(words: OwnModel, tmp_path: Path, here: None) -> None:
