@@ -153,8 +153,8 @@ def _summary(checked: "Plan") -> dict[str, Any]:
     features = {node.name for node in found if isinstance(node, nodes.Feature)}
     assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
     return {
-        "stages": [stage.name for stage in plan.stages],
-        "statistics": len(statistics(plan).names),
+        "stages": [stage.name for stage in plan.stages if not stage.demand],
+        "statistics": sum(not isinstance(node, nodes.Feature) for node in statistics(plan).names),
         "effect": effect(plan).name.lower(),
         "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
         "features": sorted(features),
