@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.arrays import numbers, present
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
@@ -86,20 +87,28 @@ def run(
             from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
 
             features = opened.enter_context(Asking(program, pool, open_session, computing, resources, tell))
+            features.begin()
             sources = features.sources
         satisfy = features.satisfy if features is not None else _nobody
-        statistics = Statistics(program, pool, open_session, sources, satisfy, frozen or {})
 
-        def advance() -> None:
-            done = len(statistics.found)
-            if features is not None:
-                features.advance(done, statistics.parameters)
-            if program.stages:
-                tell("statistics", done, len(program.stages))
+        def attempt() -> tuple[Statistics, _Output, Subset | Gathered]:
+            statistics = Statistics(program, pool, open_session, sources, satisfy, frozen or {})
 
-        statistics.compute(advance)
-        output = _Output(program, pool, open_session, sources, statistics.parameters)
-        found = output.of_added(tell) if pool.added else output.of_raw(tell)
+            def advance() -> None:
+                done = len(statistics.found)
+                if features is not None:
+                    features.advance(done, statistics.parameters)
+                if program.stages:
+                    tell("statistics", done, len(program.stages))
+
+            statistics.compute(advance)
+            observe = features.observe if features is not None else None
+            output = _Output(program, pool, open_session, sources, statistics.parameters, observe)
+            return statistics, output, output.of_added(tell) if pool.added else output.of_raw(tell)
+
+        statistics, output, found = attempt()
+        if features is not None and not features.confirmed():
+            statistics, output, found = attempt()
         report = features.report() if features is not None else None
     # Sorted once DuckDB has given its memory back.
     subset = found if isinstance(found, Subset) else _sorted(found)
@@ -170,13 +179,20 @@ class _Output:
     """Runs the last query and gathers what it says of each sample."""
 
     def __init__(
-        self, program: Program, pool: Pool, open_session: Session, sources: Sources, parameters: dict[str, Any]
+        self,
+        program: Program,
+        pool: Pool,
+        open_session: Session,
+        sources: Sources,
+        parameters: dict[str, Any],
+        observe: "Callable[[Any, PoolFile | None], None] | None",
     ) -> None:
         self._program = program
         self._pool = pool
         self._session = open_session
         self._sources = sources
         self._parameters = parameters
+        self._observe = observe
         # One count for each number of clauses passed, and one more for samples that the SELECT does not read.
         self._depths = [np.zeros(len(block.clauses) + 2, np.int64) for block in program.blocks]
         self._undefined = [0] * len(program.blocks)
@@ -221,7 +237,7 @@ class _Output:
         source = self._sources.every_file()
         for batch in self._session.batches(self._program.marks, source, self._parameters):
             self._count(batch)
-            kept = batch.column(column).to_numpy() == mark
+            kept = numbers(batch.column(column)) == mark
             taken = self._copies(batch)[kept] if self._program.has_copies else None
             yield ranks.take(batch.num_rows)[kept], taken
             tell("samples", ranks.done, self._pool.rows)
@@ -236,9 +252,9 @@ class _Output:
             ranks = np.load(file.rank)  # type: ignore[arg-type]
             source = self._sources.rows_of_file(file)
             for batch in self._session.batches(self._program.output, source, self._parameters):
-                self._count(batch)
+                self._count(batch, file)
                 ids, taken = self._kept(batch)
-                yield ranks[ids.to_numpy()], taken
+                yield ranks[numbers(ids)], taken
             done += file.rows
             tell("samples", done, self._pool.rows)
 
@@ -285,10 +301,10 @@ class _Output:
             return ids, self._copies(batch) if self._program.has_copies else None
         if not self._program.has_copies:
             return ids.drop_null(), None
-        return ids.drop_null(), self._copies(batch)[ids.is_valid().to_numpy(zero_copy_only=False)]
+        return ids.drop_null(), self._copies(batch)[present(ids)]
 
     def _copies(self, batch: Any) -> Any:
-        copies = batch.column("copies").to_numpy()
+        copies = numbers(batch.column("copies"))
         if len(copies) and int(copies.max()) >= 1 << 32:
             raise RunError(
                 Diagnostic(
@@ -297,9 +313,12 @@ class _Output:
             )
         return copies
 
-    def _count(self, batch: Any) -> None:
+    def _count(self, batch: Any, file: PoolFile | None = None) -> None:
+        """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
+        if self._observe is not None:
+            self._observe(batch, file)
         for number, block in enumerate(self._program.blocks):
-            depths = batch.column(block.depth).to_numpy()
+            depths = numbers(batch.column(block.depth))
             counted = self._depths[number]
             if len(counted) <= 8:
                 # Faster than bincount, which widens every number to 64 bits first; the first count is what is left.

@@ -8,6 +8,7 @@ import numpy as np
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.engine.arrays import numbers
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
@@ -124,7 +125,7 @@ class Statistics:
     def _values(self, batch: Any, threshold: Threshold) -> tuple[np.ndarray[Any, Any], int]:
         """Return a batch's values in the population, and how many of the population have none."""
         column = batch.column(threshold.value)
-        present = (column.drop_null() if column.null_count else column).to_numpy()
+        present = numbers(column.drop_null() if column.null_count else column)
         population = batch.num_rows if threshold.member is None else batch.column(threshold.member).true_count
         return present, population - len(present)
 

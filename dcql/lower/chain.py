@@ -5,7 +5,7 @@ computed once in the layer above everything that it reads. Names that dcql makes
 recipe does; what belongs to a stage goes on after a /, which no stage has in its name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
 
@@ -47,7 +47,8 @@ class _Layer:
 class Chain:
     """Builds one query: asked for relations and expressions, it adds the layers that they need.
 
-    `names` gives the name of each statistic; `stages` the relations that `Ref` names; `sets` the table of each set.
+    `names` gives the name of each statistic; `stages` the relations that `Ref` names; `sets` the table of each set;
+    `demands` are the stages that hold what features are asked of.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Chain:
         stages: Mapping[str, nodes.Rel],
         names: Mapping[StatisticNode, str],
         sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
+        demands: Collection[str] = (),
     ) -> None:
         self.blocks: list[Block] = []
         self._stages = stages
         self._names = names
         self._sets = sets
+        self._asking = demands
         self._layers: list[_Layer] = []
         self._layer_of: dict[str, int] = {}
         self._refs: dict[str, Member] = {}
@@ -94,12 +97,17 @@ class Chain:
 
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
         source = self.relation(rel.input, f"{name}/from")
-        holds = [self.expression(clause.expr, name) for clause in rel.clauses]
-        passed = _passed(holds)
-        if not source.everything:
-            passed = sql.case([(source.present, passed)], sql.integer(len(holds) + 1))
+        shared = self._shared(rel)
+        counted = shared[-1][1] if shared else 0
+        holds = [self.expression(clause.expr, name) for clause in rel.clauses[counted:]]
+        passed = _passed(holds, counted)
+        for at, (stage, upto) in reversed(list(enumerate(shared))):
+            before_it = shared[at - 1][1] if at else 0
+            passed = self._going_on(stage, before_it, upto, passed, len(rel.clauses))
+        if not source.everything and not shared:
+            passed = sql.case([(source.present, passed)], sql.integer(len(rel.clauses) + 1))
         depth = self.column(sql.small(passed), f"@{name}/clauses")
-        every = sql.integer(len(holds))
+        every = sql.integer(len(rel.clauses))
         fallible = [node for clause in rel.clauses for node in _fallible(clause.expr)]
         undefined = None
         if fallible:
@@ -114,6 +122,34 @@ class Chain:
         self.blocks.append(Block(shown, source_name, texts, f"@{name}/clauses", undefined, statistics, demands))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
+
+    def _shared(self, rel: nodes.Filter) -> list[tuple[str, int]]:
+        """Return the stages of `plan.demand` that test the first clauses of a filter, and how many are tested by each.
+
+        The last of them needs all before it, so the clauses that it tests are not tested a second time.
+        """
+        found: list[tuple[str, int]] = []
+        asked = [name for name, stage in self._stages.items() if name in self._asking]
+        relations = {self._stages[name]: name for name in asked}
+        for upto in range(1, len(rel.clauses)):
+            tested = nodes.Filter(
+                nodes.Ref(found[-1][0]) if found else rel.input, rel.clauses[found[-1][1] if found else 0 : upto]
+            )
+            if tested in relations:
+                found.append((relations[tested], upto))
+        return found
+
+    def _going_on(self, stage: str, start: int, upto: int, then: Sql, every: int) -> Sql:
+        """Write how many clauses pass: `then`, where all those from `start` to `upto` do that `stage` tested."""
+        self._ref(stage)
+        passed = sql.column(f"@{stage}/clauses")
+        tested = upto - start
+        branches = [(sql.compare("=", passed, sql.integer(tested)), then)]
+        if start == 0:
+            # One more than its clauses marks what is not read at all.
+            branches.append((sql.compare("=", passed.copy(), sql.integer(tested + 1)), sql.integer(every + 1)))
+            return sql.case(branches, passed.copy())
+        return sql.case(branches, exp.Paren(this=exp.Add(this=passed.copy(), expression=sql.integer(start))))
 
     def _thresholds(self, clause: nodes.Clause) -> tuple[str, ...]:
         found = (self._names[node] for node in nodes.walk(clause.expr) if isinstance(node, nodes.Quantile))
@@ -267,19 +303,19 @@ def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey
     return sql.either(cases)
 
 
-def _passed(holds: Sequence[Sql]) -> Sql:
-    """Count how many conditions are TRUE before the first that is not.
+def _passed(holds: Sequence[Sql], counted: int) -> Sql:
+    """Count how many conditions are TRUE before the first that is not, beside those that were `counted`.
 
     Nested CASEs test each condition bare, which DuckDB does twice as fast as with a guard for NULL; beyond a few, a
     flat CASE keeps the nesting low.
     """
-    every = sql.integer(len(holds))
+    every = sql.integer(counted + len(holds))
     if len(holds) > 16:
         failed = [sql.opposite(sql.is_true(condition)) for condition in holds]
-        return sql.case([(fails, sql.integer(i)) for i, fails in enumerate(failed)], every)
+        return sql.case([(fails, sql.integer(i)) for i, fails in enumerate(failed, start=counted)], every)
     result: Sql = every
     for i in reversed(range(len(holds))):
-        result = sql.case([(holds[i], result)], sql.integer(i))
+        result = sql.case([(holds[i], result)], sql.integer(counted + i))
     return result
 
 

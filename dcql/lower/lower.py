@@ -11,6 +11,7 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, before
 from dcql.lower.program import (
     ID,
+    ROW,
     AssetTable,
     Block,
     Cut,
@@ -47,6 +48,7 @@ class _Lowering:
         self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
         self.statistics = statistics(self.plan)
         self.names = self.statistics.names
+        self.asked: list[tuple[exp.Expression, str]] = []
         self.demands = {stage.name for stage in self.plan.stages if stage.demand}
         self.sets: dict[nodes.NamedSet | nodes.AssetSet, str] = {}
         features: dict[str, FeatureSpec] = {}
@@ -69,6 +71,7 @@ class _Lowering:
         stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
         chain = self._chain()
         member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
+        self._tell_asked(chain)
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
         columns = self._columns()
@@ -108,7 +111,7 @@ class _Lowering:
         return tuple(sorted(found, key=lambda column: column.name))
 
     def _chain(self) -> Chain:
-        return Chain(self.stages, self.names, self.sets)
+        return Chain(self.stages, self.names, self.sets, self.demands)
 
     # --- statistics ---------------------------------------------------------------------------------------------------
 
@@ -319,8 +322,10 @@ class _Lowering:
     def _output(self, chain: Chain, member: Member) -> Statement:
         """Write the last query in the form with ids."""
         kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
-        id_ = (sql.column(ID) if member.everything else kept, "id")
-        return sql.render(sql.select([id_, *self._told(chain, member)], chain.source()))
+        items = [(sql.column(ID) if member.everything else kept, "id")]
+        if self.asked:
+            items.append((sql.column(ID), ROW))
+        return sql.render(sql.select([*items, *self._told(chain, member)], chain.source()))
 
     def _marks(self, chain: Chain, member: Member) -> tuple[Statement | None, tuple[str, int]]:
         """Write the last query in the form of marks, and which mark says that a sample is kept."""
@@ -387,6 +392,13 @@ class _Lowering:
             ]
             yield Part(name, _read_by(relation), tuple(reversed(inside)))
 
+    def _tell_asked(self, chain: Chain) -> None:
+        """Add to the last query which samples each feature is asked of: where all is stored, one scan does both."""
+        for node in self.names:
+            if isinstance(node, nodes.Feature) and isinstance(node.demand, nodes.Ref):
+                asked = chain.relation(node.demand, self.names[node]).present
+                self.asked.append((asked, self.names[node]))
+
     def _told_blocks(self, chain: Chain) -> list[Block]:
         """Return the blocks of the recipe's own SELECTs."""
         return [block for block in chain.blocks if block.name.split(".")[0] not in self.demands]
@@ -399,6 +411,7 @@ class _Lowering:
                 [(member.present.copy(), sql.unsigned(member.copies.copy()))], sql.unsigned(sql.integer(0))
             )
             items.append((copies, "copies"))
+        items += [(value.copy(), name) for value, name in self.asked]
         for block in self._told_blocks(chain):
             items.append((sql.column(block.depth), block.depth))
             if block.undefined is not None:

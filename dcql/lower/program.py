@@ -15,6 +15,7 @@ from dcql.plan.values import NamedSet, Promise, Rank
 
 SAMPLES = "samples"
 ID = "@id"
+ROW = "row"
 
 
 def feature_column(name: str) -> str:
@@ -221,9 +222,12 @@ class Program:
     sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
     and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
     number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
-    tables. `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets`
-    and `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text
-    order, then the query.
+    tables. Both say of each demand that is not for every sample, in a column of its name, whether it asks of the
+    sample; then `output` has `row` too, the `@id` of every sample.
+
+    `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
+    `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text order,
+    then the query.
     """
 
     columns: tuple[str, ...]

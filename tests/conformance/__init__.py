@@ -59,10 +59,10 @@ _sessions: dict[tuple[str, ...], duck.Session] = {}
 
 
 @contextmanager
-def _shared(files: Any, resources: Resources) -> Iterator[duck.Session]:
+def _shared(files: Any, resources: Resources, folders: Any = ()) -> Iterator[duck.Session]:
     key = tuple(files)
     if key not in _sessions:
-        _sessions[key] = _open.enter_context(duck.session(files, resources))
+        _sessions[key] = _open.enter_context(duck.session(files, resources, folders))
     yield _sessions[key]
 
 

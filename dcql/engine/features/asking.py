@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
+from dcql.engine.arrays import numbers, truths
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
@@ -16,7 +17,7 @@ from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import Computing, FeaturesReport
 from dcql.engine.sources import Sources
-from dcql.lower.program import Demand, Program, Statement
+from dcql.lower.program import ROW, Demand, Program, Statement
 
 
 class Asking:
@@ -41,6 +42,11 @@ class Asking:
         self.assets = Assets(pool, fitting.fit, fitting.fitted_on)
         self.features = Features(program, pool, self.assets, computing or Computing(workers=resources.threads))
         self.sources = Sources(program, pool, self.features.beside)
+        # Where values are stored for every feature and file, it is taken that none is missing, until the end.
+        self._trusting = False
+        self._seen: dict[str, NDArray[np.bool_]] = {}
+        self._starts = dict(zip((file.name for file in pool.files), _starts(pool), strict=True))
+        self._done = 0
 
     def __enter__(self) -> Self:
         self.features.__enter__()
@@ -50,6 +56,12 @@ class Asking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         self.features.__exit__(kind, error, trace)
+
+    def begin(self) -> None:
+        """Look what is stored."""
+        self._trusting = self._can_trust()
+        if self._trusting:
+            self._seen = {demand.name: np.zeros(self._pool.rows, np.bool_) for demand in self._told()}
 
     def advance(self, done: int, parameters: dict[str, Any]) -> None:
         """Make the tables of assets that can be made after `done` stages."""
@@ -61,8 +73,49 @@ class Asking:
                 type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
                 self._session.store(one.table, [("value", type_)], [(value,) for value in values])
 
+    def _told(self) -> list[Demand]:
+        """Return the demands that the last query tells sample by sample."""
+        return [demand for demand in self.program.demands if demand.statement is not None]
+
+    def _can_trust(self) -> bool:
+        """Return whether one scan may show that nothing is missing.
+
+        The last query tells rows by their order or, in an added pool, by their place in a file. Features whose assets
+        are yet to be fitted are not known before that.
+        """
+        if self.program.fits or not (self._pool.added or self.program.marks is not None):
+            return False
+        return all(self.features.holds_some(spec) for spec in self.program.features)
+
+    def observe(self, batch: Any, file: PoolFile | None) -> None:
+        """Note which samples of a batch the demands ask of: of the next ones of the pool, or of rows of a file."""
+        if not self._seen:
+            return
+        if file is None:
+            at: Any = slice(self._done, self._done + batch.num_rows)
+            self._done += batch.num_rows
+        else:
+            at = numbers(batch.column(ROW)).astype(np.int64) + self._starts[file.name]
+        for name, seen in self._seen.items():
+            seen[at] = truths(batch.column(name))
+
+    def confirmed(self) -> bool:
+        """Return whether nothing was missing; else everything has to be done again, and will be asked for."""
+        if not self._trusting:
+            return True
+        self._trusting = False
+        everything = {demand.name: np.ones(self._pool.rows, np.bool_) for demand in self.program.demands}
+        asked = {**everything, **self._seen}
+        self._seen = {}
+        return self.features.confirm({name: self._by_file(seen) for name, seen in asked.items()})
+
+    def _by_file(self, seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        return [seen[self._starts[file.name] :][: file.rows] for file in self._pool.files]
+
     def satisfy(self, demand: Demand) -> None:
         """Make a feature known for the samples that it is asked of."""
+        if self._trusting:
+            return
         self.features.satisfy(demand.name, demand.feature, self.rows_of(demand.statement), self._tell)
 
     def report(self) -> FeaturesReport:
@@ -91,7 +144,7 @@ class Asking:
             if not file.rows:
                 return np.empty(0, np.int64)
             batches = self._session.batches(statement, self.sources.rows_of_file(file), self._parameters)
-            found = [batch.column("id").to_numpy() for batch in batches]
+            found = [numbers(batch.column("id")) for batch in batches]
             # Looking things up in tables may change the order.
             return np.sort(np.concatenate(found).astype(np.int64)) if found else np.empty(0, np.int64)
 
@@ -100,3 +153,8 @@ class Asking:
 
 def _ones(bits: NDArray[np.uint8]) -> int:
     return int(np.count_nonzero(np.unpackbits(bits)))
+
+
+def _starts(pool: Pool) -> list[int]:
+    """Return how many samples lie before each file."""
+    return [sum(file.rows for file in pool.files[:number]) for number in range(len(pool.files))]

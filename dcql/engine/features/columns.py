@@ -1,7 +1,7 @@
 """The features of a run: which samples each is asked of, what is stored, and computing what is not."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.arrays import indices
 from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
@@ -109,6 +110,24 @@ class Features:
             self._compute(spec, stored, missing, total, tell)
         self._told(name, spec)
 
+    def holds_some(self, spec: FeatureSpec) -> bool:
+        """Return whether something of a feature is stored for every file of the pool that has rows."""
+        stored = self.stored(spec)
+        newest = (stored.newest(self.inputs.key(file, spec)) for file in self.pool.files if file.rows)
+        return all(path is not None and files.read_counts(path)["known"] for path in newest)
+
+    def confirm(self, asked: Mapping[str, list[NDArray[np.bool_]]]) -> bool:
+        """Take over what demands ask of, by file, if all of it is stored; return whether it is."""
+        for demand in self.program.demands:
+            spec = self.spec(demand.feature)
+            for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
+                if file.rows and not files.read_known(self.path(spec, file), file.rows)[wanted].all():
+                    return False
+        self.asked = {name: [np.packbits(each) for each in by_file] for name, by_file in asked.items()}
+        for demand in self.program.demands:
+            self._told(demand.name, self.spec(demand.feature))
+        return True
+
     def positions(self, name: str, number: int) -> NDArray[np.int64]:
         """Return the rows of the pool's n-th file that a demand asks of, ascending."""
         rows = self.pool.files[number].rows
@@ -194,7 +213,7 @@ class Features:
             use.asked += len(here)
             if not len(here) or not files.read_counts(self.path(spec, file))["failed"]:
                 continue
-            for reason in self.values(spec, number).failure.take(pa.array(here)).drop_null().to_pylist():
+            for reason in self.values(spec, number).failure.take(indices(here)).drop_null().to_pylist():
                 use.failed += 1
                 use.reasons[reason] = use.reasons.get(reason, 0) + 1
         if use.failed > self.computing.max_failures * use.asked:

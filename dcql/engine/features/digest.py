@@ -1,6 +1,7 @@
 """The content digest of a feature: what came out, for the samples that it was asked of, in any layout of files."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
+from dcql.engine.arrays import indices, numbers, present
 from dcql.engine.features.columns import Features
 from dcql.subset import MerkleTree
 
@@ -22,46 +24,72 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
 
     A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
     bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
-    bytes of its SHA-256. The pool must have been added.
+    bytes of its SHA-256. The pool must have been added. Takes 10 bytes of memory for each sample of the pool.
     """
     assert pool.uids is not None
-    ranks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-    present: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
-    values: list[NDArray[np.void]] = [np.empty(0, "V16")]
+    # By rank, the order of the uids: nothing is sorted.
+    asked, there = np.zeros(pool.rows, np.bool_), np.zeros(pool.rows, np.bool_)
+    held = np.zeros(pool.rows, np.int64)
+    encoding = _Texts() if spec.output.bits is None and pa.types.is_string(_type(spec)) else _Integers()
     for number, file in enumerate(pool.files):
         positions = features.asked_of(spec, number)
         if not len(positions):
             continue
         assert file.rank is not None
-        ranks.append(np.load(file.rank)[positions].astype(np.int64))
-        taken = features.values(spec, number).value.take(pa.array(positions))
-        present.append(taken.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8))
-        values.append(_encoded(taken))
-    rank = np.concatenate(ranks)
-    order = np.argsort(rank)
-    there, value = np.concatenate(present), np.concatenate(values)
+        ranks = np.load(file.rank)[positions]
+        taken = features.values(spec, number).value.take(indices(positions))
+        asked[ranks], there[ranks], held[ranks] = True, present(taken), encoding.codes(taken)
+    order = np.flatnonzero(asked)
     uids = np.load(pool.uids, mmap_mode="r")
     tree = MerkleTree(_DOMAIN)
     for start in range(0, len(order), _CHUNK):
         here = order[start : start + _CHUNK]
-        uid = uids[rank[here]]
-        records = np.empty(len(here), _RECORD)
-        records["high"], records["low"] = uid["f0"], uid["f1"]
-        records["present"], records["value"] = there[here], value[here]
-        tree.update(np.ascontiguousarray(uid["f0"]), records)
+        uid = uids[here]
+        records = np.zeros(len(here), _RECORD)
+        high = np.ascontiguousarray(uid["f0"])
+        records["high"], records["low"], records["present"] = high, uid["f1"], there[here]
+        records["value"] = np.where(there[here], encoding.values(held[here]), np.zeros(1, "V16"))
+        tree.update(high, records)
     return "dcfeat1:" + tree.seal(len(order).to_bytes(8, "big")).hex()
 
 
-def _encoded(values: pa.Array) -> NDArray[np.void]:
-    """Return 16 bytes a value, zeros for NULL."""
-    if pa.types.is_string(values.type):
+def _type(spec: FeatureSpec) -> Any:
+    from dcql.engine.features.files import value_type
+
+    return value_type(spec.output)
+
+
+class _Integers:
+    """Whole numbers and truth values as 16 bytes."""
+
+    def codes(self, values: Any) -> NDArray[np.int64]:
+        return numbers(values.cast(pa.int64()))
+
+    def values(self, codes: NDArray[np.int64]) -> NDArray[np.void]:
+        wide = np.zeros((len(codes), 2), ">i8")
+        wide[:, 1] = codes
+        return wide.view("V16").reshape(-1)
+
+
+class _Texts:
+    """Texts as 16 bytes of their SHA-256, each distinct one hashed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._digests: list[bytes] = []
+
+    def codes(self, values: Any) -> NDArray[np.int64]:
         coded = values.dictionary_encode()
-        table = np.zeros(len(coded.dictionary) + 1, "V16")
-        for place, text in enumerate(coded.dictionary.to_pylist()):
-            table[place] = hashlib.sha256(text.encode("utf-8")).digest()[:16]
-        texts: NDArray[np.void] = table[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
-        return texts
-    numbers = pc.fill_null(values.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
-    wide = np.zeros((len(numbers), 2), ">i8")
-    wide[:, 1] = numbers
-    return np.ascontiguousarray(wide).view("V16").reshape(-1)
+        table = np.array([self._code(text) for text in coded.dictionary.to_pylist()] or [0], np.int64)
+        codes: NDArray[np.int64] = table[numbers(pc.fill_null(coded.indices, 0))]
+        return codes
+
+    def _code(self, text: str) -> int:
+        code = self._known.setdefault(text, len(self._known))
+        if code == len(self._digests):
+            self._digests.append(hashlib.sha256(text.encode("utf-8")).digest()[:16])
+        return code
+
+    def values(self, codes: NDArray[np.int64]) -> NDArray[np.void]:
+        table = np.frombuffer(b"".join(self._digests) or bytes(16), "V16")
+        return table[codes]

@@ -22,6 +22,7 @@ from dcql.catalog.features import NOTHING, StoredFeature
 from dcql.catalog.models import INT16_BITS, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
+from dcql.engine.arrays import indices, truths
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 
@@ -61,7 +62,8 @@ def on_grid(values: Any, output: Output, feature: str) -> Any:
         return values.cast(target)
     numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     steps = np.rint(numbers * 2.0**output.bits)
-    limit = np.iinfo(target.to_pandas_dtype()).max
+    grid = np.int16 if target == pa.int16() else np.int32
+    limit = np.iinfo(grid).max
     wrong = np.flatnonzero((steps > limit) | (steps < -limit - 1))
     if len(wrong):
         raise RunError(
@@ -74,19 +76,19 @@ def on_grid(values: Any, output: Output, feature: str) -> Any:
             )
         )
     missing = np.isnan(steps)
-    return pa.array(np.where(missing, 0, steps).astype(target.to_pandas_dtype()), target, mask=missing)
+    return pa.array(np.where(missing, 0, steps).astype(grid), target, mask=missing)
 
 
 def read_values(path: Path, rows: int) -> Values:
     """Read a version of a file's values. Raises RunError where it is damaged or of another length."""
     try:
-        table = pq.read_table(path).combine_chunks()
+        table = pq.ParquetFile(path).read().combine_chunks()
         columns = [_whole(table.column(name)) for name in ("value", "known", "failure", "margin")]
     except (OSError, pa.ArrowException, KeyError) as error:
         raise RunError(_damaged(path, str(error))) from error
     if table.num_rows != rows:
         raise RunError(_damaged(path, f"it has {table.num_rows:,} rows, and the pool's file {rows:,}"))
-    return Values(columns[0], columns[1].to_numpy(zero_copy_only=False), columns[2], columns[3])
+    return Values(columns[0], truths(columns[1]), columns[2], columns[3])
 
 
 def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
@@ -153,7 +155,7 @@ def merge(
 
 
 def _taken(old: Any, new: Any, take: NDArray[np.int64]) -> Any:
-    return pa.concat_arrays([old, new.cast(old.type)]).take(pa.array(take))
+    return pa.concat_arrays([old, new.cast(old.type)]).take(indices(take))
 
 
 def _nothing(rows: int, output: Output) -> Values:

@@ -20,6 +20,7 @@ from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
+from dcql.engine.arrays import indices
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
@@ -153,7 +154,7 @@ def _rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.
                 seen += batch.num_rows
                 if not len(taken):
                     continue
-                rows_taken = pa.array(taken)
+                rows_taken = indices(taken)
                 arrays = [_as_read(batch.column(name).take(rows_taken), type_) for name, type_ in columns.items()]
                 waiting.append(pa.table(arrays, list(columns)))
                 rows += len(taken)

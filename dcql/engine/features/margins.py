@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dcql.engine.arrays import indices, numbers
 from dcql.engine.features.columns import Features
 from dcql.engine.features.report import MarginFound
 
@@ -25,7 +26,7 @@ def margins(features: Features, parameters: Mapping[str, Any]) -> tuple[MarginFo
             if value is None or not len(rows):
                 continue
             values = features.values(spec, number).value
-            numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)[rows] * step
-            near += int(np.count_nonzero(np.abs(numbers - value) <= step))
+            taken = values.take(indices(rows)).drop_null()
+            near += int(np.count_nonzero(np.abs(numbers(taken) * step - value) <= step))
         found.append(MarginFound(one.text, one.feature, step, near, asked))
     return tuple(found)

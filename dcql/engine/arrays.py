@@ -1,0 +1,38 @@
+"""Between numpy and Arrow without a third library: Arrow's own conversions import pandas where it is installed."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+# What numpy calls otherwise than Arrow.
+_DTYPES = {"halffloat": "float16", "float": "float32", "double": "float64"}
+
+
+def truths(array: Any) -> NDArray[np.bool_]:
+    """Return an Arrow array of truth values without NULL as (n,) bool."""
+    return _bits(array.buffers()[1], array)
+
+
+def present(array: Any) -> NDArray[np.bool_]:
+    """Return which values of an Arrow array are not NULL, (n,) bool."""
+    validity = array.buffers()[0]
+    return np.ones(len(array), np.bool_) if validity is None else _bits(validity, array)
+
+
+def indices(positions: NDArray[np.int64]) -> Any:
+    """Return positions, (n,) int64, as an Arrow array."""
+    contiguous = np.ascontiguousarray(positions, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(contiguous), [None, pa.py_buffer(contiguous)])
+
+
+def numbers(array: Any) -> NDArray[Any]:
+    """Return the values of an Arrow array of numbers, any number where one is NULL; not to be written to."""
+    dtype = _DTYPES.get(str(array.type), str(array.type))
+    return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+
+
+def _bits(buffer: Any, array: Any) -> NDArray[np.bool_]:
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=array.offset + len(array), bitorder="little")
+    return bits[array.offset :].view(np.bool_)
