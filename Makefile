@@ -1,5 +1,5 @@
 # Two commands on a fresh machine with Python 3.11 or newer:
-#   make demo    builds the demo pool and runs a recipe on it
+#   make demo    builds the demo pool and runs DataComp-1B's recipe on it
 #   make test    checks the code and runs the tests
 # Both set up .venv on first use.
 
@@ -13,7 +13,7 @@ help:
 	@sed -n '2,4p' Makefile | sed 's/^# *//'
 
 demo: .venv/core
-	$(BIN)/dcql run clip30 --out runs/clip30
+	$(BIN)/dcql run datacomp_1b --out runs/datacomp_1b
 
 test: check tests
 

@@ -134,14 +134,14 @@ def memory_curve(pools: Iterable[Path], dcql: list[str], threads: int, memory: s
     return "\n".join(lines)
 
 
-def replace_between(path: Path, report: str) -> None:
+def replace_between(path: Path, report: str, first: str = BEGIN, last: str = END) -> None:
     """Put the report between the two marker lines of a file; raise BenchmarkError when they are missing."""
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise BenchmarkError(f"{path} has no lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}", encoding="utf-8")
+        raise BenchmarkError(f"{path} has no lines {first} and {last}")
+    path.write_text(f"{before}{first}\n{report}\n{last}{after}", encoding="utf-8")
 
 
 def main() -> int:

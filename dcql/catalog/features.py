@@ -29,6 +29,7 @@ from dcql.errors import Diagnostic, RunError
 
 STORE_VERSION = 1
 ID_DIGITS = 32
+NOTHING = "nothing"
 RAW = "raw-"
 
 _FOLDER = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
@@ -147,6 +148,7 @@ def stored_features() -> tuple[StoredFeature, ...]:
     folder = features_folder()
     if not folder.is_dir():
         return ()
+    # Beside the features lie values in which nothing is known, for any of them.
     places = sorted(path for path in folder.iterdir() if _FOLDER.fullmatch(path.name) and path.is_dir())
     return tuple(StoredFeature(f"sha256:{place.name}", place) for place in places)
 

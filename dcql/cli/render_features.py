@@ -35,6 +35,7 @@ def draw_features(console: "Console", report: "FeaturesReport") -> None:
             console.print(Text(f"    {shown(_failures(use))}", "yellow"))
     for one in report.margins:
         console.print(Text(f"  {shown(margin_text(one))}", "dim"))
+    console.print()
 
 
 def draw_use(console: "Console", use: "Use", digest: str | None, pool: str) -> None:
@@ -147,7 +148,7 @@ def short_id(identity: str) -> str:
 
 
 def _computed(use: "Use") -> str:
-    return f"{use.computed:,} computed now" if use.computed else "0 computed now: all from the store"
+    return f"{use.computed:,} computed now" if use.computed else "all from the store"
 
 
 def _made(row: Mapping[str, Any]) -> str:

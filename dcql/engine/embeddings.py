@@ -11,6 +11,7 @@ import io
 import posixpath
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,10 @@ from dcql.errors import Diagnostic, RunError, did_you_mean
 _LOCAL = struct.Struct("<4s5H3I2H")  # a member's header before its data: the last two are the lengths of name and extra
 _END_MAX = 22 + 65535  # a zip's last record with the longest comment
 _HEADER_MAX = 1 << 16  # bytes of a .npy header that are read; numpy writes 128
+_STRETCH = 1 << 22  # bytes copied at a time
+_WORTH_THREADS = 16  # stretches from which two threads are faster than one: new memory is what takes long
 _HALF_TO_SINGLE = np.float32(2.0**112)  # what the exponents' offsets of float16 and float32 differ by
-_HALF_LIMIT = np.float32(65536)  # the least power of two beyond float16
+_HALF_SPECIAL = np.int16(0x7C00)  # the exponent of float16's infinity and NaN
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,31 @@ class Embeddings:
         except (OSError, ValueError) as error:
             raise RunError(unreadable(self.path, error)) from error
 
+    def read(self, start: int = 0, stop: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the rows from `start` to before `stop` copied into memory, into the first rows of `out` where given.
+
+        `out` is (at least as many rows, d), of the stored dtype or float32, to which values are converted. Large
+        stretches are copied by two threads. Raises RunError where the file cannot be read.
+        """
+        rows = self.rows(start, stop)
+        out = np.empty(rows.shape, rows.dtype) if out is None else out[: len(rows)]
+        step = max(1, _STRETCH // max(1, rows[:1].nbytes))
+        parts = [slice(first, first + step) for first in range(0, len(rows), step)]
+
+        def copy(part: slice) -> None:
+            if out.dtype == rows.dtype:
+                np.copyto(out[part], rows[part])
+            else:
+                to_float32(rows[part], out[part])
+
+        if len(parts) < _WORTH_THREADS:
+            for part in parts:
+                copy(part)
+        else:
+            with ThreadPoolExecutor(2) as threads:
+                list(threads.map(copy, parts))
+        return out
+
 
 def keys(path: str) -> tuple[str, ...]:
     """Return the names of the arrays of an .npz file, as numpy.load does; raise RunError where it cannot be read."""
@@ -130,7 +158,7 @@ def to_float32(values: NDArray[Any], out: NDArray[np.float32] | None = None) -> 
         moved = np.left_shift(bits[start : start + step], 13, dtype=np.int32)
         moved &= np.int32(-0x70002000)
         np.multiply(moved.view(np.float32), _HALF_TO_SINGLE, out=block)
-        if block.size and (block.max() >= _HALF_LIMIT or block.min() <= -_HALF_LIMIT):
+        if (bits[start : start + step] & _HALF_SPECIAL).max(initial=0) == _HALF_SPECIAL:
             np.copyto(block, values[start : start + step])  # infinity and NaN have an exponent of their own
     return out
 
@@ -160,8 +188,11 @@ class _File:
             # zipfile reads the directory through a file that begins with a hole where the arrays are.
             stream = _Tail(tail, size, lambda start, end: bytes(filesystem.cat_file(inner, start=start, end=end)))
             with zipfile.ZipFile(stream) as archive:
-                files = (info for info in archive.infolist() if not info.filename.endswith("/"))
-                members = {info.filename.removesuffix(".npy"): info for info in files}
+                members = {
+                    info.filename.removesuffix(".npy"): info
+                    for info in archive.infolist()
+                    if not info.filename.endswith("/")
+                }
                 directory = stream.from_offset(archive.start_dir)
             if members and min(info.header_offset for info in members.values()) != 0:
                 raise ValueError("it does not begin with an array, so that a part is missing or too much")

@@ -28,6 +28,7 @@ from dcql.lower.program import (
     Statistic,
     Threshold,
 )
+from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, statistics, unused_name
@@ -308,6 +309,8 @@ class _Lowering:
                 return f"in {rel.name}"
             case nodes.PoolScan():
                 return "every sample"
+            case nodes.SetOperation(op="UNION"):
+                return f"{self._why(rel.left)}, or {self._why(rel.right)}"
             case _:
                 return "what the query reads"
 
@@ -331,17 +334,17 @@ class _Lowering:
     def _samples(self, columns: tuple[nodes.Column, ...]) -> Samples:
         needed = self._needed()
         scalars = all(column.type is not Type.TEXT for column in columns)
-        nothing, row = exp.true(), sql.row_number()
+        nothing, row = exp.true(), row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
         made = self.features
         return Samples(
-            raw=sql.samples(columns, nothing, made),
-            raw_rows=sql.samples(columns, row, made, rows=True),
-            raw_uids=sql.samples(columns, uid, made, needed=needed),
+            raw=samples(columns, nothing, made),
+            raw_rows=samples(columns, row, made, rows=True),
+            raw_uids=samples(columns, uid, made, needed=needed),
             skips=bool(needed),
-            sidecar=sql.samples(columns, nothing, made, normalised=True) if scalars else None,
-            sidecar_rows=sql.samples(columns, row, made, normalised=True, rows=True) if scalars else None,
+            sidecar=samples(columns, nothing, made, normalised=True) if scalars else None,
+            sidecar_rows=samples(columns, row, made, normalised=True, rows=True) if scalars else None,
         )
 
     def _needed(self) -> list[exp.Expression]:

@@ -2,7 +2,8 @@
 
 Demand is defined by the text, so that it does not depend on an optimizer: a feature in a conjunct of a WHERE is asked
 of the samples for which every conjunct without a feature is TRUE, and every one with a feature that is written before
-it. Inside of q, ORDER BY and DISTINCT ON it is asked of all samples that these range over.
+it. Inside of q, ORDER BY and DISTINCT ON it is asked of all samples that these range over. The BY of a q is asked
+of the samples whose group is looked up as well.
 """
 
 from dataclasses import dataclass, field, replace
@@ -103,7 +104,8 @@ class _Demands:
             case Quantile():
                 population = self.relation(expr.population)
                 value = self._asked(expr.expr, population)
-                by = tuple(self._asked(key, population) for key in expr.by)
+                both = population if self._covers(population, of) else SetOperation("UNION", population, of)
+                by = tuple(self._asked(key, both) for key in expr.by)
                 return replace(expr, expr=value, population=population, by=by)
             case InRelation():
                 return InRelation(self.relation(expr.relation))
@@ -111,6 +113,19 @@ class _Demands:
                 return self._inside(expr, of)
             case _:
                 return expr
+
+    def _covers(self, whole: Rel, part: Rel) -> bool:
+        """Return whether a relation is a part of another one by its form."""
+        relations = {stage.name: stage.relation for stage in self.stages}
+        while part != whole and not isinstance(whole, PoolScan):
+            match part:
+                case Filter() | Limit() | DistinctOn():
+                    part = part.input
+                case Ref():
+                    part = relations[part.name]
+                case _:
+                    return False
+        return True
 
     def _inside(self, expr: Expr, of: Rel) -> Expr:
         parts = {id(child): self._asked(child, of) for child in children(expr)}  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from dcql.engine import embeddings
 from dcql.engine.embeddings import Embeddings, digest, keys, to_float32
 from dcql.errors import RunError
 
@@ -43,6 +44,25 @@ def test_an_array_is_what_numpy_loads(npz: Path, key: str) -> None:
         assert np.array_equal(rows, np.load(npz)[key][part])
         assert rows.dtype == ARRAYS[key].dtype
     assert keys(str(npz)) == tuple(ARRAYS)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+def test_rows_are_copied_into_memory(tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "_WORTH_THREADS", 2)
+    array = np.random.default_rng(0).standard_normal((20_000, 400)).astype("f2")  # four stretches
+    np.savez(tmp_path / "0a.npz", l14_img=array)
+    found = Embeddings.open(str(tmp_path / "0a.npz"), "l14_img")
+    for start, stop in ((0, 20_000), (3, 19_990), (5, 9), (7, 7)):
+        out = np.full((20_000, 400), 99, dtype)
+        copied = found.read(start, stop, out)
+        assert copied.dtype == dtype
+        assert np.array_equal(copied, array[start:stop])
+        assert np.shares_memory(copied, out) == (stop > start)
+        assert (out[stop - start :] == 99).all()
+    copied = found.read()
+    assert copied.dtype == np.float16
+    assert copied.flags.writeable
+    assert np.array_equal(copied, array)
 
 
 def test_the_other_arrays_are_not_read(npz: Path) -> None:

@@ -94,4 +94,4 @@ def test_message(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upd
 
 def test_every_code_about_images_has_a_message() -> None:
     assert {name[:5] for name in CASES} == {code for code in CODES if "E0640" <= code < "E0650"}
-    assert {path.stem for path in ERRORS.glob("E064*.txt")} == set(CASES)
+    assert set(CASES) <= {path.stem for path in ERRORS.glob("E064*.txt")}

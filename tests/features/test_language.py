@@ -144,7 +144,8 @@ def test_case_is_kept() -> None:
 
 
 def test_a_model_without_a_label_for_a_caption() -> None:
-    answers: Answers = language.Language(lambda line: None if line == "?" else "en")(pa.array(["?", None, "a"]))
+    model = language.Language(lambda lines: [None if line == "?" else "en" for line in lines])
+    answers: Answers = model(pa.array(["?", None, "a"]))
     assert answers.values.to_pylist() == [None, None, "en"]
     assert answers.failures == {0: "the model gave no label"}
 

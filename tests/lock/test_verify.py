@@ -210,7 +210,7 @@ def watched_threads(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     threads: list[int | None] = []
     open_session = duck.session
 
-    def watched(files: Any, resources: Resources) -> Any:
+    def watched(files: Any, resources: Resources, folders: Any = ()) -> Any:
         threads.append(resources.threads)
         return open_session(files, resources)
 

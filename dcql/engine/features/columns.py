@@ -162,19 +162,28 @@ class Features:
     def _answers(
         self, running: Running, spec: FeatureSpec, file: PoolFile, positions: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
-        """Yield answers for rows of a file, gathered so that the store is not written too often."""
+        """Yield answers for rows of a file, gathered so that the store is not written too often.
+
+        Where the model comes to an end before its time, what it answered until then comes first.
+        """
         gathered: list[Answers] = []
         start = end = 0
         since = time.monotonic()
-        for answers in running.ask(self.inputs.pieces(file, spec, positions, running.rows)):
-            values = files.on_grid(answers.values, spec.output, spec.name)
-            gathered.append(Answers(values, answers.failures, answers.margin))
-            end += len(values)
-            if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
-                yield positions[start:end], _joined(gathered)
-                gathered, start, since = [], end, time.monotonic()
+        ended: RunError | None = None
+        try:
+            for answers in running.ask(self.inputs.pieces(file, spec, positions, running.rows)):
+                values = files.on_grid(answers.values, spec.output, spec.name)
+                gathered.append(Answers(values, answers.failures, answers.margin))
+                end += len(values)
+                if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
+                    yield positions[start:end], _joined(gathered)
+                    gathered, start, since = [], end, time.monotonic()
+        except RunError as error:
+            ended = error
         if gathered:
             yield positions[start:end], _joined(gathered)
+        if ended is not None:
+            raise ended
 
     def _told(self, name: str, spec: FeatureSpec) -> None:
         """Count what a demand asked for, and refuse a model that failed too often."""

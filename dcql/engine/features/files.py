@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.catalog.features import StoredFeature
+from dcql.catalog.features import NOTHING, StoredFeature
 from dcql.catalog.models import INT16_BITS, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
@@ -116,7 +116,7 @@ def ensure(stored: StoredFeature, key: str, rows: int, output: Output) -> Path:
 
 def nothing_file(folder: Path, rows: int, output: Output) -> Path:
     """Return a file of values in which nothing is known, for features that the run has yet to come to."""
-    path = folder / "nothing" / f"{output.text}-{rows}.parquet"
+    path = folder / NOTHING / f"{output.text}-{rows}.parquet"
     if not path.is_file():
         _write_file(path, _nothing(rows, output))
     return path

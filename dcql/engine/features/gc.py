@@ -63,10 +63,11 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
     inputs = {str(one[1]) for one in described["inputs"]}
     keys = stored.keys()
     for key in keys:
+        rows = None
         if key.startswith(RAW):
             needed = not everything
         else:
-            needed = live.needs(key, embeddings="embedding" in inputs, images="image" in inputs)
+            needed, rows = live.needs(key, embeddings="embedding" in inputs, images="image" in inputs)
         if not needed:
             freed.values += 1
             _remove(stored.folder / key, freed)
@@ -74,7 +75,7 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         for old in stored.leftovers(key):
             freed.old += 1
             _remove(old, freed)
-        if (newest := stored.newest(key)) is not None and not _is_readable(newest):
+        if (newest := stored.newest(key)) is not None and not _is_readable(newest, rows):
             freed.damaged += 1
             _remove(stored.folder / key, freed)
     if not stored.keys():
@@ -87,15 +88,15 @@ class _Live:
 
     def __init__(self, freed: Freed) -> None:
         self._freed = freed
-        self._keys: dict[tuple[bool, bool], set[str] | None] = {}
+        self._keys: dict[tuple[bool, bool], dict[str, int] | None] = {}
 
-    def needs(self, key: str, *, embeddings: bool, images: bool) -> bool:
-        """Return whether a pool needs a file of values; True where that cannot be told."""
+    def needs(self, key: str, *, embeddings: bool, images: bool) -> tuple[bool, int | None]:
+        """Return whether a pool needs a file of values, and its rows; True and None where that cannot be told."""
         kind = embeddings, images
         if kind not in self._keys:
             self._keys[kind] = self._found(*kind)
         found = self._keys[kind]
-        return found is None or key in found
+        return (True, None) if found is None else (key in found, found.get(key))
 
     @cached_property
     def _pools(self) -> list[tuple[str, Pool | None, bool]]:
@@ -111,8 +112,9 @@ class _Live:
             pools.append((name, None, False))
         return pools
 
-    def _found(self, embeddings: bool, images: bool) -> set[str] | None:
-        found: set[str] = set()
+    def _found(self, embeddings: bool, images: bool) -> dict[str, int] | None:
+        """Return the rows of every file of values that a pool needs, None where that cannot be told."""
+        found: dict[str, int] = {}
         whole = True
         for name, pool, is_there in self._pools:
             if pool is None or ((embeddings or images) and not is_there):
@@ -122,7 +124,7 @@ class _Live:
             inputs = Inputs(pool)
             for file in pool.files:
                 try:
-                    found.add(inputs.key_for(file, embeddings=embeddings, images=images))
+                    found[inputs.key_for(file, embeddings=embeddings, images=images)] = file.rows
                 except RunError as error:
                     if error.diagnostics[0].code in _HAS_NONE:
                         continue  # a pool without embeddings or images has no values of what reads them
@@ -151,9 +153,11 @@ def _called(stored: StoredFeature) -> str:
     return str(described["name"]) if described is not None else stored.folder.name
 
 
-def _is_readable(path: Path) -> bool:
+def _is_readable(path: Path, rows: int | None) -> bool:
+    """Return whether a file of values can be read, and is of as many rows as the pool's file where that is known."""
     try:
-        files.read_values(path, files.read_counts(path)["rows"])
+        counted = files.read_counts(path)["rows"]
+        files.read_values(path, counted if rows is None else rows)
     except RunError:
         return False
     return True

@@ -1,7 +1,7 @@
 """What models read of a pool: columns, embeddings and images of chosen rows, a piece at a time."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from dcql.catalog.features import RAW
 from dcql.catalog.files import locate
 from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
@@ -25,6 +27,13 @@ from dcql.errors import Diagnostic, RunError
 from dcql.subset import Uids, join_words
 
 KEY_DIGITS = 32
+_ARROW = {
+    Type.TEXT: pa.string(),
+    Type.INT: pa.int64(),
+    Type.FLOAT: pa.float32(),
+    Type.DOUBLE: pa.float64(),
+    Type.BOOL: pa.bool_(),
+}
 _ROWS_READ = 1 << 16
 
 
@@ -58,7 +67,7 @@ class Inputs:
             ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
             return ranked
         every = np.arange(file.rows, dtype=np.int64)
-        parts = [table.column("uid") for table in _rows_of(file, ["uid"], every, _ROWS_READ)]
+        parts = [table.column("uid") for table in _rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
         read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
         return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
@@ -78,14 +87,14 @@ class Inputs:
         Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None.
         Raises RunError where something cannot be read.
         """
-        columns = [one.column for one in spec.inputs if isinstance(one, ColumnArgument)]
+        columns = {one.column: one.type for one in spec.inputs if isinstance(one, ColumnArgument)}
         images = any(isinstance(one, ImageArgument) for one in spec.inputs)
         embeddings = {
             one.key: Embeddings.open(npz_beside(file), one.key, rows=file.rows)
             for one in spec.inputs
             if isinstance(one, EmbeddingArgument)
         }
-        read = [*columns, *(["uid"] if images else [])]
+        read = columns | ({"uid": Type.TEXT} if images else {})
         tables = _rows_of(file, read, positions, size) if read else None
         for start in range(0, len(positions), size):
             here = positions[start : start + size]
@@ -122,21 +131,31 @@ def _taken(embeddings: Embeddings, here: NDArray[np.int64]) -> NDArray[Any]:
     return rows if len(rows) == len(here) else rows[here - first]
 
 
-def _rows_of(file: PoolFile, columns: list[str], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
+def _as_read(array: Any, type_: Type) -> Any:
+    """Return a column of a file in the arrow type of its type in recipes, NaN as NULL and -0.0 as 0."""
+    array = decoded(array).cast(_ARROW[type_])
+    if type_ not in (Type.FLOAT, Type.DOUBLE):
+        return array
+    numbers = pc.add(array, pa.scalar(0.0, array.type))
+    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, array.type), numbers)
+
+
+def _rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
     """Yield tables of the columns at the positions, `size` rows each, reading a part of the file at a time."""
     filesystem, path = locate(file.path)
     waiting: list[Any] = []
     rows = seen = 0
     try:
         with filesystem.open(path, "rb") as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=columns):
+            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=list(columns)):
                 low, high = np.searchsorted(positions, [seen, seen + batch.num_rows])
                 taken = positions[low:high] - seen
                 seen += batch.num_rows
                 if not len(taken):
                     continue
-                arrays = [decoded(batch.column(name)).take(pa.array(taken)) for name in columns]
-                waiting.append(pa.table(arrays, columns))
+                rows_taken = pa.array(taken)
+                arrays = [_as_read(batch.column(name).take(rows_taken), type_) for name, type_ in columns.items()]
+                waiting.append(pa.table(arrays, list(columns)))
                 rows += len(taken)
                 while rows >= size:
                     whole = pa.concat_tables(waiting)

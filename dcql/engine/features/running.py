@@ -10,7 +10,7 @@ from dcql.catalog.models import ColumnArgument, FeatureSpec, FileAsset, PoolAsse
 from dcql.engine.features.assets import Assets, checked_sha256
 from dcql.engine.features.report import Computing
 from dcql.engine.features.workers import Ask, Workers
-from dcql.engine.udfs import own, table
+from dcql.engine.udfs import table
 from dcql.engine.udfs.answers import Answers, Model
 from dcql.errors import Diagnostic, RunError
 
@@ -70,23 +70,21 @@ class Running:
             # Never more than there is work for.
             self.lanes = max(1, min(computing.workers or cores(), -(-total // self.rows)))
             files = {one.parameter: str(assets.path(one.asset)) for one in given}
-            ask = Ask(spec.model.name, spec.model.code_path, str(weights or ""), files, spec.options)
+            sha256 = spec.model.code.sha256 if spec.model.code is not None else ""
+            returns = spec.model.output.type.name
+            ask = Ask(spec.model.name, spec.model.code_path, sha256, returns, str(weights or ""), files, spec.options)
             self._workers = Workers(ask, self.lanes)
             return
         arrays = {one.parameter: assets.array(one.asset) for one in given}
-        if spec.model.code is not None:
-            code = Path(spec.model.code_path)
-            self._model = own.load(code, weights=weights, assets=arrays, options=spec.options)
-            return
         on_device = {"device": computing.device} if spec.model.name in table.ON_DEVICES else {}
         self._model = table.load(spec.model.name, weights=weights, assets=arrays, options={**spec.options, **on_device})
 
     def __enter__(self) -> "Running":
         return self
 
-    def __exit__(self, *given: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._workers is not None:
-            self._workers.__exit__(*given)
+            self._workers.stop(at_once=kind is not None)
 
     def ask(self, pieces: Iterable[tuple[Any, ...]]) -> Iterator[Answers]:
         """Yield the answers for pieces of inputs, in their order."""
@@ -124,11 +122,10 @@ def _in_processes(spec: FeatureSpec, total: int) -> bool:
 
     A user's own code always does, so that what it does to its process stays there.
     """
-    if not all(isinstance(one, ColumnArgument) for one in spec.inputs):
-        return False
     if spec.model.code is not None:
         return True
-    return spec.model.name in table.IN_PROCESSES and total >= _FEWEST_FOR_PROCESSES
+    reads_columns = all(isinstance(one, ColumnArgument) for one in spec.inputs)
+    return reads_columns and spec.model.name in table.IN_PROCESSES and total >= _FEWEST_FOR_PROCESSES
 
 
 def _unread(spec: FeatureSpec, code: WeightsFile) -> Diagnostic:

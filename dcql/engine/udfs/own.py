@@ -8,10 +8,11 @@
 
 `load` is called once a process, with the weights' path (None without WEIGHTS), the assets and the options by parameter.
 What it returns is called with a list a column argument: text, numbers, images as bytes, embeddings as rows of a numpy
-array; None where a sample has none. It returns one answer a sample, None where it has none. A sample on which it raises
-counts as failed, and has NULL.
+array; None where a sample has none. It returns one answer a sample, None where it has none. Where it raises, or answers
+with another type, that sample counts as failed and has NULL.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,60 +21,91 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dcql.catalog.types import Type
 from dcql.engine.udfs.answers import Answers, Model
 from dcql.errors import Diagnostic, RunError
 
 ENTRY = "load"
 _LONGEST_REASON = 200
+_ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_()}
+_PYTHON: dict[Type, tuple[type, ...]] = {Type.TEXT: (str,), Type.INT: (int,), Type.BOOL: (bool,)}
 
 
 def load(
-    code: Path, *, weights: Path | None, assets: Mapping[str, Any], options: Mapping[str, bool | int | float | str]
+    code: Path,
+    *,
+    sha256: str,
+    returns: Type,
+    weights: Path | None,
+    assets: Mapping[str, Any],
+    options: Mapping[str, bool | int | float | str],
 ) -> Model:
-    """Run a user's file and load its model. Raises RunError where it fails or has no `load`."""
+    """Run a user's file, whose SHA-256 in hex is known, and load its model.
+
+    The model answers in the arrow type of `returns`: string, int64, bool, or float64 for every kind of number else.
+    Raises RunError for another file, and where it fails or has no `load`.
+    """
     names: dict[str, Any] = {"__name__": "dcql_model", "__file__": str(code)}
     try:
-        exec(compile(code.read_bytes(), str(code), "exec"), names)
-        answer = names[ENTRY](weights, assets, options)
-    except Exception as error:
-        what = f"it has no function `{ENTRY}`" if ENTRY not in names else f"{type(error).__name__}: {error}"
+        content = code.read_bytes()
+    except OSError as error:
+        raise RunError(_unloadable(code, str(error.strerror))) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise RunError(
             Diagnostic(
-                "E0611", f"the model in `{code}` cannot be loaded", None, what, ("docs/models.md shows how one looks",)
+                "E0609",
+                f"`{code}` has another SHA-256",
+                None,
+                "it changed since the recipe was checked",
+                ("run the recipe again when nothing writes to the file any more",),
             )
-        ) from error
-    return _Own(answer, code)
+        )
+    try:
+        exec(compile(content, str(code), "exec"), names)
+        if ENTRY not in names:
+            raise RunError(_unloadable(code, f"it has no function `{ENTRY}`"))
+        answer = names[ENTRY](weights, assets, options)
+    except RunError:
+        raise
+    except Exception as error:
+        raise RunError(_unloadable(code, f"{type(error).__name__}: {error}")) from error
+    return _Own(answer, returns)
+
+
+def _unloadable(code: Path, reason: str) -> Diagnostic:
+    helps = ("docs/models.md shows how one looks",)
+    return Diagnostic("E0611", f"the model in `{code}` cannot be loaded", None, reason, helps)
 
 
 class _Own:
-    def __init__(self, answer: Callable[..., Any], code: Path) -> None:
+    def __init__(self, answer: Callable[..., Any], returns: Type) -> None:
         self._answer = answer
-        self._code = code
+        self._returns = returns
 
     def __call__(self, *inputs: Any) -> Answers:
         """Answer for all samples at once, and one by one where that raises."""
         columns = [_listed(column) for column in inputs]
         rows = len(columns[0])
         try:
-            return Answers(_array(self._checked(self._answer(*columns), rows)))
+            return Answers(self._checked(self._answer(*columns), rows))
         except Exception:  # whatever a user's code raises; which sample it was is found below
             pass
         values: list[Any] = []
         failures: dict[int, str] = {}
         for row in range(rows):
             try:
-                values += self._checked(self._answer(*(column[row : row + 1] for column in columns)), 1)
-                _array(values[-1:])
+                given = self._answer(*(column[row : row + 1] for column in columns))
+                values += self._checked(given, 1).to_pylist()
             except Exception as error:
                 failures[row] = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-                values[row:] = [None]
-        return Answers(_array(values), failures)
+                values.append(None)
+        return Answers(pa.array(values, _ARROW.get(self._returns, pa.float64())), failures)
 
-    def _checked(self, answers: Any, rows: int) -> list[Any]:
-        found = [_plain(answer) for answer in answers]
+    def _checked(self, answers: Any, rows: int) -> Any:
+        found = [_plain(answer, self._returns) for answer in answers]
         if len(found) != rows:
             raise ValueError(f"{len(found)} answers for {rows} samples")
-        return found
+        return pa.array(found, _ARROW.get(self._returns, pa.float64()))
 
 
 def _listed(column: Any) -> Sequence[Any]:
@@ -84,16 +116,13 @@ def _listed(column: Any) -> Sequence[Any]:
     return rows
 
 
-def _plain(answer: Any) -> Any:
+def _plain(answer: Any, returns: Type) -> Any:
+    """Return an answer as Python's own type for `returns`, NaN as None. Raises TypeError for another type."""
     if isinstance(answer, np.generic):
         answer = answer.item()
-    if isinstance(answer, float) and math.isnan(answer):
+    if answer is None or (isinstance(answer, float) and math.isnan(answer)):
         return None
-    if answer is not None and not isinstance(answer, bool | int | float | str):
-        raise TypeError(f"{type(answer).__name__} is no answer: give text, a number, True, False or None")
-    return answer
-
-
-def _array(values: list[Any]) -> Any:
-    mixed = any(isinstance(value, float) for value in values)
-    return pa.array([float(v) if mixed and isinstance(v, int) else v for v in values])
+    right = isinstance(answer, _PYTHON.get(returns, (int, float)))
+    if not right or (isinstance(answer, bool) and returns is not Type.BOOL):
+        raise TypeError(f"{type(answer).__name__} {answer!r} is no {returns.value}")
+    return answer if returns in _PYTHON else float(answer)

@@ -53,6 +53,15 @@ def prepare(vectors: NDArray[Any], together: bool = False) -> Rows:
     """Return vectors (n, d) of float16, float32 or float64 as Rows; `together` scales all rows by one power of two."""
     double = vectors.dtype == np.float64
     work = vectors if double else to_float32(vectors)
+    none = np.zeros(len(vectors), np.int64)
+    if vectors.dtype == np.float16:
+        # Squares and sums of float16 are well inside of float32's range: the lengths say all there is to know.
+        lengths = _lengths(work)
+        finite = np.isfinite(lengths)
+        if not finite.all():
+            vectors = vectors.copy()
+            vectors[~finite], work[~finite], lengths[~finite] = 0, 0, 0
+        return Rows(vectors, work, work, none, lengths, lengths, finite)
     largest = np.maximum(work.max(1, initial=0), -work.min(1, initial=0)).astype(np.float64)
     finite = np.isfinite(largest)
     if not finite.all():
@@ -71,10 +80,14 @@ def prepare(vectors: NDArray[Any], together: bool = False) -> Rows:
         scaled = work * np.ldexp(work.dtype.type(1), -half)[:, None]
         scaled *= np.ldexp(work.dtype.type(1), half - shift)[:, None]
     narrow = to_float32(scaled) if double else scaled
-    lengths = np.sqrt(np.einsum("ij,ij->i", narrow, narrow).astype(np.float64)) * (1 + _gamma(narrow.shape[1], SINGLE))
     if not double:
-        return Rows(vectors, narrow, work, np.zeros_like(shift), lengths, reach, finite)
-    return Rows(vectors, narrow, scaled, shift, lengths, np.ldexp(reach, -shift), finite)
+        return Rows(vectors, narrow, work, none, _lengths(narrow), reach, finite)
+    return Rows(vectors, narrow, scaled, shift, _lengths(narrow), np.ldexp(reach, -shift), finite)
+
+
+def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    return np.asarray(np.sqrt(squares) * (1 + _gamma(rows.shape[1], SINGLE)))
 
 
 def single_bound(d: int) -> float:

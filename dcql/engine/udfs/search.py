@@ -20,6 +20,7 @@ BATCH = 2048  # samples in work at a time
 _TILE = 2048  # rows of the matrix in work at a time on a CPU: 16 MiB of scores
 _TILE_CUDA = 32768  # and on a GPU: 256 MiB
 _AGAIN = 128  # samples looked at again at a time: all of them may be as near to every row
+_MORE = 3  # scores kept beyond those asked for: nearly always all that come into question
 _FEW = 8  # as many best are found one after the other, more by partitioning
 
 
@@ -30,8 +31,14 @@ class Scores(Protocol):
         """Yield the first row and the (n, rows) float32 scores of each tile, as arrays of the device."""
         ...
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the `count` largest of each row of scores, largest first, and where they are; destroys the scores."""
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the `kept` largest of each row of scores, largest first, and where they are; destroys the scores.
+
+        Those below the row's `floor` (n,), or more than `slack` (n,) below the `count`-th largest, may be missing: -inf
+        stands for them.
+        """
         ...
 
     def above(self, scores: Any, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -53,20 +60,30 @@ class OnCpu:
             out = space if len(tile) == space.shape[1] else None
             yield start, np.matmul(vectors, tile.T, out=out)
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the largest scores and their columns."""
-        every = np.arange(len(scores))
-        if count > _FEW:
-            ids = np.argpartition(scores, -count, axis=1)[:, -count:]
+        if kept > _FEW:
+            ids = np.argpartition(scores, -kept, axis=1)[:, -kept:]
             found = np.take_along_axis(scores, ids, 1)
             order = np.argsort(-found, axis=1)
             return np.take_along_axis(found, order, 1), np.take_along_axis(ids, order, 1)
-        largest = np.empty((len(scores), count), np.float32)
-        ids = np.empty((len(scores), count), np.int64)
-        for place in range(count):
-            ids[:, place] = scores.argmax(1)
-            largest[:, place] = scores[every, ids[:, place]]
-            scores[every, ids[:, place]] = -np.inf
+        largest = np.full((len(scores), kept), -np.inf, np.float32)
+        ids = np.zeros((len(scores), kept), np.int64)
+        floor = floor.copy()
+        rows = np.arange(len(scores))
+        for place in range(kept):
+            part = scores if len(rows) == len(scores) else scores[rows]
+            columns = part.argmax(1)
+            found = part[np.arange(len(rows)), columns]
+            largest[rows, place], ids[rows, place] = found, columns
+            if place == count - 1:
+                floor[rows] = np.maximum(floor[rows], _below(found, slack[rows]))
+            # Few rows have a next one that matters, once many have been seen.
+            more = found >= floor[rows]
+            rows, columns = rows[more], columns[more]
+            scores[rows, columns] = -np.inf
         return largest, ids
 
     def above(self, scores: Any, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -100,13 +117,15 @@ class OnTorch:
                     torch.set_float32_matmul_precision(before)
             yield start, scores
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the largest scores and their columns."""
-        if count > _FEW:
-            found, places = scores.topk(count, dim=1)
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the largest scores and their columns, floor or not: on a GPU a look costs little, a question much."""
+        if kept > _FEW:
+            found, places = scores.topk(kept, dim=1)
             return found.cpu().numpy(), places.cpu().numpy()
         largest, ids = [], []
-        for _ in range(count):
+        for _ in range(kept):
             found, places = scores.max(dim=1)
             scores.scatter_(1, places[:, None], float("-inf"))
             largest.append(found)
@@ -140,33 +159,46 @@ def candidates(scores: Scores, matrix: Rows, vectors: Rows, count: int) -> Itera
     """
     some = np.flatnonzero(vectors.lengths > 0)
     narrow = vectors.narrow if len(some) == len(vectors) else vectors.narrow[some]
-    kept = min(count + 1, len(matrix))
-    best, ids = _best(scores, narrow, kept)
+    kept = min(count + _MORE, len(matrix))
     # `count` rows are exactly at least the last of the best less a bound, so a row that is as good has a score of at
     # least that less another bound, in this multiplication and in any other.
     bound = single_bound(narrow.shape[1]) * vectors.lengths[some] * matrix.lengths.max()
-    floor = np.nextafter((best[:, count - 1] - 2 * bound).astype(np.float32), np.float32(-np.inf))
-    doubtful = best[:, count] >= floor if kept > count else np.zeros(len(some), bool)
-    nothing = np.empty(0, np.int64)
-    yield Candidates(some[~doubtful], ids[~doubtful, :count], nothing, nothing)
-    again = np.flatnonzero(doubtful)
+    slack = (2 * bound * (1 + 2.0**-20)).astype(np.float32)
+    best, ids = _best(scores, narrow, kept, count, slack)
+    floor = _below(best[:, count - 1], slack)
+    near = best >= floor[:, None]
+    clear = near.sum(1) == count
+    unseen = near[:, -1] & (kept < len(matrix)) & ~clear
+    sample, place = np.nonzero(near & ~(clear | unseen)[:, None])
+    row = ids[sample, place]
+    order = np.lexsort((row, sample))
+    yield Candidates(some[clear], ids[clear, :count], some[sample[order]], row[order])
+    again = np.flatnonzero(unseen)
     for part in (again[start : start + _AGAIN] for start in range(0, len(again), _AGAIN)):
         found = [(scores.above(tile, floor[part]), start) for start, tile in scores.tiles(narrow[part])]
         sample = np.concatenate([some[part[places]] for (places, _), _ in found])
         row = np.concatenate([columns + start for (_, columns), start in found])
         order = np.lexsort((row, sample))
-        yield Candidates(nothing, np.empty((0, count), np.int64), sample[order], row[order])
+        yield Candidates(some[:0], ids[:0, :count], sample[order], row[order])
 
 
-def _best(scores: Scores, vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    best = np.empty((len(vectors), 0), np.float32)
-    ids = np.empty((len(vectors), 0), np.int64)
+def _best(
+    scores: Scores, vectors: NDArray[np.float32], kept: int, count: int, slack: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the `kept` largest scores of each vector and their rows, as far as they matter, largest first."""
+    best = np.full((len(vectors), kept), -np.inf, np.float32)
+    ids = np.zeros((len(vectors), kept), np.int64)
     for start, tile in scores.tiles(vectors):
-        found, places = scores.best(tile, min(count, tile.shape[1]))
-        if not start:
-            best, ids = found, places
-            continue
-        best, ids = np.concatenate([best, found], 1), np.concatenate([ids, places + start], 1)
-        order = np.argsort(-best, axis=1)[:, :count]
-        best, ids = np.take_along_axis(best, order, 1), np.take_along_axis(ids, order, 1)
+        floor = _below(best[:, count - 1], slack)
+        found, places = scores.best(tile, min(kept, tile.shape[1]), count, floor, slack)
+        changed = np.flatnonzero(found[:, 0] >= floor)
+        both = np.concatenate([best[changed], found[changed]], 1)
+        rows = np.concatenate([ids[changed], places[changed] + start], 1)
+        order = np.argsort(-both, axis=1)[:, :kept]
+        best[changed], ids[changed] = np.take_along_axis(both, order, 1), np.take_along_axis(rows, order, 1)
     return best, ids
+
+
+def _below(scores: NDArray[np.float32], slack: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Rounded down: a row as good as the last must not be lost to the rounding of this difference.
+    return np.asarray(np.nextafter(scores - slack, np.float32(-np.inf)))

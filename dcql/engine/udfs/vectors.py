@@ -125,9 +125,8 @@ class Nearest:
             margin[:] = np.inf
             return ids, margin
         for found in candidates(self.scores, self.matrix, vectors, 2):
-            sample, pair = found.clear, found.ids
-            if len(found.sample):
-                sample, pair = self._two_of_many(vectors, found.sample, found.row)
+            sample, pair = self._two_of_many(vectors, found.sample, found.row)
+            sample, pair = np.concatenate([found.clear, sample]), np.concatenate([found.ids, pair])
             ids[sample], margin[sample] = self._better(vectors, sample, pair)
         return ids, margin
 
@@ -150,15 +149,18 @@ class Nearest:
         self, vectors: Rows, sample: NDArray[np.int64], row: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the samples of the pairs, which are sorted, and the two best rows of each."""
+        if not len(sample):
+            return sample, np.empty((0, 2), np.int64)
         products = in_double(vectors, sample, self.matrix, row)
         error = double_error(vectors, sample, self.matrix, row)
-        samples, starts = np.unique(sample, return_index=True)
-        pairs = np.empty((len(samples), 2), np.int64)
-        for place, (start, end) in enumerate(zip(starts, [*starts[1:], len(sample)], strict=True)):
-            found = products[start:end]
-            second = np.partition(found, -2)[-2]
-            near = row[start:end][found >= second - 2 * error[start:end].max()]
-            pairs[place] = near if len(near) == 2 else self._exact_two(vectors, samples[place], near)
+        order = np.lexsort((-products, sample))
+        samples, starts, counts = np.unique(sample, return_index=True, return_counts=True)
+        pairs = np.stack([row[order[starts]], row[order[starts + 1]]], 1)
+        least = products[order[starts + 1]] - 2 * np.maximum.reduceat(error, starts)
+        near = products >= np.repeat(least, counts)
+        for place in np.flatnonzero(np.add.reduceat(near.astype(np.int64), starts) > 2):
+            part = slice(starts[place], starts[place] + counts[place])
+            pairs[place] = self._exact_two(vectors, samples[place], row[part][near[part]])
         return samples, pairs
 
     def _exact_two(self, vectors: Rows, sample: int, rows: NDArray[np.int64]) -> tuple[int, int]:

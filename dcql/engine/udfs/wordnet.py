@@ -50,6 +50,7 @@ class Part:
     offsets: dict[str, int]
     irregular: dict[str, tuple[str, ...]]
     endings: tuple[tuple[str, str], ...]
+    replaced: tuple[str, ...]  # the old of each ending
     chain: tuple[tuple[str, int], ...]
     longest: int  # of its lemmas, in characters
 
@@ -66,7 +67,13 @@ class Part:
             word = shorter
         forms = [word]
         while forms:
-            forms = [form[: -len(old)] + new for form in forms for old, new in self.endings if form.endswith(old)]
+            forms = [
+                form[: -len(old)] + new
+                for form in forms
+                if form.endswith(self.replaced)
+                for old, new in self.endings
+                if form.endswith(old)
+            ]
             found = self._first(forms)
             if found is not None:
                 return found
@@ -135,13 +142,16 @@ def load(path: Path) -> WordNet:
     columns = pq.read_table(io.BytesIO(content)).to_pydict()
     offsets: list[dict[str, int]] = [{} for _ in _ENDINGS]
     irregular: list[dict[str, tuple[str, ...]]] = [{} for _ in _ENDINGS]
-    for pos, form, offset, bases in zip(*(columns[name] for name in ("pos", "form", "offset", "bases")), strict=True):
+    for pos, form, offset, words in zip(*(columns[name] for name in ("pos", "form", "offset", "bases")), strict=True):
         if offset is None:
-            irregular[pos][form] = tuple(bases.split())
+            irregular[pos][form] = tuple(words.split())
         else:
             offsets[pos][form] = offset
-    parts = zip(offsets, irregular, _ENDINGS, _CHAINS, strict=True)
-    return WordNet(tuple(Part(*part, longest=max(map(len, part[0]))) for part in parts))
+    parts = [
+        Part(of, bases, endings, tuple(old for old, _ in endings), chain, longest=max(map(len, of)))
+        for of, bases, endings, chain in zip(offsets, irregular, _ENDINGS, _CHAINS, strict=True)
+    ]
+    return WordNet(tuple(parts))
 
 
 @cache
