@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -355,16 +357,29 @@ def test_gc_touches_nothing_that_a_run_reads(home: Path, dcql: Dcql) -> None:
     assert json.loads(dcql("feature", "gc", "--format", "json").out)["features"] == 1
 
 
-def test_a_lock_of_a_feature_that_was_removed_holds_nobody_out(home: Path, dcql: Dcql) -> None:
+def test_a_run_that_waited_for_a_feature_to_be_removed_still_keeps_gc_out(home: Path, dcql: Dcql) -> None:
     dcql("run", "english.dcql", "--pool", "many")
     lang = the_feature("lang")
+    waits, reads, ends = threading.Event(), threading.Event(), threading.Event()
+
+    def read() -> None:
+        waits.set()
+        with lang.reading():
+            reads.set()
+            ends.wait(20)
+
+    reader = threading.Thread(target=read)
     with lang.alone() as alone:
         assert alone
+        reader.start()
+        assert waits.wait(20)
+        time.sleep(0.2)  # until it waits for the lock that is about to go
         shutil.rmtree(lang.folder)
-        with lang.reading():  # of the folder that is made anew
-            pass
-        with lang.alone() as again:
-            assert again
+    assert reads.wait(20)
+    with lang.alone() as alone:
+        assert not alone
+    ends.set()
+    reader.join(20)
 
 
 def test_errors_name_the_pool(home: Path) -> None:
