@@ -107,6 +107,7 @@ def draw_demands(
     """Print what a run would ask of models; `rates` are the samples a second of each model, None where not measured."""
     from rich.text import Text
 
+    console.print()
     console.print(Text(f"features on {shown(pool)}"))
     for one in counted:
         console.print(Text.assemble("  ", (shown(one.spec.name), "bold"), f": {shown(one.why)}"))

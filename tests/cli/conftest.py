@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pools import ADVERSARIAL, LAYOUTS, write
+from pools.featured import write_named
 
 from dcql.cli import main
 from dcql.engine.add import add
@@ -31,13 +32,17 @@ Dcql = Callable[..., Told]
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the pool `mixed`, 3,000 samples in 13 files, and beside it the pools' own files."""
+    """A store with the pool `mixed`, 3,000 samples in 13 files, and beside it the pools' own files.
+
+    `many` has captions in many scripts, embeddings and assets.
+    """
     folder = tmp_path_factory.mktemp("cli")
     for name in ("mixed", "tiny_files"):
         write(ADVERSARIAL[name](), folder / name, layout=LAYOUTS["split"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCQL_HOME", str(folder / "home"))
         add("mixed", folder / "mixed")
+    write_named("many_scripts", folder / "many")
     return folder
 
 

@@ -76,9 +76,7 @@ class Asking:
             assets |= {one.asset.name: self.assets.digest(one.asset) for one in spec.assets}
         uses = tuple(features.uses[spec.name] for spec in self.program.features)
         near = margins(features, self._parameters)
-        asked = {
-            name: sum(int(np.bitwise_count(bits).sum()) for bits in files) for name, files in features.asked.items()
-        }
+        asked = {name: sum(map(_ones, files)) for name, files in features.asked.items()}
         return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)
 
     def _rows_on(self, name: str) -> RowsOf:
@@ -98,3 +96,7 @@ class Asking:
             return np.sort(np.concatenate(found).astype(np.int64)) if found else np.empty(0, np.int64)
 
         return rows
+
+
+def _ones(bits: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(np.unpackbits(bits)))

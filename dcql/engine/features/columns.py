@@ -140,7 +140,7 @@ class Features:
                     f"`{spec.name}` is not stored for {total:,} samples",
                     None,
                     "and nothing is to be computed",
-                    (f"compute it: `dcql feature compute {spec.name}`, or run without --no-compute",),
+                    (f"run without --no-compute, or `dcql feature compute {spec.name} --pool {self.pool.name}`",),
                 )
             )
         done = 0

@@ -56,6 +56,7 @@ def count_demands(plan: Plan, pool: Pool, resources: Resources, tell: Tell) -> t
             found = _Count(bound, pool, resources, tell, Path(folder)).run()
             if isinstance(found, dict):
                 break
+            assert not found <= unknown  # so that it comes to an end
             unknown |= found
     names = statistics(plan).names
     by_name = {names[feature]: feature for feature in demanded(plan)}

@@ -31,8 +31,14 @@ class Scores(Protocol):
         """Yield the first row and the (n, rows) float32 scores of each tile, as arrays of the device."""
         ...
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the `count` largest of each row of scores, largest first, and where they are; destroys the scores."""
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the `kept` largest of each row of scores, largest first, and where they are; destroys the scores.
+
+        Those below the row's `floor` (n,), or more than `slack` (n,) below the `count`-th largest, may be missing: -inf
+        stands for them.
+        """
         ...
 
     def above(self, scores: Any, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -54,20 +60,30 @@ class OnCpu:
             out = space if len(tile) == space.shape[1] else None
             yield start, np.matmul(vectors, tile.T, out=out)
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the largest scores and their columns."""
-        every = np.arange(len(scores))
-        if count > _FEW:
-            ids = np.argpartition(scores, -count, axis=1)[:, -count:]
+        if kept > _FEW:
+            ids = np.argpartition(scores, -kept, axis=1)[:, -kept:]
             found = np.take_along_axis(scores, ids, 1)
             order = np.argsort(-found, axis=1)
             return np.take_along_axis(found, order, 1), np.take_along_axis(ids, order, 1)
-        largest = np.empty((len(scores), count), np.float32)
-        ids = np.empty((len(scores), count), np.int64)
-        for place in range(count):
-            ids[:, place] = scores.argmax(1)
-            largest[:, place] = scores[every, ids[:, place]]
-            scores[every, ids[:, place]] = -np.inf
+        largest = np.full((len(scores), kept), -np.inf, np.float32)
+        ids = np.zeros((len(scores), kept), np.int64)
+        floor = floor.copy()
+        rows = np.arange(len(scores))
+        for place in range(kept):
+            part = scores if len(rows) == len(scores) else scores[rows]
+            columns = part.argmax(1)
+            found = part[np.arange(len(rows)), columns]
+            largest[rows, place], ids[rows, place] = found, columns
+            if place == count - 1:
+                floor[rows] = np.maximum(floor[rows], _below(found, slack[rows]))
+            # Few rows have a next one that matters, once many have been seen.
+            more = found >= floor[rows]
+            rows, columns = rows[more], columns[more]
+            scores[rows, columns] = -np.inf
         return largest, ids
 
     def above(self, scores: Any, floor: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -101,13 +117,15 @@ class OnTorch:
                     torch.set_float32_matmul_precision(before)
             yield start, scores
 
-    def best(self, scores: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the largest scores and their columns."""
-        if count > _FEW:
-            found, places = scores.topk(count, dim=1)
+    def best(
+        self, scores: Any, kept: int, count: int, floor: NDArray[np.float32], slack: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the largest scores and their columns, floor or not: on a GPU a look costs little, a question much."""
+        if kept > _FEW:
+            found, places = scores.topk(kept, dim=1)
             return found.cpu().numpy(), places.cpu().numpy()
         largest, ids = [], []
-        for _ in range(count):
+        for _ in range(kept):
             found, places = scores.max(dim=1)
             scores.scatter_(1, places[:, None], float("-inf"))
             largest.append(found)
@@ -142,11 +160,12 @@ def candidates(scores: Scores, matrix: Rows, vectors: Rows, count: int) -> Itera
     some = np.flatnonzero(vectors.lengths > 0)
     narrow = vectors.narrow if len(some) == len(vectors) else vectors.narrow[some]
     kept = min(count + _MORE, len(matrix))
-    best, ids = _best(scores, narrow, kept)
     # `count` rows are exactly at least the last of the best less a bound, so a row that is as good has a score of at
     # least that less another bound, in this multiplication and in any other.
     bound = single_bound(narrow.shape[1]) * vectors.lengths[some] * matrix.lengths.max()
-    floor = np.nextafter((best[:, count - 1] - 2 * bound).astype(np.float32), np.float32(-np.inf))
+    slack = (2 * bound * (1 + 2.0**-20)).astype(np.float32)
+    best, ids = _best(scores, narrow, kept, count, slack)
+    floor = _below(best[:, count - 1], slack)
     near = best >= floor[:, None]
     clear = near.sum(1) == count
     unseen = near[:, -1] & (kept < len(matrix)) & ~clear
@@ -163,15 +182,23 @@ def candidates(scores: Scores, matrix: Rows, vectors: Rows, count: int) -> Itera
         yield Candidates(some[:0], ids[:0, :count], sample[order], row[order])
 
 
-def _best(scores: Scores, vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    best = np.empty((len(vectors), 0), np.float32)
-    ids = np.empty((len(vectors), 0), np.int64)
+def _best(
+    scores: Scores, vectors: NDArray[np.float32], kept: int, count: int, slack: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the `kept` largest scores of each vector and their rows, as far as they matter, largest first."""
+    best = np.full((len(vectors), kept), -np.inf, np.float32)
+    ids = np.zeros((len(vectors), kept), np.int64)
     for start, tile in scores.tiles(vectors):
-        found, places = scores.best(tile, min(count, tile.shape[1]))
-        if not start:
-            best, ids = found, places
-            continue
-        best, ids = np.concatenate([best, found], 1), np.concatenate([ids, places + start], 1)
-        order = np.argsort(-best, axis=1)[:, :count]
-        best, ids = np.take_along_axis(best, order, 1), np.take_along_axis(ids, order, 1)
+        floor = _below(best[:, count - 1], slack)
+        found, places = scores.best(tile, min(kept, tile.shape[1]), count, floor, slack)
+        changed = np.flatnonzero(found[:, 0] >= floor)
+        both = np.concatenate([best[changed], found[changed]], 1)
+        rows = np.concatenate([ids[changed], places[changed] + start], 1)
+        order = np.argsort(-both, axis=1)[:, :kept]
+        best[changed], ids[changed] = np.take_along_axis(both, order, 1), np.take_along_axis(rows, order, 1)
     return best, ids
+
+
+def _below(scores: NDArray[np.float32], slack: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Rounded down: a row as good as the last must not be lost to the rounding of this difference.
+    return np.asarray(np.nextafter(scores - slack, np.float32(-np.inf)))
