@@ -390,7 +390,7 @@ def _made_asset(expressions: "Expressions", statement: ast.MadeAsset, scope: Sco
 
 def _fit_asset(expressions: "Expressions", statement: ast.FitAsset, scope: Scope) -> tuple[models.Asset, Needs]:
     model = _model_of(expressions, statement.using, scope)
-    if model.output.type is not Type.NESTED:
+    if model.output.type is not Type.NESTED or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0")
     given = [one.argument for one in _bind(expressions, statement.using, model, scope)]
     embedding = next(one.key for one in given if isinstance(one, models.EmbeddingArgument))
