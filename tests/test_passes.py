@@ -4,12 +4,15 @@ A case is a `# title`, a recipe, its plan before the pass and after it, parted b
 plans.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conformance import ONE_THREAD, adversarial, asked, npy_of, shared_sessions
+from conformance.models import ready_for_models, told
 
 from dcql.compiler import check
 from dcql.engine.run import run
@@ -64,16 +67,25 @@ def written(name: str) -> str:
 EVERY = [(name, title) for name in BY_NAME for title in cases(name)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def home() -> Iterator[Path]:
+    """Keep what is added and computed in a store of these tests' own."""
+    with TemporaryDirectory(prefix="dcql-passes-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCQL_HOME", folder)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(("name", "title"), EVERY, ids=[f"{name}: {title}" for name, title in EVERY])
-def test_case(name: str, title: str) -> None:
+def test_case(name: str, title: str, home: Path) -> None:
     case = cases(name)[title]
-    for pool in POOLS:
-        ready = adversarial(pool)
-        answer = asked(case.recipe, ready.rows)
+    programs = [lower(plan) for plan in plans(name, case)]
+    has_models = any(program.features or program.asset_sets for program in programs)
+    for ready in [ready_for_models(home)] if has_models else map(adversarial, POOLS):
+        answer = asked(*told(case.recipe)) if has_models else asked(case.recipe, ready.rows)
         assert not isinstance(answer, str), answer
-        for plan in plans(name, case):
+        for program in programs:
             with shared_sessions():
-                assert npy_of(run(lower(plan), ready.raw, ONE_THREAD)) == answer.npy
+                assert npy_of(run(program, ready.raw, ONE_THREAD)) == answer.npy
 
 
 @pytest.mark.parametrize("name", BY_NAME)

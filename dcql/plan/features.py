@@ -172,12 +172,13 @@ def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
             "say its grid: `FIXED(14)` is steps of 2^-14, for scores between -1 and 1",
         )
     if name not in OUTPUTS or (bits is not None) != (name == "FIXED"):
+        others = [one for one in OUTPUTS if one != name]
         expressions.wrong_at(
             "E0601",
             f"a model cannot give `{' '.join(written.span.text.split())}`",
             written.span,
             "not a type of feature",
-            *suggestion(name, list(OUTPUTS), "the types are TEXT, INT, BOOL and FIXED(bits), as in FIXED(14)"),
+            *suggestion(name, others, "the types are TEXT, INT, BOOL and FIXED(bits), as in FIXED(14)"),
         )
     if bits is None:
         return models.Output(Type[name])
@@ -192,6 +193,10 @@ def _check_output(
     expressions: "Expressions", statement: ast.Feature, model: models.ModelSpec, output: models.Output
 ) -> None:
     """Raise WrongError where a FEATURE says another type than its model gives."""
+    if model.output.type is Type.NESTED:
+        label = "a feature is made by a model of samples"
+        help_ = "write `ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0`"
+        expressions.wrong_at("E0603", f"`{model.name}` makes an asset", statement.using.model.span, label, help_)
     number = model.output.type in (Type.FLOAT, Type.DOUBLE)
     if output == model.output or (number and output.bits is not None):
         return
@@ -221,7 +226,8 @@ def _bind(expressions: "Expressions", call: ast.ModelCall, model: models.ModelSp
     for position, argument in enumerate(call.arguments):
         name = argument.name or (model.parameters[position].name if position < len(model.parameters) else "")
         if name not in {one.name for one in model.parameters} or name in by_name:
-            what = f"takes no `{argument.name}`" if argument.name else f"takes {len(model.parameters)} arguments"
+            takes = f"{len(model.parameters)} argument{'s' if len(model.parameters) != 1 else ''}"
+            what = f"takes no `{argument.name}`" if argument.name else f"takes {takes}"
             if name in by_name:
                 what = f"is given `{name}` twice"
             expressions.wrong_at("E0302", f"`{model.name}` {what}", argument.span, f"it is `{usage}`")
@@ -384,7 +390,7 @@ def _made_asset(expressions: "Expressions", statement: ast.MadeAsset, scope: Sco
 
 def _fit_asset(expressions: "Expressions", statement: ast.FitAsset, scope: Scope) -> tuple[models.Asset, Needs]:
     model = _model_of(expressions, statement.using, scope)
-    if model.output.type is not Type.NESTED:
+    if model.output.type is not Type.NESTED or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0")
     given = [one.argument for one in _bind(expressions, statement.using, model, scope)]
     embedding = next(one.key for one in given if isinstance(one, models.EmbeddingArgument))

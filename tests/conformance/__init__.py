@@ -55,12 +55,12 @@ LAYOUTS = {
 }
 
 _open = ExitStack()
-_sessions: dict[tuple[str, ...], duck.Session] = {}
+_sessions: dict[tuple[tuple[str, ...], tuple[Path, ...]], duck.Session] = {}
 
 
 @contextmanager
-def _shared(files: Any, resources: Resources, folders: Any = ()) -> Iterator[duck.Session]:
-    key = tuple(files)
+def _shared(files: Any, resources: Resources, folders: tuple[Path, ...] = ()) -> Iterator[duck.Session]:
+    key = tuple(files), folders
     if key not in _sessions:
         _sessions[key] = _open.enter_context(duck.session(files, resources, folders))
     yield _sessions[key]

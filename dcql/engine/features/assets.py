@@ -216,7 +216,7 @@ def checked_sha256(path: Path, promised: str, by: str) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         _note(note, digest)
     if digest != promised.lower():
-        helps = (f"if the file is right, write sha256 {digest}",)
+        helps = (f"get the file again; if it is the right one, write sha256 {digest}",)
         _refuse("E0609", f"`{path}` has another SHA-256", f"{by} promises {promised}", helps)
     return digest
 

@@ -71,12 +71,20 @@ def on_grid(values: Any, output: Output, feature: str) -> Any:
                 "E0606",
                 f"{float(numbers[wrong[0]])!r} does not fit `{feature}`",
                 None,
-                f"{output.text} holds numbers from {-(limit + 1) / 2**output.bits:g} to {limit / 2**output.bits:g}",
-                ("declare the feature on a coarser grid, such as FIXED(8)",),
+                f"{output.text} holds numbers from {-(limit + 1) / 2**output.bits:.10g}"
+                f" to {limit / 2**output.bits:.10g}",
+                (_where_it_fits(float(numbers[wrong[0]]), output.bits),),
             )
         )
     missing = np.isnan(steps)
     return pa.array(np.where(missing, 0, steps).astype(grid), target, mask=missing)
+
+
+def _where_it_fits(number: float, bits: int) -> str:
+    for coarser in (8, 0):
+        if coarser < bits and abs(number) * 2**coarser <= np.iinfo(np.int32).max:
+            return f"declare the feature on a coarser grid, such as FIXED({coarser})"
+    return "no grid holds it: let the model give a smaller number, or none"
 
 
 def read_values(path: Path, rows: int) -> Values:
