@@ -130,7 +130,7 @@ def compile_feature(
     asks = parse(Source("feature", f"SELECT uid FROM pool WHERE {feature} IS NOT NULL"))
     asking = replace(written, query=asks.query, expects=())
     inputs = load(asking, path)
-    plan = resolve(asking, Catalog(schema, library(), inputs), {})
+    plan = resolve(asking, Catalog(schema, library(), inputs, embeddings=True), {})
     compiled = Compiled(source, path, schema, {}, lower(optimize(plan)))
     vars(compiled)["_understood"] = (asking, inputs, plan)
     return compiled
@@ -221,6 +221,6 @@ def run_compiled(
     from dcql.engine.run import run as run_program
 
     given = resources or Resources()
-    if any(isinstance(one, ImageArgument) for spec in compiled.program.features for one in spec.inputs):
+    if any(spec.reads(ImageArgument) for spec in compiled.program.features):
         unpack_images(pool)
     return Run(compiled, pool, run_program(compiled.program, pool, given, progress, frozen, computing))

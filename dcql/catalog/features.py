@@ -7,9 +7,10 @@ $DCQL_HOME/features/ID/             ID: the first 32 digits of the feature id
                                     of a pool that was not added
         lock                        held by flock while the values change
         N.parquet                   the values after the N-th change: value, known, failure, margin, row for row
+        N.npy                       of an EMBEDDING: its vectors, row for row
 
 A file of values is never changed: a new version is written beside it and renamed into place, so a kill at any moment
-leaves the old one or the new one.
+leaves the old one or the new one. N.npy takes its place before N.parquet does, and means nothing without it.
 """
 
 import contextlib
@@ -102,8 +103,11 @@ class StoredFeature:
                         old.unlink(missing_ok=True)
 
     def leftovers(self, key: str) -> list[Path]:
-        """Return the old versions and unfinished files of a file's values."""
-        return [*self.versions(key)[:-1], *(self.folder / key).glob(".*.tmp")]
+        """Return the old versions and unfinished files of a file's values, and vectors that are of none."""
+        versions, folder = self.versions(key), self.folder / key
+        newest = versions[-1].stem if versions else ""
+        vectors = (path for path in sorted(folder.glob("*.npy")) if path.stem != newest)
+        return [*versions[:-1], *vectors, *folder.glob(".*.tmp")]
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:

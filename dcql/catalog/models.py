@@ -4,6 +4,7 @@ A model never runs inside of a predicate: a FEATURE is the frozen column that it
 that column, so all of it is part of a feature's identity but for the words about licence and source.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -131,6 +132,14 @@ class EmbeddingArgument:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureArgument:
+    """An EMBEDDING feature that a model reads: it is asked of the samples that its reader is asked of."""
+
+    parameter: str
+    feature: "FeatureSpec"
+
+
+@dataclass(frozen=True, slots=True)
 class ImageArgument:
     """The image of each sample, from the pool's shards."""
 
@@ -154,7 +163,8 @@ class OptionArgument:
     value: bool | int | float | str
 
 
-ModelArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | AssetArgument | OptionArgument
+InputArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | FeatureArgument
+ModelArgument: TypeAlias = InputArgument | AssetArgument | OptionArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +177,28 @@ class FeatureSpec:
     arguments: tuple[ModelArgument, ...]
 
     @property
-    def inputs(self) -> tuple[ColumnArgument | EmbeddingArgument | ImageArgument, ...]:
+    def inputs(self) -> tuple[InputArgument, ...]:
         """The arguments that differ from sample to sample."""
-        kinds = (ColumnArgument, EmbeddingArgument, ImageArgument)
-        return tuple(one for one in self.arguments if isinstance(one, kinds))
+        return tuple(one for one in self.arguments if not isinstance(one, AssetArgument | OptionArgument))
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether a value is a vector, which only other features read."""
+        return self.output.type is Type.EMBEDDING
+
+    @property
+    def inner(self) -> dict[str, "FeatureSpec"]:
+        """The features among the arguments, by parameter."""
+        return {one.parameter: one.feature for one in self.arguments if isinstance(one, FeatureArgument)}
+
+    @property
+    def chain(self) -> tuple["FeatureSpec", ...]:
+        """This feature and all that it reads, through others too: each once, and after those that it reads itself."""
+        return tuple(dict.fromkeys((*(one for inner in self.inner.values() for one in inner.chain), self)))
+
+    def reads(self, kind: type[InputArgument]) -> bool:
+        """Return whether it reads a kind of input, itself or through a feature."""
+        return any(isinstance(one, kind) for feature in self.chain for one in feature.inputs)
 
     @property
     def assets(self) -> tuple[AssetArgument, ...]:
@@ -182,31 +210,38 @@ class FeatureSpec:
         """The constants among the arguments, by parameter."""
         return {one.parameter: one.value for one in self.arguments if isinstance(one, OptionArgument)}
 
-    def identity(self, weights: str, assets: dict[str, str]) -> str:
+    def identity(self, weights: str, assets: dict[str, str], inner: Mapping[str, str]) -> str:
         """Return the feature id, "sha256:.." over what was asked: all but the samples.
 
-        `weights` is the SHA-256 of the weights that are used, empty without any; `assets` the digest of each asset by
-        parameter.
+        `weights` is the SHA-256 of the weights that are used, empty without any; `assets` the digest of each asset and
+        `inner` the id of each feature that it reads, by parameter.
         """
         return sha256_of(
             {
                 "model": [self.model.name, self.model.version, self.model.code.sha256 if self.model.code else None],
                 "weights": weights,
                 "output": self.output.text,
-                "inputs": [input_to_json(one) for one in self.inputs],
+                "inputs": [
+                    [one.parameter, "feature", inner[one.parameter]]
+                    if isinstance(one, FeatureArgument)
+                    else input_to_json(one)
+                    for one in self.inputs
+                ],
                 "assets": assets,
                 "options": {name: _plain(value) for name, value in self.options.items()},
             }
         )
 
 
-def input_to_json(argument: ColumnArgument | EmbeddingArgument | ImageArgument) -> list[str]:
-    """Return an argument as plain data: the parameter, "column", "embedding" or "image", and which."""
+def input_to_json(argument: InputArgument) -> list[str]:
+    """Return an argument as plain data: the parameter, "column", "embedding", "feature" or "image", and which."""
     match argument:
         case ColumnArgument():
             return [argument.parameter, "column", argument.column, argument.type.value]
         case EmbeddingArgument():
             return [argument.parameter, "embedding", argument.key]
+        case FeatureArgument():
+            return [argument.parameter, "feature", argument.feature.name]
         case ImageArgument():
             return [argument.parameter, "image"]
 

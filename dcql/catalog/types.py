@@ -12,6 +12,7 @@ class Type(Enum):
     DOUBLE = "DOUBLE"  # IEEE binary64
     TEXT = "TEXT"  # Unicode code points
     BOOL = "BOOL"
+    EMBEDDING = "EMBEDDING"  # a vector that a model made; only models read it
     NESTED = "NESTED"  # carried by the pool; no expression may name it
 
     @property

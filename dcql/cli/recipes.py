@@ -150,7 +150,7 @@ def _summary(checked: "Plan") -> dict[str, Any]:
     plan = optimize(checked)
     relations = [*(stage.relation for stage in plan.stages), plan.query]
     found = [node for relation in relations for node in nodes.walk(relation)]
-    features = {node.name for node in found if isinstance(node, nodes.Feature)}
+    features = {one.name for node in found if isinstance(node, nodes.Feature) for one in node.spec.chain}
     assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
     return {
         "stages": [stage.name for stage in plan.stages if not stage.demand],

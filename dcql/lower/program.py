@@ -249,6 +249,11 @@ class Program:
     has_copies: bool
 
     @property
+    def every_feature(self) -> tuple[FeatureSpec, ...]:
+        """The features and those that they read, each once and after what it reads."""
+        return tuple(dict.fromkeys(one for spec in self.features for one in spec.chain))
+
+    @property
     def demands(self) -> tuple[Demand, ...]:
         """What is asked of features, in the order in which it is."""
         return tuple(one for stage in self.stages for one in stage.statistics if isinstance(one, Demand))

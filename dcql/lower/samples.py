@@ -62,7 +62,9 @@ def _files(parameter_name: str, options: list[Sql]) -> exp.Table:
 
 
 def _stored_value(spec: FeatureSpec, stored: Sql) -> Sql:
-    """Read a feature as recipes see it: a number on a grid as the number that it is, exactly."""
+    """Read a feature as recipes see it: a number on a grid as the number that it is, exactly; of a vector, whether."""
+    if spec.is_embedding:
+        return stored
     if spec.output.bits is None:
         return sql.cast(stored, spec.output.type)
     type_ = Type.FLOAT if spec.output.bits == INT16_BITS else Type.DOUBLE

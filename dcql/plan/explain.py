@@ -10,6 +10,8 @@ from dcql.catalog.models import (
     AssetArgument,
     ColumnArgument,
     EmbeddingArgument,
+    FeatureArgument,
+    FeatureSpec,
     ImageArgument,
     ModelArgument,
     OptionArgument,
@@ -51,6 +53,8 @@ class _Explaining:
                     yield from self._quantile(node)
                 elif isinstance(node, nodes.Feature):
                     yield f"{_INDENT}{self.statistics.names[node]} = feature {_name(node.name)} {self._asked(node)}"
+                    for inner in node.spec.chain[:-1]:
+                        yield f"{_INDENT * 2}which reads {_name(inner.name)} {_made(inner)}"
                 else:
                     yield f"{_INDENT}{self.statistics.names[node]} = {self._head(node)}"
         yield from self._inner()
@@ -112,9 +116,8 @@ class _Explaining:
         yield f"{_INDENT}{name} {node.type.value} = {rank} of {value} over {population}{by}{nulls}"
 
     def _asked(self, node: nodes.Feature) -> str:
-        made = f"{node.spec.output.text} = {node.spec.model.name}({', '.join(map(argument_text, node.spec.arguments))})"
         over = self._relation_name(node.demand) if node.demand is not None else "nothing yet"
-        return f"{made} of {over}"
+        return f"{_made(node.spec)} of {over}"
 
     def _relation_name(self, rel: nodes.Rel) -> str:
         """Name a relation in one word: a larger one gets a number and is written below."""
@@ -173,6 +176,10 @@ class _Explaining:
                 return f"${self.statistics.names[node]}"
 
 
+def _made(spec: FeatureSpec) -> str:
+    return f"{spec.output.text} = {spec.model.name}({', '.join(map(argument_text, spec.arguments))})"
+
+
 def argument_text(argument: ModelArgument) -> str:
     """Write an argument of a model."""
     match argument:
@@ -180,6 +187,8 @@ def argument_text(argument: ModelArgument) -> str:
             return _name(argument.column)
         case EmbeddingArgument():
             return _name(argument.key)
+        case FeatureArgument():
+            return f"feature {_name(argument.feature.name)}"
         case ImageArgument():
             return "image"
         case AssetArgument():

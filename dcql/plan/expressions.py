@@ -31,7 +31,7 @@ from dcql.plan.coerce import (
 )
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
-from dcql.plan.features import feature_node
+from dcql.plan.features import feature_node, usable_feature
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
 from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
@@ -69,7 +69,8 @@ class Expressions(Lookup):
     """Resolves the expressions of one recipe.
 
     `population` is what a bare q ranges over: the relation of the SELECT that it stands in, None where q needs an OF,
-    with `population_reason` saying why. `queries` resolves a query inside IN.
+    with `population_reason` saying why. `queries` resolves a query inside IN. `embeddings` lets a command ask whether a
+    sample has a vector.
     """
 
     queries: QueryResolver
@@ -78,6 +79,7 @@ class Expressions(Lookup):
     quantiles_allowed: bool = True
     count: int = 0
     depth: int = 0
+    embeddings: bool = False
     _features: dict[str, nodes.Feature | None] = field(default_factory=dict)
     top: Span | None = None  # the outermost expression that is being resolved
 
@@ -174,7 +176,7 @@ class Expressions(Lookup):
                 return Exact(None)
             case ast.Name():
                 if (feature := self.feature_named(bound)) is not None:
-                    return self._feature(*feature)
+                    return usable_feature(self, self.feature(*feature), bound)
                 body = self.body(bound)
                 if body is None:
                     return self.named(expr, bound)
@@ -233,7 +235,8 @@ class Expressions(Lookup):
             case ast.Quantile():
                 return misplaced_quantile(self, bound)
 
-    def _feature(self, entry: FeatureEntry, name: str) -> nodes.Feature:
+    def feature(self, entry: FeatureEntry, name: str) -> nodes.Feature:
+        """Return the column that a FEATURE stands for, which may be a vector. Raises WrongError."""
         if name not in self._features:
             self._features[name] = None  # where it is wrong, that is said once
             self._features[name] = feature_node(self, entry, name)

@@ -21,7 +21,7 @@ MAX_BITS = 30
 # What a parameter of a model can be, and what is written for it.
 SCALARS = {"TEXT": Type.TEXT, "INT": Type.INT, "FLOAT": Type.FLOAT, "DOUBLE": Type.DOUBLE, "BOOL": Type.BOOL}
 KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "ASSET", "WEIGHTS")
-OUTPUTS = ("TEXT", "INT", "BOOL", "FIXED")
+OUTPUTS = ("TEXT", "INT", "BOOL", "EMBEDDING", "FIXED")
 
 
 # The relations that an asset is fitted on.
@@ -39,7 +39,33 @@ class _Given:
 def feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> nodes.Feature:
     """Return the column that a FEATURE stands for, under its name in the plan. Raises WrongError."""
     statement = entry.feature
+    if id(statement) in expressions.open:
+        label, help_ = "it would read its own values", "leave its own name out of it"
+        expressions.wrong_at("E0205", f"`{statement.name}` is made of itself", statement.name_span, label, help_)
     expressions.used.add(id(statement))
+    expressions.open.add(id(statement))
+    try:
+        return _feature_node(expressions, entry, name)
+    finally:
+        expressions.open.discard(id(statement))
+
+
+def usable_feature(expressions: "Expressions", feature: nodes.Feature, bound: Bound) -> nodes.Feature:
+    """Return a feature that stands in an expression. Raises WrongError for a vector."""
+    if feature.spec.is_embedding and not expressions.embeddings:
+        expressions.wrong(
+            "E0301",
+            f"`{bound.expr.span.text}` cannot be used in an expression",
+            bound,
+            "an EMBEDDING is a vector, which only a model reads",
+            f"score it: `FEATURE score FIXED(14) USING similarity({bound.expr.span.text}, ..)`",
+            f"or cluster it: `FEATURE cluster INT USING nearest({bound.expr.span.text}, ..)`",
+        )
+    return feature
+
+
+def _feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> nodes.Feature:
+    statement = entry.feature
     with all_faults() as attempt:
         model = attempt(_model_of, expressions, statement.using, entry.scope)
         output = attempt(_output, expressions, statement.type)
@@ -73,7 +99,7 @@ def check_declared(expressions: "Expressions", recipe: ast.Recipe, scope: Scope)
             continue
         try:
             if isinstance(entry, FeatureEntry) and entry.feature is statement:
-                feature_node(expressions, entry, statement.name)
+                expressions.feature(*(expressions.feature_called(statement.name, scope) or (entry, statement.name)))
             elif isinstance(entry, AssetEntry) and entry.asset is statement and not isinstance(statement, ast.FitAsset):
                 _asset(expressions, entry)
             elif isinstance(entry, ModelEntry) and entry.model is statement:
@@ -178,7 +204,7 @@ def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
             f"a model cannot give `{' '.join(written.span.text.split())}`",
             written.span,
             "not a type of feature",
-            *suggestion(name, others, "the types are TEXT, INT, BOOL and FIXED(bits), as in FIXED(14)"),
+            *suggestion(name, others, "the types are TEXT, INT, BOOL, EMBEDDING and FIXED(bits), as in FIXED(14)"),
         )
     if bits is None:
         return models.Output(Type[name])
@@ -255,6 +281,8 @@ def _argument(
     match parameter.kind:
         case "EMBEDDING":
             key = _bare(expressions, written, "an embedding", "l14_img")
+            if (inner := _embedding_feature(expressions, key, scope)) is not None:
+                return _Given(models.FeatureArgument(parameter.name, inner.spec), inner.needs)
             return _Given(models.EmbeddingArgument(parameter.name, key))
         case "IMAGE":
             if _bare(expressions, written, "the image", IMAGE) != IMAGE:
@@ -278,6 +306,16 @@ def _argument(
                 "a model reads columns of the pool as they are",
                 "name a column, or write a constant",
             )
+
+
+def _embedding_feature(expressions: "Expressions", name: str, scope: Scope) -> nodes.Feature | None:
+    """Return the EMBEDDING feature of a name; any other name is that of an array beside the pool's files."""
+    found = expressions.feature_called(name, scope)
+    if found is None or found[0].feature.type.name.upper() != Type.EMBEDDING.value:
+        return None
+    if id(found[0].feature) in expressions.open:
+        return feature_node(expressions, *found)  # which refuses it
+    return expressions.feature(*found)
 
 
 def _bare(expressions: "Expressions", written: ast.Argument, what: str, example: str) -> str:
@@ -393,7 +431,16 @@ def _fit_asset(expressions: "Expressions", statement: ast.FitAsset, scope: Scope
     if model.output.type is not Type.NESTED or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0")
     given = [one.argument for one in _bind(expressions, statement.using, model, scope)]
-    embedding = next(one.key for one in given if isinstance(one, models.EmbeddingArgument))
+    embedding = next((one.key for one in given if isinstance(one, models.EmbeddingArgument)), None)
+    if embedding is None:
+        expressions.wrong_at(
+            "E0602",
+            f"`{statement.name}` cannot be fitted to a feature",
+            statement.using.span,
+            "an asset is fitted to an embedding that comes with the pool",
+            "name an array of the pool's npz files, such as `l14_img`",
+            f"or name a file of centroids: `ASSET {statement.name} FROM 'centroids.npy' SHA256 '..'`",
+        )
     options = tuple((one.parameter, one.value) for one in given if isinstance(one, models.OptionArgument))
     on = _fitted_on(expressions, statement.on, scope)
     name = on.name if isinstance(on, nodes.Ref) else "pool"

@@ -48,7 +48,8 @@ class Lookup:
     """Finds what names stand for, and records the faults of a recipe.
 
     `place` is the innermost expression of the recipe, rather than the library, that is being resolved; `used` are the
-    DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs that are being looked into.
+    DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs and FEATUREs that are
+    being looked into.
     `files` are those that the statements at these spans name.
     """
 
@@ -110,14 +111,20 @@ class Lookup:
         expr, scope = bound.expr, bound.scope
         if not isinstance(expr, ast.Name) or len(expr.parts) != 1:
             return None
-        name, entry = expr.text, scope.entries.get(expr.text)
-        if isinstance(entry, FeatureEntry) and (scope.is_library or name not in scope.library):
-            return (entry, scope.prefix + name) if scope.schema.get(name) is None else None
+        found = self.feature_called(expr.text, scope)
+        hides = isinstance(scope.entries.get(expr.text), FeatureEntry) and not scope.is_library
+        if scope.schema.get(expr.text) is not None and not (hides and expr.text in scope.library):
+            return None
+        return found
+
+    def feature_called(self, name: str, scope: Scope) -> tuple[FeatureEntry, str] | None:
+        """Return the FEATURE of a name and what the plan calls it, where no column can be meant, or None."""
+        entry, library = scope.entries.get(name), scope.library.get(name)
         if isinstance(entry, FeatureEntry):
             # A recipe may use a name of the library for something of its own, and the library's own beside it.
-            return entry, f"{scope.prefix}{name}'"
-        library = scope.library.get(name)
-        if entry is None and isinstance(library, FeatureEntry) and scope.schema.get(name) is None:
+            own = name in scope.library and not scope.is_library
+            return entry, f"{scope.prefix}{name}'" if own else scope.prefix + name
+        if entry is None and isinstance(library, FeatureEntry):
             return library, name
         return None
 

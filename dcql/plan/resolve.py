@@ -42,6 +42,7 @@ class Catalog:
     schema: Schema
     library: tuple[ast.Recipe, ...]
     inputs: Inputs
+    embeddings: bool = False  # whether conditions may name an EMBEDDING feature, as those of commands do
 
 
 def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -> nodes.Plan:
@@ -66,10 +67,9 @@ def _refuse_depth(plan: nodes.Plan, diagnostics: Diagnostics) -> None:
     while todo:
         node, level, clause = todo.pop()
         if level > MAX_LEVELS:
-            span = clause.span if clause is not None else None
             help_ = "name a part of it as a stage: `WITH part AS (SELECT uid FROM pool WHERE ..)`"
             label = f"more than {MAX_LEVELS} levels: each operand of `+`, and each UNION, is one"
-            diagnostics.add("E0504", "too deep for the engine", span, label, (help_,))
+            diagnostics.add("E0504", "too deep for the engine", clause and clause.span, label, (help_,))
             return
         clause = node if isinstance(node, nodes.Clause) else clause
         todo += [(child, level + 1, clause) for child in nodes.children(node)]
@@ -94,8 +94,8 @@ class _Resolver:
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        files = self.catalog.inputs.files
-        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self, files=files)
+        files, allowed = self.catalog.inputs.files, self.catalog.embeddings
+        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self, files=files, embeddings=allowed)
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 

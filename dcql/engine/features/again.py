@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from dcql.catalog.features import ID_DIGITS, StoredFeature, features_folder
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.arrays import present
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features import files
 from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import Tell, identity_of
+from dcql.engine.features.reading import Read, read_inner
 from dcql.engine.features.report import Computing
 from dcql.engine.features.running import Running
 from dcql.engine.features.stages import each_demand
+from dcql.engine.features.vectors import array_of, has_vector, matrix, vectors_or_none, width_of
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Demand, Program
 from dcql.subset import Uids
@@ -34,8 +37,8 @@ class Compared:
     """What came of computing again.
 
     Of `compared` samples `differing` have another value now: `beyond` of them by more than `tolerance`, or in a way
-    that has no size, as text and NULL do. `largest` is the largest difference of numbers on a grid. `uids` are the
-    lowest of those beyond.
+    that has no size, as text and NULL do. `largest` is the largest difference of numbers on a grid, or of two numbers
+    of a vector. `uids` are the lowest of those beyond.
     """
 
     id: str
@@ -117,7 +120,12 @@ class _Again:
             uids = inputs.uids(file)[known]
             picked = is_chosen(uids, self.share)
             if picked.any():
-                yield file, known[picked], uids[picked], values.value.take(pa.array(known[picked]))
+                rows = known[picked]
+                before = values.value.take(pa.array(rows))
+                if self.spec.is_embedding:
+                    vectors = vectors_or_none(newest, values.value)
+                    before = array_of(vectors[rows], present(before)) if vectors.shape[1] else pa.nulls(len(rows))
+                yield file, rows, uids[picked], before
 
     def _compute(
         self, chosen: list[tuple[PoolFile, NDArray[np.int64], Uids, Any]], total: int, result: Compared
@@ -125,28 +133,58 @@ class _Again:
         inputs = self.asking.features.inputs
         with Running(self.spec, self.asking.assets, self.computing, total) as running:
             for file, positions, uids, before in chosen:
+                read = self._read(file, positions)
+                lacking = np.flatnonzero(~read.there)
+                self._compared(before.take(pa.array(lacking)), pa.nulls(len(lacking)), uids[lacking], result)
+                there = np.flatnonzero(read.there)
                 done = 0
-                for answers in running.ask(inputs.pieces(file, self.spec, positions, running.rows)):
-                    now = files.on_grid(answers.values, self.spec.output, self.spec.name)
-                    self._compared(before.slice(done, len(now)), now, uids[done : done + len(now)], result)
-                    done += len(now)
+                for answers in running.ask(
+                    inputs.pieces(file, self.spec, positions[there], running.rows, read.vectors)
+                ):
+                    here = there[done : done + len(answers.values)]
+                    now = files.as_stored(answers, self.spec.output, self.spec.name).values
+                    self._compared(before.take(pa.array(here)), now, uids[here], result)
+                    done += len(here)
                     self.tell(self.spec.name, result.compared, total)
 
+    def _read(self, file: PoolFile, positions: NDArray[np.int64]) -> Read:
+        """Return the stored vectors that the feature reads. Raises RunError where they are not stored."""
+        for inner in self.spec.inner.values():
+            self.asking.features.stored(inner)
+            if not files.read_known(self.asking.features.path(inner, file), file.rows)[positions].all():
+                raise RunError(_nothing(inner, self.pool))
+        return read_inner(self.spec, file, positions, self.asking.features.path)
+
     def _compared(self, before: Any, now: Any, uids: Uids, result: Compared) -> None:
-        both_null = pc.and_(before.is_null(), now.is_null())
-        equal = pc.or_(both_null, pc.fill_null(pc.equal(before, now), False)).to_numpy(zero_copy_only=False)
-        beyond = ~equal
         bits = self.spec.output.bits
-        if bits is not None:
-            steps = pc.abs(pc.subtract(before.cast(pa.int64()), now.cast(pa.int64())))
-            apart = pc.fill_null(steps, -1).to_numpy(zero_copy_only=False) * 2.0**-bits
-            result.largest = max(result.largest, float(apart.max(initial=0.0)))
-            # A value against NULL has no size, and is always beyond.
-            beyond &= (apart < 0) | (apart > result.tolerance)
+        if self.spec.is_embedding:
+            equal, apart = _vectors_apart(before, now)
+        else:
+            now = now.cast(before.type)
+            both_null = pc.and_(before.is_null(), now.is_null())
+            equal = pc.or_(both_null, pc.fill_null(pc.equal(before, now), False)).to_numpy(zero_copy_only=False)
+            apart = np.full(len(equal), -1.0)
+            if bits is not None:
+                steps = pc.abs(pc.subtract(before.cast(pa.int64()), now.cast(pa.int64())))
+                apart = pc.fill_null(steps, -1).to_numpy(zero_copy_only=False) * 2.0**-bits
+        result.largest = max(result.largest, float(apart.max(initial=0.0)))
+        # A text has no size, nor has a value against NULL: where these differ, they are always beyond.
+        beyond = ~equal & ((apart < 0) | (apart > result.tolerance))
         result.compared += len(equal)
         result.differing += int(np.count_nonzero(~equal))
         result.beyond += int(np.count_nonzero(beyond))
         result.uids += [f"{int(uid['f0']):016x}{int(uid['f1']):016x}" for uid in uids[beyond]]
+
+
+def _vectors_apart(before: Any, now: Any) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which vectors are equal, and the largest difference of their numbers; -1 where that has no size."""
+    old, new = has_vector(before), has_vector(now)
+    apart = np.full(len(old), -1.0)
+    both = np.flatnonzero(old & new)
+    if len(both) and width_of(before) == width_of(now):
+        was, is_ = matrix(before)[both].astype(np.float64), matrix(now)[both].astype(np.float64)
+        apart[both] = np.abs(was - is_).max(axis=1, initial=0.0)
+    return (apart == 0) | (~old & ~new), apart
 
 
 def is_chosen(uids: Uids, share: Fraction) -> NDArray[np.bool_]:

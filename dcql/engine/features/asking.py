@@ -85,7 +85,7 @@ class Asking:
         """
         if self.program.fits or not (self._pool.added or self.program.marks is not None):
             return False
-        return all(self.features.holds_some(spec) for spec in self.program.features)
+        return all(self.features.holds_some(spec) for spec in self.program.every_feature)
 
     def observe(self, batch: Any, file: PoolFile | None) -> None:
         """Note which samples of a batch the demands ask of: of the next ones of the pool, or of rows of a file."""
@@ -123,11 +123,11 @@ class Asking:
         features = self.features
         digests = {}
         if self._pool.added:
-            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.features}
+            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.every_feature}
         assets = {one.asset.name: self.assets.digest(one.asset) for one in self.program.asset_sets}
-        for spec in self.program.features:
+        for spec in self.program.every_feature:
             assets |= {one.asset.name: self.assets.digest(one.asset) for one in spec.assets}
-        uses = tuple(features.uses[spec.name] for spec in self.program.features)
+        uses = tuple(features.uses[spec.name] for spec in self.program.every_feature)
         near = margins(features, self._parameters)
         asked = {name: sum(map(_ones, files)) for name, files in features.asked.items()}
         return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)

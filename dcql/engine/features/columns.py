@@ -20,8 +20,10 @@ from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.rates import note_rate
+from dcql.engine.features.reading import read_inner
 from dcql.engine.features.report import Computing, Use
 from dcql.engine.features.running import Running, weights_of
+from dcql.engine.features.vectors import joined_vectors, vectors_or_none
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
@@ -58,7 +60,7 @@ class Features:
 
     def spec(self, name: str) -> FeatureSpec:
         """Return the feature called `name`."""
-        return next(spec for spec in self.program.features if spec.name == name)
+        return next(spec for spec in self.program.every_feature if spec.name == name)
 
     def stored(self, spec: FeatureSpec) -> StoredFeature:
         """Return a feature's place in the store; its versions stay until the run ends."""
@@ -90,25 +92,31 @@ class Features:
     def satisfy(self, name: str, feature: str, rows: RowsOf, tell: Tell) -> None:
         """Make a feature known for the rows that demand `name` asks of: `rows` of a file, None for all of them.
 
-        Raises RunError where something is missing and must not be computed, or more samples fail than may.
+        The features that it reads are asked of the same rows. Raises RunError where something is missing and must not
+        be computed, or more samples fail than may.
         """
-        spec = self.spec(feature)
-        stored = self.stored(spec)
         asked: list[NDArray[np.uint8]] = []
-        missing: list[NDArray[np.int64]] = []
         for file in self.pool.files:
             wanted = np.zeros(file.rows, np.bool_)
             found = rows(file)
             wanted[found if found is not None else slice(None)] = True
             asked.append(np.packbits(wanted))
+        self.asked[name] = asked
+        for spec in self.spec(feature).chain:
+            self._make_known(name, spec, tell)
+
+    def _make_known(self, name: str, spec: FeatureSpec, tell: Tell) -> None:
+        stored = self.stored(spec)
+        missing: list[NDArray[np.int64]] = []
+        for number, file in enumerate(self.pool.files):
+            wanted = self.positions(name, number)
             newest = stored.newest(self.inputs.key(file, spec)) if file.rows else None
             if newest is not None:
-                wanted &= ~files.read_known(newest, file.rows)
-            missing.append(np.flatnonzero(wanted))
-        self.asked[name] = asked
+                wanted = wanted[~files.read_known(newest, file.rows)[wanted]]
+            missing.append(wanted)
         if total := sum(len(each) for each in missing):
             self._compute(spec, stored, missing, total, tell)
-        self._told(name, spec)
+        self._told(spec)
 
     def holds_some(self, spec: FeatureSpec) -> bool:
         """Return whether something of a feature is stored for every file of the pool that has rows."""
@@ -119,13 +127,13 @@ class Features:
     def confirm(self, asked: Mapping[str, list[NDArray[np.bool_]]]) -> bool:
         """Take over what demands ask of, by file, if all of it is stored; return whether it is."""
         for demand in self.program.demands:
-            spec = self.spec(demand.feature)
-            for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
-                if file.rows and not files.read_known(self.path(spec, file), file.rows)[wanted].all():
-                    return False
+            for spec in self.spec(demand.feature).chain:
+                for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
+                    if file.rows and not files.read_known(self.path(spec, file), file.rows)[wanted].all():
+                        return False
         self.asked = {name: [np.packbits(each) for each in by_file] for name, by_file in asked.items()}
-        for demand in self.program.demands:
-            self._told(demand.name, self.spec(demand.feature))
+        for spec in self.program.every_feature:
+            self._told(spec)
         return True
 
     def positions(self, name: str, number: int) -> NDArray[np.int64]:
@@ -135,7 +143,8 @@ class Features:
 
     def asked_of(self, spec: FeatureSpec, number: int) -> NDArray[np.int64]:
         """Return the rows of the pool's n-th file that anything asks a feature of, ascending."""
-        names = [d.name for d in self.program.demands if d.feature == spec.name and d.name in self.asked]
+        readers = {one.name for one in self.program.every_feature if spec in one.chain}
+        names = [d.name for d in self.program.demands if d.feature in readers and d.name in self.asked]
         rows = self.pool.files[number].rows
         bits = np.zeros((rows + 7) // 8, np.uint8)
         for name in names:
@@ -146,6 +155,11 @@ class Features:
         """Return a feature's values for the pool's n-th file."""
         file = self.pool.files[number]
         return files.read_values(self.path(spec, file), file.rows)
+
+    def vectors(self, spec: FeatureSpec, number: int) -> NDArray[np.float16]:
+        """Return an EMBEDDING feature's vectors for the pool's n-th file, (rows, d), anything where there is none."""
+        file = self.pool.files[number]
+        return vectors_or_none(self.path(spec, file), self.values(spec, number).value)
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -171,7 +185,7 @@ class Features:
                     continue
                 key = self.inputs.key(file, spec)
                 for where, answers in self._answers(running, spec, file, positions):
-                    files.merge(stored, key, file.rows, spec.output, where, answers)
+                    files.merge(stored, key, file.rows, spec, where, answers)
                     done += len(where)
                     tell(spec.name, done, total)
             lanes = running.lanes
@@ -183,29 +197,34 @@ class Features:
     ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
         """Yield answers for rows of a file, gathered so that the store is not written too often.
 
-        Where the model comes to an end before its time, what it answered until then comes first.
+        Where the model comes to an end before its time, what it answered until then comes first. Rows that lack a
+        vector which the model reads come first of all: it is not asked of them.
         """
+        read = read_inner(spec, file, positions, self.path)
+        if not read.there.all():
+            yield positions[~read.there], files.as_stored(read.nothing(), spec.output, spec.name)
+            positions = positions[read.there]
         gathered: list[Answers] = []
         start = end = 0
         since = time.monotonic()
         ended: RunError | None = None
+        pieces = self.inputs.pieces(file, spec, positions, running.rows, read.vectors)
         try:
-            for answers in running.ask(self.inputs.pieces(file, spec, positions, running.rows)):
-                values = files.on_grid(answers.values, spec.output, spec.name)
-                gathered.append(Answers(values, answers.failures, answers.margin))
-                end += len(values)
+            for answers in running.ask(pieces):
+                gathered.append(files.as_stored(answers, spec.output, spec.name))
+                end += len(answers.values)
                 if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
-                    yield positions[start:end], _joined(gathered)
+                    yield positions[start:end], _joined(gathered, spec)
                     gathered, start, since = [], end, time.monotonic()
         except RunError as error:
             ended = error
         if gathered:
-            yield positions[start:end], _joined(gathered)
+            yield positions[start:end], _joined(gathered, spec)
         if ended is not None:
             raise ended
 
-    def _told(self, name: str, spec: FeatureSpec) -> None:
-        """Count what a demand asked for, and refuse a model that failed too often."""
+    def _told(self, spec: FeatureSpec) -> None:
+        """Count what was asked for until now, and refuse a model that failed too often."""
         use = self.uses[spec.name]
         use.asked, use.failed, use.reasons = 0, 0, {}
         for number, file in enumerate(self.pool.files):
@@ -243,6 +262,7 @@ def stored_feature(spec: FeatureSpec, assets: Assets) -> StoredFeature:
         "assets": digests,
         "licence": spec.model.licence,
         "cite": spec.model.cite,
+        **({"reads": _inner_ids(spec, assets)} if spec.inner else {}),
     }
     return open_feature(spec, identity_of(spec, assets), described)
 
@@ -251,7 +271,11 @@ def identity_of(spec: FeatureSpec, assets: Assets) -> str:
     """Return the id of a feature, with the weights that are here and the assets of a run."""
     weights = weights_of(spec)
     digests = {one.parameter: assets.digest(one.asset) for one in spec.assets}
-    return spec.identity(weights.sha256 if weights is not None else "", digests)
+    return spec.identity(weights.sha256 if weights is not None else "", digests, _inner_ids(spec, assets))
+
+
+def _inner_ids(spec: FeatureSpec, assets: Assets) -> dict[str, str]:
+    return {parameter: identity_of(inner, assets) for parameter, inner in spec.inner.items()}
 
 
 def declared(spec: FeatureSpec) -> dict[str, Any]:
@@ -263,19 +287,20 @@ def declared(spec: FeatureSpec) -> dict[str, Any]:
         "output": spec.output.text,
         "inputs": [input_to_json(one) for one in spec.inputs],
         "options": {name: str(value) for name, value in spec.options.items()},
+        **({"features": {name: declared(inner) for name, inner in spec.inner.items()}} if spec.inner else {}),
     }
 
 
-def _joined(parts: list[Answers]) -> Answers:
+def _joined(parts: list[Answers], spec: FeatureSpec) -> Answers:
     failures: dict[int, str] = {}
     before = 0
     for part in parts:
         failures |= {before + place: reason for place, reason in part.failures.items()}
         before += len(part.values)
     margins = [part.margin for part in parts if part.margin is not None]
-    return Answers(
-        pa.concat_arrays([part.values for part in parts]), failures, np.concatenate(margins) if margins else None
-    )
+    values = [part.values for part in parts]
+    joined = joined_vectors(values, spec.name) if spec.is_embedding else pa.concat_arrays(values)
+    return Answers(joined, failures, np.concatenate(margins) if margins else None)
 
 
 def _percent(share: Fraction) -> str:

@@ -1,12 +1,13 @@
 """What a run would ask of features, and how much of it is not stored: nothing is computed, and nothing stored."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcql.catalog.features import ID_DIGITS, StoredFeature, features_folder
 from dcql.catalog.models import Asset, FeatureSpec
@@ -53,7 +54,8 @@ def count_demands(plan: Plan, pool: Pool, resources: Resources, tell: Tell) -> t
     with TemporaryDirectory(prefix="dcql-") as folder:
         while True:
             bound = Bound(plan, unknown)
-            found = _Count(bound, pool, resources, tell, Path(folder)).run()
+            count = _Count(bound, pool, resources, tell, Path(folder))
+            found = count.run()
             if isinstance(found, dict):
                 break
             assert not found <= unknown  # so that it comes to an end
@@ -61,10 +63,19 @@ def count_demands(plan: Plan, pool: Pool, resources: Resources, tell: Tell) -> t
     names = statistics(plan).names
     by_name = {names[feature]: feature for feature in demanded(plan)}
     counted = []
+    told: set[str] = set()
     for demand in program.demands:
         feature = by_name[demand.name]
+        exact = bound.is_exact(feature)
+        for spec in feature.spec.chain[:-1]:
+            if spec.name not in told:
+                told.add(spec.name)
+                readers = [one for one in by_name.values() if spec in one.spec.chain]
+                exactly = all(bound.is_exact(one) for one in readers)
+                why = f"read by {', '.join(dict.fromkeys(one.name for one in readers))}"
+                counted.append(Counted(spec, why, *count.inner[spec.name], exactly, ""))
         asked, missing, problem = found[feature]
-        counted.append(Counted(feature.spec, demand.why, asked, missing, bound.is_exact(feature), problem))
+        counted.append(Counted(feature.spec, demand.why, asked, missing, exact, problem))
     return tuple(counted)
 
 
@@ -89,9 +100,13 @@ class _Count:
     resources: Resources
     tell: Tell
     folder: Path
+    inner: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def run(self) -> dict[Feature, tuple[int, int, str]] | frozenset[Feature | AssetSet]:
-        """Return samples asked of, samples not stored, and problem by feature; or what else is not known."""
+        """Return samples asked of, samples not stored, and problem by feature; or what else is not known.
+
+        `inner` then holds both counts of each feature that others read, by name.
+        """
         asking_plan = self.bound.asking()
         by_name = {name: node for node, name in statistics(asking_plan).names.items() if isinstance(node, Feature)}
         found: dict[Feature, tuple[int, int, str]] = {}
@@ -103,6 +118,7 @@ class _Count:
             assert isinstance(asking, _Reading)
             node = by_name[demand.name]
             found[node] = asking.count(demand)
+            self.inner |= asking.count_inner(node.spec)
             if found[node][1] and node not in self.bound.unknown:
                 raise _UnknownError([node])
 
@@ -130,6 +146,7 @@ class _Reading(Asking):
         self.assets.make = False
         self.features = self._known = _Known(program, pool, self.assets, folder=folder)
         self.sources = Sources(program, pool, self.features.beside)
+        self._inner: dict[str, list[NDArray[np.bool_]]] = {}
 
     def advance(self, done: int, parameters: dict[str, Any]) -> None:
         """Make the tables of assets that are there."""
@@ -146,17 +163,30 @@ class _Reading(Asking):
         spec = self.features.spec(demand.feature)
         problem = self._known.find(spec)
         rows_of = self.rows_of(demand.statement)
-        asked = missing = 0
+        asked: list[NDArray[np.bool_]] = []
         for file in self.features.pool.files:
             rows = rows_of(file)
             wanted = np.zeros(file.rows, np.bool_)
             wanted[rows if rows is not None else slice(None)] = True
-            asked += int(np.count_nonzero(wanted))
+            asked.append(wanted)
+        for inner in spec.chain[:-1]:
+            before = self._inner.get(inner.name, asked)
+            self._inner[inner.name] = [one | other for one, other in zip(before, asked, strict=True)]
+        return *self._counts(spec, asked), problem
+
+    def count_inner(self, spec: FeatureSpec) -> dict[str, tuple[int, int]]:
+        """Return the same counts of the features that a feature reads, over all that asked for them until now."""
+        for inner in spec.chain[:-1]:
+            self._known.find(inner)
+        return {inner.name: self._counts(inner, self._inner[inner.name]) for inner in spec.chain[:-1]}
+
+    def _counts(self, spec: FeatureSpec, asked: list[NDArray[np.bool_]]) -> tuple[int, int]:
+        missing = 0
+        for file, wanted in zip(self.features.pool.files, asked, strict=True):
             newest = self._known.newest(spec, file)
-            if newest is not None:
-                wanted &= ~files.read_known(newest, file.rows)
-            missing += int(np.count_nonzero(wanted))
-        return asked, missing, problem
+            known = files.read_known(newest, file.rows) if newest is not None else np.zeros(file.rows, np.bool_)
+            missing += int(np.count_nonzero(wanted & ~known))
+        return sum(int(np.count_nonzero(wanted)) for wanted in asked), missing
 
 
 @dataclass

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
+from dcql.catalog.types import Type
 from dcql.engine.arrays import indices, numbers, present
 from dcql.engine.features.columns import Features
 from dcql.subset import MerkleTree
@@ -24,13 +25,15 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
 
     A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
     bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
-    bytes of its SHA-256. The pool must have been added. Takes 10 bytes of memory for each sample of the pool.
+    bytes of its SHA-256, and so a vector by its float16 numbers, little-endian. The pool must have been added. Takes 10 bytes of memory for each sample of the pool.
     """
     assert pool.uids is not None
     # By rank, the order of the uids: nothing is sorted.
     asked, there = np.zeros(pool.rows, np.bool_), np.zeros(pool.rows, np.bool_)
     held = np.zeros(pool.rows, np.int64)
-    encoding = _Texts() if spec.output.bits is None and pa.types.is_string(_type(spec)) else _Integers()
+    encoding: _Integers | _Texts | _Vectors = _Integers()
+    if spec.output.type is Type.TEXT or spec.is_embedding:
+        encoding = _Vectors() if spec.is_embedding else _Texts()
     for number, file in enumerate(pool.files):
         positions = features.asked_of(spec, number)
         if not len(positions):
@@ -38,7 +41,11 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
         assert file.rank is not None
         ranks = np.load(file.rank)[positions]
         taken = features.values(spec, number).value.take(indices(positions))
-        asked[ranks], there[ranks], held[ranks] = True, present(taken), encoding.codes(taken)
+        asked[ranks], there[ranks] = True, present(taken)
+        if isinstance(encoding, _Vectors):
+            held[ranks] = encoding.codes(features.vectors(spec, number), positions)
+        else:
+            held[ranks] = encoding.codes(taken)
     order = np.flatnonzero(asked)
     uids = np.load(pool.uids, mmap_mode="r")
     tree = MerkleTree(_DOMAIN)
@@ -51,12 +58,6 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
         records["value"] = np.where(there[here], encoding.values(held[here]), np.zeros(1, "V16"))
         tree.update(high, records)
     return "dcfeat1:" + tree.seal(len(order).to_bytes(8, "big")).hex()
-
-
-def _type(spec: FeatureSpec) -> Any:
-    from dcql.engine.features.files import value_type
-
-    return value_type(spec.output)
 
 
 class _Integers:
@@ -93,3 +94,21 @@ class _Texts:
     def values(self, codes: NDArray[np.int64]) -> NDArray[np.void]:
         table = np.frombuffer(b"".join(self._digests) or bytes(16), "V16")
         return table[codes]
+
+
+class _Vectors:
+    """Vectors as 16 bytes of the SHA-256 of their numbers."""
+
+    def __init__(self) -> None:
+        self._digests = bytearray()
+
+    def codes(self, vectors: NDArray[np.float16], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return codes for the rows of a matrix at `positions`; a row without a vector has one too."""
+        first = len(self._digests) // 16
+        for position in positions:
+            numbers = vectors[position].astype("<f2", copy=False)
+            self._digests += hashlib.sha256(numbers.tobytes()).digest()[:16]
+        return np.arange(first, first + len(positions), dtype=np.int64)
+
+    def values(self, codes: NDArray[np.int64]) -> NDArray[np.void]:
+        return np.frombuffer(self._digests or bytes(16), "V16")[codes]

@@ -4,6 +4,8 @@ value     what the model gave, in the feature's type; NULL where it gave nothing
 known     whether the model was asked
 failure   why it gave nothing, where it failed
 margin    how far the answer was ahead of the next one, for models that know it
+
+Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie beside it: see `vectors`.
 """
 
 import json
@@ -19,14 +21,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dcql.catalog.features import NOTHING, StoredFeature
-from dcql.catalog.models import INT16_BITS, Output
+from dcql.catalog.models import INT16_BITS, FeatureSpec, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
-from dcql.engine.arrays import indices, truths
+from dcql.engine.arrays import indices, present, truths
+from dcql.engine.features.vectors import (
+    as_halves,
+    has_vector,
+    matrix,
+    open_vectors,
+    other_width,
+    width_of,
+    write_vectors,
+)
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
 
-_ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_()}
+_ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_(), Type.EMBEDDING: pa.bool_()}
 _COUNTS = b"dcql"
 
 
@@ -46,10 +57,23 @@ class Values:
 
 
 def value_type(output: Output) -> Any:
-    """Return the arrow type that a feature is kept in: its own, or the integer type of its grid."""
+    """Return the arrow type that a feature is kept in: its own, or the integer type of its grid.
+
+    Of an EMBEDDING it is that of whether there is a vector.
+    """
     if output.bits is None:
         return _ARROW[output.type]
     return pa.int16() if output.bits == INT16_BITS else pa.int32()
+
+
+def as_stored(answers: Answers, output: Output, feature: str) -> Answers:
+    """Return a model's answers as they are stored: numbers on their grid, vectors as arrow lists of float16.
+
+    Raises RunError for a number that does not fit.
+    """
+    if output.type is Type.EMBEDDING:
+        return as_halves(answers, feature)
+    return Answers(on_grid(answers.values, output, feature), answers.failures, answers.margin)
 
 
 def on_grid(values: Any, output: Output, feature: str) -> Any:
@@ -133,7 +157,7 @@ def nothing_file(folder: Path, rows: int, output: Output) -> Path:
 
 
 def merge(
-    stored: StoredFeature, key: str, rows: int, output: Output, positions: NDArray[np.int64], answers: Answers
+    stored: StoredFeature, key: str, rows: int, spec: FeatureSpec, positions: NDArray[np.int64], answers: Answers
 ) -> Path:
     """Add answers for the rows at `positions` (ascending) to a file's values; return the new version.
 
@@ -142,7 +166,7 @@ def merge(
     """
     with stored.changing(key):
         newest = stored.newest(key)
-        old = read_values(newest, rows) if newest is not None else _nothing(rows, output)
+        old = read_values(newest, rows) if newest is not None else _nothing(rows, spec.output)
         fresh = ~old.known[positions]
         at = positions[fresh]
         # Each row takes from the old values, or from the answers that follow them.
@@ -153,13 +177,41 @@ def merge(
         failures = [answers.failures.get(place) for place in range(len(positions))]
         margin = answers.margin if answers.margin is not None else np.full(len(positions), np.nan, np.float32)
         margins = pa.array(margin, pa.float32(), from_pandas=True)
+        given = answers.values
+        if spec.is_embedding:
+            given = pa.array(np.ones(len(given), np.bool_), mask=~has_vector(answers.values))
+            _merge_vectors(_next(stored, key), newest, old, answers.values, take, spec.name)
         merged = Values(
-            _taken(old.value, answers.values, take),
+            _taken(old.value, given, take),
             known,
             _taken(old.failure, pa.array(failures, pa.string()), take),
             _taken(old.margin, margins, take),
         )
         return _write(stored, key, merged)
+
+
+def _merge_vectors(
+    path: Path, newest: Path | None, old: Values, new: Any, take: NDArray[np.int64], feature: str
+) -> None:
+    """Write the vectors of the next version: those of the newest one and, where `take` points beyond it, new ones."""
+    rows = old.rows
+    before = np.flatnonzero(present(old.value))
+    there = np.flatnonzero(take >= rows)
+    there = there[has_vector(new)[take[there] - rows]]
+    parts = []
+    if len(before):
+        assert newest is not None
+        parts.append((before, before, open_vectors(newest, rows)))
+    if len(there):
+        if parts and parts[0][2].shape[1] != width_of(new):
+            raise other_width(feature, parts[0][2].shape[1], width_of(new))
+        parts.append((there, take[there] - rows, matrix(new)))
+    if not parts:
+        return
+    try:
+        write_vectors(path, rows, parts)
+    except OSError as error:
+        raise RunError(unwritable(error)) from error
 
 
 def _taken(old: Any, new: Any, take: NDArray[np.int64]) -> Any:
@@ -175,9 +227,14 @@ def _nothing(rows: int, output: Output) -> Values:
     )
 
 
-def _write(stored: StoredFeature, key: str, values: Values) -> Path:
+def _next(stored: StoredFeature, key: str) -> Path:
+    """Return the file of the version that comes next."""
     versions = stored.versions(key)
-    path = stored.folder / key / f"{int(versions[-1].stem) + 1 if versions else 1}.parquet"
+    return stored.folder / key / f"{int(versions[-1].stem) + 1 if versions else 1}.parquet"
+
+
+def _write(stored: StoredFeature, key: str, values: Values) -> Path:
+    path = _next(stored, key)
     _write_file(path, values)
     return path
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from dcql.catalog.features import RAW, StoredFeature, stored_features
 from dcql.catalog.pool import Pool, list_pools, open_pool, read_recorded, unwritable
+from dcql.catalog.types import Type
 from dcql.engine.features import files
 from dcql.engine.features.inputs import Inputs
+from dcql.engine.features.vectors import vectors_or_none
 from dcql.errors import RunError
 
 # No embeddings beside a file, and no images.
@@ -60,7 +62,7 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
     for left in stored.folder.glob(".*.tmp"):
         freed.old += 1
         _remove(left, freed)
-    inputs = {str(one[1]) for one in described["inputs"]}
+    inputs = _inputs(described)
     keys = stored.keys()
     for key in keys:
         rows = None
@@ -75,7 +77,7 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         for old in stored.leftovers(key):
             freed.old += 1
             _remove(old, freed)
-        if (newest := stored.newest(key)) is not None and not _is_readable(newest, rows):
+        if (newest := stored.newest(key)) is not None and not _is_readable(newest, rows, described):
             freed.damaged += 1
             _remove(stored.folder / key, freed)
     if not stored.keys():
@@ -142,10 +144,16 @@ def _described(stored: StoredFeature) -> dict[str, Any] | None:
     """Return what a feature is, None for one that this version of dcql cannot use."""
     try:
         described = stored.described()
-        [(one[0], one[1]) for one in described["inputs"]]
-    except (RunError, KeyError, IndexError, TypeError):
+        _inputs(described)
+    except (RunError, KeyError, IndexError, TypeError, AttributeError):
         return None
     return described
+
+
+def _inputs(described: dict[str, Any]) -> set[str]:
+    """Return the kinds of what a feature reads, itself or through others."""
+    kinds = {str(one[1]) for one in described["inputs"]}
+    return kinds.union(*(_inputs(inner) for inner in described.get("features", {}).values()))
 
 
 def _called(stored: StoredFeature) -> str:
@@ -153,11 +161,13 @@ def _called(stored: StoredFeature) -> str:
     return str(described["name"]) if described is not None else stored.folder.name
 
 
-def _is_readable(path: Path, rows: int | None) -> bool:
+def _is_readable(path: Path, rows: int | None, described: dict[str, Any]) -> bool:
     """Return whether a file of values can be read, and is of as many rows as the pool's file where that is known."""
     try:
         counted = files.read_counts(path)["rows"]
-        files.read_values(path, counted if rows is None else rows)
+        values = files.read_values(path, counted if rows is None else rows)
+        if described.get("output") == Type.EMBEDDING.value:
+            vectors_or_none(path, values.value)
     except RunError:
         return False
     return True

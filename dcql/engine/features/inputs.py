@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dcql.catalog import store
 from dcql.catalog.features import RAW
 from dcql.catalog.files import locate
-from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureSpec, ImageArgument
+from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
@@ -47,10 +47,10 @@ class Inputs:
     def key(self, file: PoolFile, spec: FeatureSpec) -> str:
         """Return what tells the inputs of a feature in one file apart: the file's digest, and those beside it.
 
+        What a feature reads through another one counts as what it reads itself.
         An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
         """
-        kinds = {type(one) for one in spec.inputs}
-        return self.key_for(file, embeddings=EmbeddingArgument in kinds, images=ImageArgument in kinds)
+        return self.key_for(file, embeddings=spec.reads(EmbeddingArgument), images=spec.reads(ImageArgument))
 
     def key_for(self, file: PoolFile, *, embeddings: bool, images: bool) -> str:
         """Return the key of a file for features that read embeddings, images, or neither."""
@@ -81,11 +81,17 @@ class Inputs:
         return index(self.pool.source, store.home() / "shards" / place)
 
     def pieces(
-        self, file: PoolFile, spec: FeatureSpec, positions: NDArray[np.int64], size: int
+        self,
+        file: PoolFile,
+        spec: FeatureSpec,
+        positions: NDArray[np.int64],
+        size: int,
+        vectors: Mapping[str, NDArray[Any]],
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the inputs of the rows at `positions` (ascending), at most `size` rows at a time.
 
         Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None.
+        `vectors` are those of the features that it reads, by parameter, (rows, d) for all rows of the file.
         Raises RunError where something cannot be read.
         """
         columns = {one.column: one.type for one in spec.inputs if isinstance(one, ColumnArgument)}
@@ -108,7 +114,9 @@ class Inputs:
                         assert table is not None
                         piece.append(table.column(one.column).combine_chunks())
                     case EmbeddingArgument():
-                        piece.append(_taken(embeddings[one.key], here))
+                        piece.append(_taken(embeddings[one.key].rows(int(here[0]), int(here[-1]) + 1), here))
+                    case FeatureArgument():
+                        piece.append(_taken(vectors[one.parameter][here[0] : here[-1] + 1], here))
                     case ImageArgument():
                         piece.append(found)
             yield tuple(piece)
@@ -125,11 +133,9 @@ def npz_beside(file: PoolFile) -> str:
     return posixpath.splitext(file.path)[0] + ".npz"
 
 
-def _taken(embeddings: Embeddings, here: NDArray[np.int64]) -> NDArray[Any]:
-    """Return rows of an embedding; those side by side are not copied."""
-    first, last = int(here[0]), int(here[-1])
-    rows: NDArray[Any] = embeddings.rows(first, last + 1)
-    return rows if len(rows) == len(here) else rows[here - first]
+def _taken(between: NDArray[Any], here: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some rows of an embedding, of which all from the first to the last are given; all are not copied."""
+    return between if len(between) == len(here) else between[here - here[0]]
 
 
 def _as_read(array: Any, type_: Type) -> Any:

@@ -8,7 +8,8 @@
 
 `load` is called once a process, with the weights' path (None without WEIGHTS), the assets and the options by parameter.
 What it returns is called with a list a column argument: text, numbers, images as bytes, embeddings as rows of a numpy
-array; None where a sample has none. It returns one answer a sample, None where it has none. Where it raises, or answers
+array; None where a sample has none. It returns one answer a sample, None where it has none;
+an EMBEDDING is a list of numbers, or a row of an array. Where it raises, or answers
 with another type, that sample counts as failed and has NULL.
 """
 
@@ -42,7 +43,8 @@ def load(
 ) -> Model:
     """Run a user's file, whose SHA-256 in hex is known, and load its model.
 
-    The model answers in the arrow type of `returns`: string, int64, bool, or float64 for every kind of number else.
+    The model answers in the arrow type of `returns`: string, int64, bool, lists of float64 of one length for an
+    EMBEDDING, or float64 for every kind of number else.
     Raises RunError for another file, and where it fails or has no `load`.
     """
     names: dict[str, Any] = {"__name__": "dcql_model", "__file__": str(code)}
@@ -99,13 +101,29 @@ class _Own:
             except Exception as error:
                 failures[row] = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
                 values.append(None)
-        return Answers(pa.array(values, _ARROW.get(self._returns, pa.float64())), failures)
+        return Answers(self._array(values), failures)
 
     def _checked(self, answers: Any, rows: int) -> Any:
         found = [_plain(answer, self._returns) for answer in answers]
         if len(found) != rows:
             raise ValueError(f"{len(found)} answers for {rows} samples")
-        return pa.array(found, _ARROW.get(self._returns, pa.float64()))
+        return self._array(found)
+
+    def _array(self, values: list[Any]) -> Any:
+        if self._returns is not Type.EMBEDDING:
+            return pa.array(values, _ARROW.get(self._returns, pa.float64()))
+        widths = list(dict.fromkeys(len(one) for one in values if one is not None))
+        if len(widths) > 1:
+            raise RunError(
+                Diagnostic(
+                    "E0606",
+                    f"the model gives a vector of {widths[0]} numbers, and one of {widths[1]}",
+                    None,
+                    "an EMBEDDING has vectors of one length",
+                    ("let the model give vectors of one length",),
+                )
+            )
+        return pa.array(values, pa.list_(pa.float64(), widths[0]) if widths else pa.null())
 
 
 def _listed(column: Any) -> Sequence[Any]:
@@ -118,6 +136,8 @@ def _listed(column: Any) -> Sequence[Any]:
 
 def _plain(answer: Any, returns: Type) -> Any:
     """Return an answer as Python's own type for `returns`, NaN as None. Raises TypeError for another type."""
+    if returns is Type.EMBEDDING:
+        return _vector(answer)
     if isinstance(answer, np.generic):
         answer = answer.item()
     if answer is None or (isinstance(answer, float) and math.isnan(answer)):
@@ -126,3 +146,14 @@ def _plain(answer: Any, returns: Type) -> Any:
     if not right or (isinstance(answer, bool) and returns is not Type.BOOL):
         raise TypeError(f"{type(answer).__name__} {answer!r} is no {returns.value}")
     return answer if returns in _PYTHON else float(answer)
+
+
+def _vector(answer: Any) -> list[float] | None:
+    """Return an answer as numbers in a row. Raises TypeError for anything else, and for none at all."""
+    if answer is None:
+        return None
+    numbers = np.asarray(answer)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or not len(numbers):
+        raise TypeError(f"{type(answer).__name__} {answer!r} is no vector of numbers")
+    vector: list[float] = numbers.astype(np.float64).tolist()
+    return vector

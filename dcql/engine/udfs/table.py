@@ -32,6 +32,10 @@ LOADERS: dict[str, Row] = {
     "clip_score": Row("clip", "load_clip_score"),
     "demo_clip_l14": Row("clip", "load_clip_score", {"model": "demo_l14"}),
     "demo_clip_b32": Row("clip", "load_clip_score", {"model": "demo_b32"}),
+    "clip_image": Row("clip", "load_clip_image"),
+    "clip_text": Row("clip", "load_clip_text"),
+    "demo_image_l14": Row("clip", "load_clip_image", {"model": "demo_l14"}),
+    "demo_text_l14": Row("clip", "load_clip_text", {"model": "demo_l14"}),
     "open_nsfw": Row("safety", "load_open_nsfw"),
 }
 
@@ -40,7 +44,20 @@ IN_PROCESSES = frozenset({"fasttext_lid", "cld3", "any_synset", "word_list"})
 
 
 # Models that run on a CUDA device where there is one.
-ON_DEVICES = frozenset({"nearest", "similarity", "knn", "clip_score", "demo_clip_l14", "demo_clip_b32"})
+ON_DEVICES = frozenset(
+    {
+        "nearest",
+        "similarity",
+        "knn",
+        "clip_score",
+        "clip_image",
+        "clip_text",
+        "demo_clip_l14",
+        "demo_clip_b32",
+        "demo_image_l14",
+        "demo_text_l14",
+    }
+)
 
 # The packages that ship weights, and the modules here that know where.
 _PACKAGED: dict[str, str] = {
