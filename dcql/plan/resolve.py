@@ -69,7 +69,7 @@ def _refuse_depth(plan: nodes.Plan, diagnostics: Diagnostics) -> None:
         if level > MAX_LEVELS:
             help_ = "name a part of it as a stage: `WITH part AS (SELECT uid FROM pool WHERE ..)`"
             label = f"more than {MAX_LEVELS} levels: each operand of `+`, and each UNION, is one"
-            diagnostics.add("E0504", "too deep for the engine", clause and clause.span, label, (help_,))
+            diagnostics.add("E0504", "too deep for the engine", clause.span if clause else None, label, (help_,))
             return
         clause = node if isinstance(node, nodes.Clause) else clause
         todo += [(child, level + 1, clause) for child in nodes.children(node)]

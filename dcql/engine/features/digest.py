@@ -25,7 +25,8 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
 
     A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
     bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
-    bytes of its SHA-256, and so a vector by its float16 numbers, little-endian. The pool must have been added. Takes 10 bytes of memory for each sample of the pool.
+    bytes of its SHA-256, and a vector those of the SHA-256 of its float16 numbers, little-endian. The pool must have
+    been added. Takes 10 bytes of memory for each sample of the pool, and 16 more for each vector.
     """
     assert pool.uids is not None
     # By rank, the order of the uids: nothing is sorted.

@@ -1,8 +1,8 @@
 """The vectors of an EMBEDDING feature: N.npy beside N.parquet, (rows, d) float16, row for row.
 
 The parquet file says which rows have a vector; what the .npy holds for the others is never read. It is written before
-the parquet file, so one without the other is what a kill left, and takes part in nothing. There is none while no row has
-a vector: how long they are is not known then.
+the parquet file: alone it is what a kill left, and means nothing. There is none while no row has a vector, for then it
+is not known how long they are.
 """
 
 import os
@@ -127,7 +127,7 @@ def write_vectors(path: Path, rows: int, parts: Sequence[tuple[NDArray[np.int64]
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
             header = {"descr": "<f2", "fortran_order": False, "shape": (rows, width)}
-            np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+            np.lib.format.write_array_header_1_0(file, header)
             start = file.tell()
             for at, taken, vectors in parts:
                 for first in range(0, len(at), _AT_ONCE):
