@@ -150,9 +150,9 @@ def other_width(feature: str, one: int, other: int) -> RunError:
     return RunError(
         Diagnostic(
             "E0606",
-            f"a vector of {other} numbers does not fit `{feature}`",
+            f"a vector of length {other} does not fit `{feature}`",
             None,
-            f"its other vectors have {one}",
+            f"its other vectors are of length {one}",
             ("let the model give vectors of one length",),
         )
     )

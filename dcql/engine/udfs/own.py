@@ -117,9 +117,9 @@ class _Own:
             raise RunError(
                 Diagnostic(
                     "E0606",
-                    f"the model gives a vector of {widths[0]} numbers, and one of {widths[1]}",
+                    f"a model gives a vector of length {widths[0]}, and one of length {widths[1]}",
                     None,
-                    "an EMBEDDING has vectors of one length",
+                    "the vectors of an EMBEDDING are of one length",
                     ("let the model give vectors of one length",),
                 )
             )
