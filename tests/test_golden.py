@@ -134,6 +134,10 @@ def test_every_definition_of_the_library_is_usable(path: Path) -> None:
                 given = f"({', '.join('0.5' for _ in statement.parameters)})" if statement.parameters else ""
                 called = f"{statement.name}{given}"
                 uses = [called, f"{called} IS NULL", f"clip_l14 >= {called}"]
+            case ast.Feature() if statement.type.name == "EMBEDDING":
+                scored = f"FEATURE s FIXED(14) USING similarity({statement.name}, {statement.name});"
+                assert _compiles(f"{scored} SELECT uid FROM pool WHERE s IS NULL"), statement.name
+                continue
             case ast.Feature():
                 uses = [f"{statement.name} IS NULL"]
             case ast.Model():

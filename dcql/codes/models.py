@@ -9,9 +9,9 @@ CODES: tuple[Code, ...] = (
         title="not a type of models",
         meaning=(
             "A MODEL takes TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, ASSET or WEIGHTS, and a FEATURE is "
-            "TEXT, INT, BOOL or FIXED(bits). A feature is never FLOAT: the last digits of a model's numbers differ "
-            "between devices and batches, so it lies on a grid, whole steps of 2^-bits. A MODEL of a recipe names "
-            "its code."
+            "TEXT, INT, BOOL, EMBEDDING or FIXED(bits). A feature is never FLOAT: the last digits of a model's "
+            "numbers differ between devices and batches, so it lies on a grid, whole steps of 2^-bits. A MODEL of a "
+            "recipe names its code."
         ),
         example="FEATURE score FLOAT USING similarity(l14_img, l14_txt);\nSELECT uid FROM pool WHERE score >= 0.3;",
         instead="FEATURE score FIXED(14) USING similarity(l14_img, l14_txt);\nSELECT uid FROM pool WHERE score >= 0.3;",
@@ -64,7 +64,8 @@ CODES: tuple[Code, ...] = (
         title="a model's number that its feature cannot hold",
         meaning=(
             "FIXED(14) holds numbers from -2 up to 2 in steps of 2^-14, other grids 32 bits of steps. A number "
-            "outside is an error when it is computed, and never cut to fit."
+            "outside is an error when it is computed, and never cut to fit. An EMBEDDING holds vectors of one length "
+            "in float16, up to 65504."
         ),
         example="FEATURE length FIXED(14) USING own_length(text)",
         instead="FEATURE length FIXED(0) USING own_length(text)",

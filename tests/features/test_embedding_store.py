@@ -270,6 +270,7 @@ def test_commands_know_it(world: World, capsys: pytest.CaptureFixture[str], tmp_
     path = world.recipe("SELECT uid FROM pool WHERE grp > 0 AND cluster = 1")
     plan = cli(capsys, "plan", path, "--pool", "small")
     assert f"mine: read by cluster\n    asked of {asked} samples, {asked} not stored" in plan
+    assert "    which reads mine EMBEDDING = vector_of(uid, text" in plan
     described = json.loads(cli(capsys, "run", path, "--pool", "small", "--own-code", "--format", "json"))
     assert [(one["name"], one["type"], one["asked"]) for one in described["features"]] == [
         ("mine", "EMBEDDING", asked),

@@ -73,7 +73,8 @@ def count_demands(plan: Plan, pool: Pool, resources: Resources, tell: Tell) -> t
                 readers = [one for one in by_name.values() if spec in one.spec.chain]
                 exactly = all(bound.is_exact(one) for one in readers)
                 why = f"read by {', '.join(dict.fromkeys(one.name for one in readers))}"
-                counted.append(Counted(spec, why, *count.inner[spec.name], exactly, ""))
+                asked, missing, problem = count.inner[spec.name]
+                counted.append(Counted(spec, why, asked, missing, exactly, problem))
         asked, missing, problem = found[feature]
         counted.append(Counted(feature.spec, demand.why, asked, missing, exact, problem))
     return tuple(counted)
@@ -100,12 +101,12 @@ class _Count:
     resources: Resources
     tell: Tell
     folder: Path
-    inner: dict[str, tuple[int, int]] = field(default_factory=dict)
+    inner: dict[str, tuple[int, int, str]] = field(default_factory=dict)
 
     def run(self) -> dict[Feature, tuple[int, int, str]] | frozenset[Feature | AssetSet]:
         """Return samples asked of, samples not stored, and problem by feature; or what else is not known.
 
-        `inner` then holds both counts of each feature that others read, by name.
+        `inner` then holds the same of each feature that others read, by name.
         """
         asking_plan = self.bound.asking()
         by_name = {name: node for node, name in statistics(asking_plan).names.items() if isinstance(node, Feature)}
@@ -146,7 +147,8 @@ class _Reading(Asking):
         self.assets.make = False
         self.features = self._known = _Known(program, pool, self.assets, folder=folder)
         self.sources = Sources(program, pool, self.features.beside)
-        self._inner: dict[str, list[NDArray[np.bool_]]] = {}
+        # Packed bits of each file.
+        self._inner: dict[str, list[NDArray[np.uint8]]] = {}
 
     def advance(self, done: int, parameters: dict[str, Any]) -> None:
         """Make the tables of assets that are there."""
@@ -163,30 +165,34 @@ class _Reading(Asking):
         spec = self.features.spec(demand.feature)
         problem = self._known.find(spec)
         rows_of = self.rows_of(demand.statement)
-        asked: list[NDArray[np.bool_]] = []
+        asked: list[NDArray[np.uint8]] = []
         for file in self.features.pool.files:
             rows = rows_of(file)
             wanted = np.zeros(file.rows, np.bool_)
             wanted[rows if rows is not None else slice(None)] = True
-            asked.append(wanted)
+            asked.append(np.packbits(wanted))
         for inner in spec.chain[:-1]:
             before = self._inner.get(inner.name, asked)
             self._inner[inner.name] = [one | other for one, other in zip(before, asked, strict=True)]
         return *self._counts(spec, asked), problem
 
-    def count_inner(self, spec: FeatureSpec) -> dict[str, tuple[int, int]]:
-        """Return the same counts of the features that a feature reads, over all that asked for them until now."""
+    def count_inner(self, spec: FeatureSpec) -> dict[str, tuple[int, int, str]]:
+        """Return the same of the features that a feature reads, over all that asked for them until now."""
+        found = {}
         for inner in spec.chain[:-1]:
-            self._known.find(inner)
-        return {inner.name: self._counts(inner, self._inner[inner.name]) for inner in spec.chain[:-1]}
+            problem = self._known.find(inner)
+            found[inner.name] = *self._counts(inner, self._inner[inner.name]), problem
+        return found
 
-    def _counts(self, spec: FeatureSpec, asked: list[NDArray[np.bool_]]) -> tuple[int, int]:
-        missing = 0
-        for file, wanted in zip(self.features.pool.files, asked, strict=True):
+    def _counts(self, spec: FeatureSpec, asked: list[NDArray[np.uint8]]) -> tuple[int, int]:
+        every = missing = 0
+        for file, bits in zip(self.features.pool.files, asked, strict=True):
+            wanted = np.unpackbits(bits, count=file.rows).view(np.bool_)
+            every += int(np.count_nonzero(wanted))
             newest = self._known.newest(spec, file)
             known = files.read_known(newest, file.rows) if newest is not None else np.zeros(file.rows, np.bool_)
             missing += int(np.count_nonzero(wanted & ~known))
-        return sum(int(np.count_nonzero(wanted)) for wanted in asked), missing
+        return every, missing
 
 
 @dataclass
