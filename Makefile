@@ -51,6 +51,6 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/core
-	@echo "Adding what the tests need"
-	@$(INSTALL) -e '.[dev]'
+	@echo "Adding what the tests need, torch among it (some minutes, once)"
+	@$(INSTALL) -e '.[dev,clip,safety]'
 	@touch $@

@@ -13,6 +13,7 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import shipped_recipes
 from dcql.compiler import Compiled, Run, compile, run_compiled
 from dcql.engine.duck import VERSION, Resources
+from dcql.engine.features.report import Computing
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError
@@ -64,9 +65,15 @@ def find_recorded(target: str | Path, *, optional: bool = False) -> Recorded:
 
 
 def run_again(
-    recorded: Recorded, pool: Pool, resources: Resources | None = None, progress: Progress | None = None
+    recorded: Recorded,
+    pool: Pool,
+    resources: Resources | None = None,
+    progress: Progress | None = None,
+    computing: Computing | None = None,
 ) -> Run:
     """Run a recorded recipe again over a pool, with the parameters that it had; nothing recorded is taken as given.
+
+    Features are those of the store; what is not stored is computed as `computing` says.
 
     Raises LockError, before anything runs, where what decides the subset is no longer what was recorded.
     """
@@ -78,7 +85,7 @@ def run_again(
         check_inputs(compiled, pool, recorded.lock, recorded.name)
     if recorded.manifest is not None:
         _check_manifest_inputs(recorded, recorded.manifest, compiled, pool)
-    return run_compiled(compiled, pool, resources, progress)
+    return run_compiled(compiled, pool, resources, progress, computing=computing)
 
 
 def check_recorded(recorded: Recorded, run: Run) -> tuple[str, ...]:

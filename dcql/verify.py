@@ -10,7 +10,7 @@ import numpy as np
 from dcql.catalog.pool import Pool
 from dcql.compiler import Run, run_compiled
 from dcql.engine.duck import Resources
-from dcql.engine.features.report import FeaturesReport
+from dcql.engine.features.report import Computing, FeaturesReport
 from dcql.engine.run import BlockCounts, Progress, Result
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RunError
@@ -45,12 +45,18 @@ class Outcome:
     failure: RunError | None = None
 
 
-def perturb(run: Run, conditions: tuple[Condition, ...], progress: Progress | None = None) -> Iterator[Outcome]:
+def perturb(
+    run: Run,
+    conditions: tuple[Condition, ...],
+    progress: Progress | None = None,
+    computing: Computing | None = None,
+) -> Iterator[Outcome]:
     """Run a recipe again under each condition, and compare each result with that of `run`, stage by stage."""
     for condition in conditions:
         try:
             compiled = replace(run.compiled, program=condition.rewrite(run.compiled.program))
-            again = run_compiled(compiled, condition.arrange(run.pool), condition.resources, progress)
+            pool = condition.arrange(run.pool)
+            again = run_compiled(compiled, pool, condition.resources, progress, computing=computing)
         except RunError as error:
             yield Outcome(condition, "", failure=error)
             continue

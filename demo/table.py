@@ -17,7 +17,7 @@ import dcql
 BEGIN, END = "<!-- begin: printed by dcql.demo.table -->", "<!-- end: printed by dcql.demo.table -->"
 # The demo pool's drawings are 64 pixels wide: the size rule of 200 would keep none.
 SMALL = {"side": "32"}
-# In the order of their shares of clean English captions, which a test holds.
+# From no filter to the one that DataComp found best.
 BASELINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("no_filter", {}),
     ("laion2b", {}),

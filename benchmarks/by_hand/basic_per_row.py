@@ -1,14 +1,17 @@
 """DataComp's basic_filter the way that its code goes about it: every rule on every row, a Python call a row.
 
-    python benchmarks/by_hand/basic_per_row.py POOL OUT
+    python benchmarks/by_hand/basic_per_row.py POOL OUT [--imports torch,nltk,gcld3]
 
 A yardstick, written anew from its description: a pandas frame a file, the language of every caption by one call of
 fastText each, words and characters by one call each, uids as Python integers, one sort at the end. Files go to
-processes, as there.
+processes that are spawned, as there. `--imports` are packages that the parent and each process import at their start:
+DataComp's module imports torch, nltk and gcld3 whichever filter is asked for.
 """
 
 import argparse
+import importlib
 import importlib.metadata
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -38,13 +41,23 @@ def kept(path: Path) -> NDArray[np.void]:
     return halves[english(frame) & (words > 2) & (characters > 5) & (shorter >= 200) & (ratio <= 3)]
 
 
+def import_all(names: tuple[str, ...]) -> None:
+    """Import packages by name."""
+    for name in names:
+        importlib.import_module(name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("pool", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--imports", default="", help="packages to import in every process, with commas")
     given = parser.parse_args()
-    with ProcessPoolExecutor(given.processes) as processes:
+    names = tuple(filter(None, given.imports.split(",")))
+    import_all(names)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.processes, spawn, import_all, (names,)) as processes:
         found = np.concatenate(list(processes.map(kept, sorted(given.pool.glob("*.parquet")))))
     found.sort()
     np.save(given.out, found)

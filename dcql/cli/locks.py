@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
 from dcql.cli.shell import Format, print_json, shown
 
@@ -35,6 +36,10 @@ def lock(
     output: Output = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    no_compute: NoComputeOption = False,
+    own_code: OwnCodeOption = False,
+    max_failures: FailuresOption = None,
+    device: DeviceOption = Device.AUTO,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Write the lock of a recipe: what it selects from a pool, and everything that decides it.
@@ -60,7 +65,10 @@ def lock(
     with progress() as tell:
         # Compiled now, whatever the store holds.
         compiled = compile(recipe, opened.schema, settings(set_))
-        new = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell))
+        allowed = computing(
+            threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device
+        )
+        new = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell, computing=allowed))
     found = changes(old, new).lines if old is not None else ()
     if old is not None and check:
         stale(old, new, path)
@@ -84,6 +92,10 @@ def verify(
     perturb: Perturb = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    no_compute: NoComputeOption = False,
+    own_code: OwnCodeOption = False,
+    max_failures: FailuresOption = None,
+    device: DeviceOption = Device.AUTO,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Compute a locked subset or a run again, from the pool alone, and compare it with what is recorded.
@@ -99,8 +111,9 @@ def verify(
 
     recorded = find_recorded(target, optional=perturb)
     opened = pool_or_demo(pool if pool is not None else recorded.pool)
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     with progress() as tell:
-        run = run_again(recorded, opened, Resources(threads, memory), tell)
+        run = run_again(recorded, opened, Resources(threads, memory), tell, allowed)
     notes = check_recorded(recorded, run)
     is_recorded = recorded.lock is not None or recorded.manifest is not None
     text = format_ is Format.TEXT
@@ -113,7 +126,7 @@ def verify(
     outcomes: list[Outcome] = []
     if perturb:
         with progress() as tell:
-            for outcome in perturbed(run, conditions_for(run), tell):
+            for outcome in perturbed(run, conditions_for(run), tell, allowed):
                 outcomes.append(outcome)
                 if text:
                     print(shown(_line(outcome)), flush=True)

@@ -123,11 +123,17 @@ class Asking:
         features = self.features
         digests = {}
         if self._pool.added:
-            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.every_feature}
-        assets = {one.asset.name: self.assets.digest(one.asset) for one in self.program.asset_sets}
-        for spec in self.program.every_feature:
-            assets |= {one.asset.name: self.assets.digest(one.asset) for one in spec.assets}
-        uses = tuple(features.uses[spec.name] for spec in self.program.every_feature)
+            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.features}
+        given = [one.asset for one in self.program.asset_sets]
+        given += [one.asset for spec in self.program.every_feature for one in spec.assets]
+        assets: dict[str, str] = {}
+        for asset in given:
+            name, digest = asset.name, self.assets.digest(asset)
+            # A recipe and one that it imports may each have an asset of one name.
+            while assets.get(name, digest) != digest:
+                name += "'"
+            assets[name] = digest
+        uses = tuple(features.uses[spec.name] for spec in self.program.features)
         near = margins(features, self._parameters)
         asked = {name: sum(map(_ones, files)) for name, files in features.asked.items()}
         return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dcql.catalog.models import FeatureSpec
@@ -83,7 +82,7 @@ class _Texts:
     def codes(self, values: Any) -> NDArray[np.int64]:
         coded = values.dictionary_encode()
         table = np.array([self._code(text) for text in coded.dictionary.to_pylist()] or [0], np.int64)
-        codes: NDArray[np.int64] = table[numbers(pc.fill_null(coded.indices, 0))]
+        codes: NDArray[np.int64] = table[np.where(present(values), numbers(coded.indices), 0)]
         return codes
 
     def _code(self, text: str) -> int:

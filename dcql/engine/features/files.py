@@ -113,14 +113,8 @@ def _where_it_fits(number: float, bits: int) -> str:
 
 def read_values(path: Path, rows: int) -> Values:
     """Read a version of a file's values. Raises RunError where it is damaged or of another length."""
-    try:
-        table = pq.ParquetFile(path).read().combine_chunks()
-        columns = [_whole(table.column(name)) for name in ("value", "known", "failure", "margin")]
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise RunError(_damaged(path, str(error))) from error
-    if table.num_rows != rows:
-        raise RunError(_damaged(path, f"it has {table.num_rows:,} rows, and the pool's file {rows:,}"))
-    return Values(columns[0], truths(columns[1]), columns[2], columns[3])
+    value, known, failure, margin = _columns(path, rows, ["value", "known", "failure", "margin"])
+    return Values(value, truths(known), failure, margin)
 
 
 def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
@@ -128,7 +122,19 @@ def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
     counts = read_counts(path)
     if counts["known"] in (0, rows) and counts["rows"] == rows:
         return np.full(rows, counts["known"] == rows and rows > 0)
-    return read_values(path, rows).known
+    (known,) = _columns(path, rows, ["known"])
+    return truths(known)
+
+
+def _columns(path: Path, rows: int, names: list[str]) -> list[Any]:
+    try:
+        table = pq.ParquetFile(path).read(names)
+        found = [_whole(table.column(name)) for name in names]
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise RunError(_damaged(path, str(error))) from error
+    if table.num_rows != rows:
+        raise RunError(_damaged(path, f"it has {table.num_rows:,} rows, and the pool's file {rows:,}"))
+    return found
 
 
 def read_counts(path: Path) -> dict[str, int]:
