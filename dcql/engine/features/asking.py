@@ -123,7 +123,7 @@ class Asking:
         features = self.features
         digests = {}
         if self._pool.added:
-            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.features}
+            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.every_feature}
         given = [one.asset for one in self.program.asset_sets]
         given += [one.asset for spec in self.program.every_feature for one in spec.assets]
         assets: dict[str, str] = {}
@@ -133,7 +133,7 @@ class Asking:
             while assets.get(name, digest) != digest:
                 name += "'"
             assets[name] = digest
-        uses = tuple(features.uses[spec.name] for spec in self.program.features)
+        uses = tuple(features.uses[spec.name] for spec in self.program.every_feature)
         near = margins(features, self._parameters)
         asked = {name: sum(map(_ones, files)) for name, files in features.asked.items()}
         return FeaturesReport(uses, near, dict(sorted(assets.items())), digests, asked)
