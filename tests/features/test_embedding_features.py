@@ -31,6 +31,7 @@ from dcql.engine.features.inputs import Inputs, npz_beside
 from dcql.engine.features.report import Computing
 from dcql.engine.features.vectors import open_vectors
 from dcql.errors import DcqlError, RecipeError, RunError
+from dcql.lower import stored as program_store
 from dcql.source import Source
 
 ERRORS = Path(__file__).parent / "errors"
@@ -240,6 +241,13 @@ def test_an_array_of_the_same_name_is_not_read(world: World) -> None:
 
 
 # --- the demo pool's models -------------------------------------------------------------------------------------------
+
+
+def test_a_program_with_a_feature_inside_of_another_is_stored_whole() -> None:
+    text = "FEATURE s FIXED(14) USING similarity(demo_l14_img, demo_l14_txt);\nSELECT uid FROM pool WHERE s > 0.2;"
+    compiled = dcql.compile(Source("recipe.dcql", text))
+    assert [spec.name for spec in compiled.program.every_feature] == ["demo_l14_img", "demo_l14_txt", "s"]
+    assert program_store.decode(program_store.encode(compiled.program), compiled.source) == compiled.program
 
 
 def test_the_shipped_embeddings_of_the_demo_pool_come_out_again() -> None:
