@@ -3,11 +3,13 @@
 Needs the extra `clip`; 10 to 20 seconds on one core, a third of it for importing torch and open_clip.
 """
 
+import hashlib
 import io
 import itertools
 import json
 import os
 import pickle
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ import torch
 from dcql.demo.expand import DATA, FEATURES, expand
 from PIL import Image
 
+import dcql
 from dcql.engine.shards import index, read
 from dcql.engine.udfs import torchvision_remedy
 from dcql.engine.udfs.answers import Answers
@@ -176,6 +179,26 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 OPTIONS = {"model": "dcql-tiny", "device": "cpu"}
+
+
+def test_a_recipe_embeds_by_a_checkpoint_of_its_own(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """Image and caption embedded in float16 and multiplied are what the score in float32 says, but for the rounding."""
+    weights = shutil.copy(tiny["folder"] / "tiny.safetensors", tmp_path)
+    recipe = tmp_path / "recipe.dcql"
+    recipe.write_text(f"""
+        ASSET mine FROM 'tiny.safetensors' SHA256 '{hashlib.sha256(Path(weights).read_bytes()).hexdigest()}';
+        FEATURE my_image EMBEDDING USING clip_image(image, mine, model = 'dcql-tiny');
+        FEATURE my_text EMBEDDING USING clip_text(text, mine, model = 'dcql-tiny');
+        FEATURE product FIXED(14) USING similarity(my_image, my_text);
+        FEATURE score FIXED(14) USING clip_score(image, text, mine, model = 'dcql-tiny');
+        SELECT uid FROM pool WHERE clip_l14 >= q(0.99) AND product - score <= 0.002 AND score - product <= 0.002;
+    """)
+    result = dcql.run(recipe, "demo").result
+    assert result.features is not None
+    uses = {use.spec.name: use.asked for use in result.features.uses}
+    assert list(uses) == ["my_image", "my_text", "product", "score"]
+    assert uses["my_image"] > 100
+    assert result.subset.distinct == uses["my_image"]
 
 
 def test_scores_are_those_of_open_clip(demo: Samples, tiny: dict[str, Any]) -> None:
