@@ -145,8 +145,8 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "autoload_known_extensions": False,
         "enable_progress_bar": False,
         # DuckDB keeps what it freed, up to this much; by default memory grows with the number of files that were read.
-        "allocator_flush_threshold": "1MB",
-        "allocator_bulk_deallocation_flush_threshold": "1MB",
+        "allocator_flush_threshold": "16MB",
+        "allocator_bulk_deallocation_flush_threshold": "16MB",
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
     }
