@@ -52,14 +52,9 @@ def test_a_feature_reads_the_vectors_of_another(world: World) -> None:
 
 def test_two_embeddings_of_a_sample(world: World) -> None:
     products = [float(half(n).astype("f8") @ half(n, 1).astype("f8")) for n in range(ROWS)]
-    kept = {n for n, product in enumerate(products) if round(product * 2**14) > 2**14 // 2}
-    assert kept
-    in_range = {n for n, product in enumerate(products) if -2 <= product < 2}
-    if len(in_range) == ROWS:
-        assert world.where("pair > 0.5") == kept
-    else:
-        with pytest.raises(RunError, match="does not fit `pair`"):
-            world.where("pair > 0.5")
+    kept = {n for n, product in enumerate(products) if round(product * 1024) > 512}
+    assert 0 < len(kept) < ROWS
+    assert world.where("pair > 0.5") == kept
 
 
 def test_vectors_are_rounded_to_float16_before_they_are_read(world: World) -> None:

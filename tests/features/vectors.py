@@ -73,7 +73,7 @@ FEATURE mine EMBEDDING USING vector_of(uid, text{options});
 FEATURE other EMBEDDING USING vector_of(uid, text, salt = 1);
 ASSET places FROM 'places.npy' SHA256 '{places}';
 FEATURE cluster INT USING nearest(mine, places);
-FEATURE pair FIXED(14) USING similarity(mine, other);
+FEATURE pair FIXED(10) USING similarity(mine, other);
 FEATURE total FIXED(10) USING sum_of(uid, mine);
 """
 
