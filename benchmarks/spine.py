@@ -26,6 +26,8 @@ RECIPE = "clip_score_l14_30"
 POOL_NAME = "bench"
 MEBIBYTE = 1 << 20
 BEGIN, END = "<!-- begin: printed by spine.py -->", "<!-- end: printed by spine.py -->"
+MEMORY_BEGIN = "<!-- begin: printed by spine.py --memory-curve -->"
+MEMORY_END = "<!-- end: printed by spine.py --memory-curve -->"
 
 
 def by_hand(name: str, pool: Path, threads: int) -> Contender:
@@ -101,13 +103,13 @@ def compare(
         notes.append(
             f"Adding the pool, once: {added.cpu:.1f} CPU s, {added.wall:.1f} s, peak {added.peak / MEBIBYTE:.0f} MiB."
         )
-        contenders.append(dcql_run("dcql, raw pool", dcql, str(pool), threads, memory, work / "empty"))
-        contenders.append(dcql_run("dcql, added pool, first run", dcql, POOL_NAME, threads, memory, home))
         # The same store after the recipe ran once: its compiled program is kept there.
-        warm = shutil.copytree(home, work / "warm", copy_function=os.link)
-        again = dcql_run("dcql, added pool", dcql, POOL_NAME, threads, memory, Path(warm))
-        run_once(again, work / "run", keep_home=True)
-        contenders.append(again)
+        warm = Path(shutil.copytree(home, work / "warm", copy_function=os.link))
+        for kind, name in (("raw", str(pool)), ("added", POOL_NAME)):
+            contenders.append(dcql_run(f"dcql, {kind} pool, first run", dcql, name, threads, memory, home))
+            again = dcql_run(f"dcql, {kind} pool", dcql, name, threads, memory, warm)
+            run_once(again, work / "run", keep_home=True)
+            contenders.append(again)
     load = os.getloadavg()[0]
     outcomes = in_turns(contenders, repeats, work)
     subsets = {(run.digest, run.size) for runs in outcomes.values() for run in runs}
@@ -124,17 +126,26 @@ def compare(
     return "\n".join([heading, "", *table(contenders, outcomes), "", *notes]), len(subsets) == 1
 
 
-def memory_curve(pools: Iterable[Path], dcql: list[str], threads: int, memory: str, work: Path) -> str:
+def memory_curve(pools: Iterable[Path], dcql: list[str], repeats: int, threads: int, memory: str, work: Path) -> str:
     """Return a table of dcql's peak memory and output size by size of pool, raw."""
-    lines = [f"{RECIPE}, raw pool, --memory {memory}, {threads} threads.", ""]
-    lines += ["| samples | peak MiB | output MiB | CPU s |", "|--:|--:|--:|--:|"]
+    heading = (
+        f"{RECIPE}, raw pool, --memory {memory}, {threads} threads; medians of {repeats} runs, and the largest peak."
+    )
+    lines = [heading, "", "| samples | peak MiB | (largest) | output MiB | peak less output MiB | CPU s |"]
+    lines.append("|--:|--:|--:|--:|--:|--:|")
     for pool in pools:
-        run = run_once(dcql_run("dcql", dcql, str(pool), threads, memory, work / "empty"), work / "run")
-        lines.append(f"| {pool_rows(pool):,} | {run.peak / MEBIBYTE:.0f} | {run.size / MEBIBYTE:.1f} | {run.cpu:.2f} |")
+        contender = dcql_run("dcql", dcql, str(pool), threads, memory, work / "empty")
+        runs = [run_once(contender, work / "run") for _ in range(repeats)]
+        peak = statistics.median(run.peak for run in runs) / MEBIBYTE
+        most, output = max(run.peak for run in runs) / MEBIBYTE, runs[0].size / MEBIBYTE
+        cpu = statistics.median(run.cpu for run in runs)
+        lines.append(
+            f"| {pool_rows(pool):,} | {peak:.0f} | {most:.0f} | {output:.1f} | {peak - output:.0f} | {cpu:.2f} |"
+        )
     return "\n".join(lines)
 
 
-def replace_between(path: Path, report: str, first: str = BEGIN, last: str = END) -> None:
+def replace_between(path: Path, report: str, first: str, last: str) -> None:
     """Put the report between the two marker lines of a file; raise BenchmarkError when they are missing."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(first)
@@ -168,13 +179,15 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
             work = Path(folder)
             if arguments.memory_curve and dcql is not None:
-                report = memory_curve(pools, dcql, arguments.threads, arguments.memory or "512MB", work)
+                memory = arguments.memory or "512MB"
+                report = memory_curve(pools, dcql, arguments.repeats, arguments.threads, memory, work)
             else:
                 memory = arguments.memory or "1GB"
                 report, same = compare(pools[0], dcql, arguments.repeats, arguments.threads, memory, work)
         print(report)
         if arguments.write:
-            replace_between(arguments.write, report)
+            markers = (MEMORY_BEGIN, MEMORY_END) if arguments.memory_curve else (BEGIN, END)
+            replace_between(arguments.write, report, *markers)
     except BenchmarkError as error:
         print(f"spine.py: {error}", file=sys.stderr)
         return 1

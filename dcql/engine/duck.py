@@ -144,9 +144,6 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "enable_progress_bar": False,
-        # DuckDB keeps what it freed, up to this much; by default memory grows with the number of files that were read.
-        "allocator_flush_threshold": "16MB",
-        "allocator_bulk_deallocation_flush_threshold": "16MB",
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
     }

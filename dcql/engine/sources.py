@@ -7,8 +7,9 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
 from dcql.lower.program import Program
 
-# DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps.
-_ROWS_TOGETHER = 1 << 20
+# DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps: a
+# pool's size shows in the peak from two large files on. Small files still go to all threads.
+_ROWS_TOGETHER = 500_000
 
 # The files of features by parameter, beside each of some files of a pool.
 Beside = Callable[[tuple[PoolFile, ...]], Mapping[str, tuple[str, ...]]]
