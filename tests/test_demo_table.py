@@ -34,11 +34,13 @@ def test_a_fault_is_dropped_by_what_looks_for_it(measured: list[Line]) -> None:
 
     def dropped_more(recipe: str, fault: str) -> bool:
         samples = kept["no_filter"].rows
-        return kept[recipe].of_class[fault] < 0.9 * kept[recipe].rows / samples
+        return kept[recipe].of_class[fault] < 0.8 * kept[recipe].rows / samples
 
     assert dropped_more("clip_score_l14_30", "wrong caption")
     assert dropped_more("basic_filter", "boilerplate")
-    assert dropped_more("image_based", "off topic")
+    # Only flags: of the patterns it keeps more than its share of the pool, so it does not drop a fifth of all off topic.
+    assert dropped_more("image_based", "off topic: flag")
+    assert not dropped_more("image_based", "off topic: pattern")
     assert dropped_more("image_based_intersect_clip_score", "off topic")
 
 
