@@ -38,7 +38,7 @@ def test_a_fault_is_dropped_by_what_looks_for_it(measured: list[Line]) -> None:
 
     assert dropped_more("clip_score_l14_30", "wrong caption")
     assert dropped_more("basic_filter", "boilerplate")
-    # Only flags: of the patterns it keeps more than its share of the pool, so it does not drop a fifth of all off topic.
+    # Only flags: of the patterns it keeps more than its share, so less than a fifth of all that is off topic goes.
     assert dropped_more("image_based", "off topic: flag")
     assert not dropped_more("image_based", "off topic: pattern")
     assert dropped_more("image_based_intersect_clip_score", "off topic")
