@@ -23,8 +23,10 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# mypy looks at folders, and knows nothing of package-dir: dcql as it is installed, runtime/ below dcql/.
 types: .venv/dev
-	$(BIN)/mypy dcql
+	@rm -rf build/types && mkdir -p build/types/dcql && ln -s $(CURDIR)/dcql/* $(CURDIR)/runtime build/types/dcql/
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml dcql
 
 tests: .venv/dev
 	$(BIN)/python -m pytest -m "not slow and not gpu"

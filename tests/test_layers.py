@@ -11,9 +11,22 @@ import pytest
 import dcql
 
 ROOT = Path(dcql.__file__).parent
+RUNTIME = ROOT.parent / "runtime"
 # Each layer may import itself and what stands before it. `inspect` stands beside `engine`: neither imports the other,
 # but for what a run found.
-LEAVES = ("source", "errors", "codes", "digest", "subset", "lock", "lock_changes")
+LEAVES = (
+    "source",
+    "errors",
+    "codes",
+    "digest",
+    "subset",
+    "lock",
+    "lock_changes",
+    "tars",
+    "images",
+    "extras",
+    "torchvision_remedy",
+)
 LAYERS = (
     LEAVES,
     ("syntax",),
@@ -21,24 +34,27 @@ LAYERS = (
     ("plan",),
     ("lower",),
     ("engine", "inspect"),
+    ("runtime",),
     ("demo_pool",),
     ("compiler",),
     ("locking", "verify", "recorded"),
+    ("submission",),
+    ("leaderboard",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# Folders of other trees that are installed below dcql: data, and the fixed runtime.
-DATA = {"stdlib", "recipes", "demo", "runtime"}
+# Folders of other trees that are installed below dcql, with data.
+DATA = {"stdlib", "recipes", "demo"}
 WHERE_ALLOWED = {
     "duckdb": ("engine/duck.py",),
     "sqlglot": ("lower/",),
     "lark": ("syntax/",),
     "typer": ("cli/",),
     "rich": ("cli/",),
-    "torch": ("engine/udfs/",),
-    "open_clip": ("engine/udfs/clip.py",),
+    "torch": ("engine/udfs/", "torchvision_remedy.py", "runtime/"),
+    "open_clip": ("engine/udfs/clip.py", "runtime/clip_model.py"),
     "onnxruntime": ("engine/udfs/safety.py",),
-    "PIL": ("engine/udfs/images.py",),
+    "PIL": ("images.py", "runtime/"),
     "faiss": ("engine/fit.py",),
     "fasttext": ("engine/udfs/language.py",),
     "gcld3": ("engine/udfs/language.py",),
@@ -47,12 +63,17 @@ WHERE_ALLOWED = {
     "pandas": (),
     "polars": (),
 }
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "_standalone.py")
+FILES = sorted(path for folder in (ROOT, RUNTIME) for path in folder.rglob("*.py") if path.name != "_standalone.py")
+
+
+def below(path: Path) -> str:
+    """Return where a file is below dcql once it is installed."""
+    return path.relative_to(ROOT.parent if path.is_relative_to(RUNTIME) else ROOT).as_posix()
 
 
 def module(path: Path) -> str:
     """Return the dotted name of a file below dcql, without `dcql.`."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = Path(below(path)).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -87,13 +108,13 @@ def test_imports_run_one_way() -> None:
             continue
         for line, layer in of_dcql(path):
             if layer in LEVEL and LEVEL[layer] > LEVEL[own]:
-                wrong.append(f"{path.relative_to(ROOT)}:{line}: {own} imports {layer}, a later layer")
+                wrong.append(f"{below(path)}:{line}: {own} imports {layer}, a later layer")
     assert wrong == []
 
 
 def test_the_engine_knows_nothing_of_what_people_look_at() -> None:
     wrong = [
-        f"{path.relative_to(ROOT)}:{line}"
+        f"{below(path)}:{line}"
         for path in FILES
         if module(path).split(".")[0] == "engine"
         for line, layer in of_dcql(path)
@@ -102,14 +123,25 @@ def test_the_engine_knows_nothing_of_what_people_look_at() -> None:
     assert wrong == []
 
 
+def test_the_runtime_sees_a_subset_and_its_lock_alone() -> None:
+    wrong = [
+        f"{below(path)}:{line}: {layer}"
+        for path in FILES
+        if module(path).split(".")[0] == "runtime"
+        for line, layer in of_dcql(path)
+        if layer not in {*LEAVES, "runtime"}
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("package", WHERE_ALLOWED)
 def test_a_package_is_imported_in_one_place(package: str) -> None:
     wrong = []
     for path in FILES:
-        below = path.relative_to(ROOT).as_posix()
-        if below.split("/")[0] in DATA or below.startswith(WHERE_ALLOWED[package]):
+        place = below(path)
+        if place.split("/")[0] in DATA or place.startswith(WHERE_ALLOWED[package]):
             continue
-        wrong += [f"{below}:{line}" for line, name in imports(path) if name.split(".")[0] == package]
+        wrong += [f"{place}:{line}" for line, name in imports(path) if name.split(".")[0] == package]
     assert wrong == []
 
 

@@ -11,14 +11,46 @@
 | E07xx | pool and run |
 | E08xx | lock |
 | E09xx | a bug in dcql |
+| E10xx | resharding |
+| E11xx | training |
+| E12xx | evaluation |
+| E13xx | submissions and the leaderboard |
 """
 
-from dcql.codes import determinism, internal, limits, lock, models, names, run, syntax, types
+from dcql.codes import (
+    determinism,
+    evaluate,
+    internal,
+    limits,
+    lock,
+    models,
+    names,
+    reshard,
+    run,
+    submission,
+    syntax,
+    train,
+    types,
+)
 from dcql.codes.code import Code
 
 CODES: dict[str, Code] = {
     row.code: row
-    for table in (syntax, names, types, determinism, limits, models, run, lock, internal)
+    for table in (
+        syntax,
+        names,
+        types,
+        determinism,
+        limits,
+        models,
+        run,
+        lock,
+        internal,
+        reshard,
+        train,
+        evaluate,
+        submission,
+    )
     for row in table.CODES
 }
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.files import Listed, list_shards, locate, unreadable
-from dcql.engine.tars import BLOCK, DamagedTarError, Member, members
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, Uids, Words
+from dcql.tars import BLOCK, DamagedTarError, Member, members
 
 EXTENSIONS = ("webp", "jpg", "jpeg", "png")
 

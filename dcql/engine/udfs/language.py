@@ -12,8 +12,8 @@ from typing import Any
 
 from dcql.engine.udfs.answers import Answers
 from dcql.engine.udfs.captions import captions
-from dcql.engine.udfs.extras import missing
 from dcql.errors import Diagnostic, RunError
+from dcql.extras import missing
 
 LID_176_FTZ_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.udfs.answers import Answers
-from dcql.engine.udfs.extras import missing
-from dcql.engine.udfs.images import Decoder
 from dcql.errors import Diagnostic, RunError
+from dcql.extras import missing
+from dcql.images import Decoder
 
 OPEN_NSFW_SHA256 = "fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8"  # open_nsfw.onnx of version 1.0.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.engine.udfs.extras import missing
+from dcql.extras import missing
 
 MAX_PIXELS = 1 << 25  # 100 MB as RGB; DataComp's images are 512 pixels wide or high at most
 # A narrow image becomes huge where its short side is enlarged, as CLIP does. DataComp's images are 512 x 1 at most.

@@ -1,0 +1,5 @@
+"""E12xx: evaluation."""
+
+from dcql.codes.code import Code
+
+CODES: tuple[Code, ...] = ()
