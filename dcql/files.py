@@ -71,6 +71,50 @@ def locate(place: str) -> tuple[Any, str]:
     return LocalFiles(), os.fspath(Path(place).absolute())
 
 
+def list_files(source: str) -> tuple[Listed, ...]:
+    """Return the parquet files of the folder, file or URL `source` in DataComp's layout, sorted by name.
+
+    They lie in source/metadata where that exists, else in source itself, there or in part_* folders.
+    Raises RunError where there are none.
+    """
+    try:
+        filesystem, root = locate(source)
+        if not filesystem.exists(root):
+            raise FileNotFoundError(source)
+        if filesystem.isfile(root):
+            info = filesystem.info(root)
+            return (Listed(posixpath.basename(root), _address(filesystem, root), int(info["size"])),)
+        folder = posixpath.join(root, "metadata")
+        folder = folder if filesystem.isdir(folder) else root
+        found = []
+        for entry in filesystem.ls(folder, detail=True):
+            if _last(entry).startswith("part_") and filesystem.isdir(entry["name"]):
+                inside = filesystem.ls(entry["name"], detail=True)
+                found += [inner for inner in inside if _is(filesystem, inner, ".parquet")]
+            elif _is(filesystem, entry, ".parquet"):
+                found.append(entry)
+    except FileNotFoundError:
+        raise RunError(
+            Diagnostic("E0701", f"no pool at `{source}`", None, "nothing lies at that path", ("check the path",))
+        ) from None
+    except (OSError, ImportError, ValueError) as error:
+        raise RunError(unreadable(source, error)) from error
+    unnamable = next((entry["name"] for entry in found if not _is_text(entry["name"])), None)
+    if unnamable is not None:
+        raise RunError(unreadable(ascii(unnamable), ValueError("its name is not UTF-8")))
+    if not found:
+        raise RunError(
+            Diagnostic(
+                "E0702",
+                f"`{source}` holds no parquet file",
+                None,
+                "a pool's samples lie in metadata/*.parquet or *.parquet",
+                ("name the folder that DataComp's download made, or the folder with the .parquet files",),
+            )
+        )
+    return _sorted(filesystem, folder, found)
+
+
 def list_shards(source: str) -> tuple[Listed, ...]:
     """Return the tars of the folder, file or URL `source` as img2dataset writes them, sorted by name.
 
@@ -80,10 +124,10 @@ def list_shards(source: str) -> tuple[Listed, ...]:
         filesystem, root = locate(source)
         if filesystem.isfile(root):
             size = int(filesystem.info(root)["size"])
-            return (Listed(posixpath.basename(root), address(filesystem, root), size),)
+            return (Listed(posixpath.basename(root), _address(filesystem, root), size),)
         folder = posixpath.join(root, "shards")
         folder = folder if filesystem.isdir(folder) else root
-        found = [entry for entry in filesystem.ls(folder, detail=True) if is_file(filesystem, entry, ".tar")]
+        found = [entry for entry in filesystem.ls(folder, detail=True) if _is(filesystem, entry, ".tar")]
     except FileNotFoundError:
         found = []
     except (OSError, ImportError, ValueError) as error:
@@ -98,7 +142,7 @@ def list_shards(source: str) -> tuple[Listed, ...]:
                 ("download the images of the pool, or name the folder that holds its .tar files",),
             )
         )
-    return sort_listed(filesystem, folder, found)
+    return _sorted(filesystem, folder, found)
 
 
 def current_size(file: Listed) -> int | None:
@@ -124,38 +168,33 @@ def unreadable(place: str, error: Exception) -> Diagnostic:
     return Diagnostic("E0712", f"cannot read `{place}`", None, first_line(error), (advice,))
 
 
-def last_name(entry: dict[str, Any]) -> str:
-    """Return the last part of an entry's name."""
+def _last(entry: dict[str, Any]) -> str:
     return posixpath.basename(str(entry["name"]).rstrip("/"))
 
 
-def sort_listed(filesystem: Any, folder: str, entries: Iterable[dict[str, Any]]) -> tuple[Listed, ...]:
-    """Return the files of a folder, named relative to it and sorted by these names."""
+def _sorted(filesystem: Any, folder: str, entries: Iterable[dict[str, Any]]) -> tuple[Listed, ...]:
     start = len(folder.rstrip("/")) + 1
     files = (
-        Listed(entry["name"].rstrip("/")[start:], address(filesystem, entry["name"]), int(entry["size"]))
+        Listed(entry["name"].rstrip("/")[start:], _address(filesystem, entry["name"]), int(entry["size"]))
         for entry in entries
     )
     return tuple(sorted(files, key=lambda file: file.name))
 
 
-def is_file(filesystem: Any, entry: dict[str, Any], suffix: str) -> bool:
-    """Return whether an entry of a folder is a file with this suffix, hidden ones aside."""
-    name = last_name(entry)
+def _is(filesystem: Any, entry: dict[str, Any], suffix: str) -> bool:
+    name = _last(entry)
     if not name.endswith(suffix) or name.startswith("."):
         return False
     # A link (as in a download cache) is taken for what it leads to.
     return entry["type"] == "file" or bool(filesystem.isfile(entry["name"]))
 
 
-def is_text(name: str) -> bool:
-    """Return whether a file's name is UTF-8."""
+def _is_text(name: str) -> bool:
     # Python holds other bytes of a file's name as lone surrogates, which no record could be written with.
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def address(filesystem: Any, path: str) -> str:
-    """Return what leads to a path of a filesystem from everywhere: an absolute path or a URL."""
+def _address(filesystem: Any, path: str) -> str:
     if isinstance(filesystem, LocalFiles):
         return os.fspath(Path(path).absolute())
     return str(filesystem.unstrip_protocol(path))

@@ -79,6 +79,7 @@ class ShardSet:
     missing: int  # uids of the subset that no tar holds whole, with an image, a caption and a .json
     duplicates: int  # samples of the tars that were left out because their uid came before
     unnamed: int  # images of the tars without a .json that gives a uid, which could not be matched
+    blurred: int  # copies whose image has blurred faces
     policy: Mapping[str, str | int]  # everything about reshard that changes bytes: blur, shard size, scatter, ..
     copied: bool
     sizes: tuple[int, ...]  # samples of each training shard
@@ -118,6 +119,7 @@ def to_json(shards: ShardSet) -> dict[str, Any]:
         "missing": shards.missing,
         "duplicates": shards.duplicates,
         "unnamed": shards.unnamed,
+        "blurred": shards.blurred,
         "index_sha256": shards.index_sha256,
         "shards": [
             {"name": SHARD_FORMAT.format(number), "samples": size, "sha256": sha256}
@@ -145,6 +147,7 @@ def from_json(stated: Any, folder: str) -> ShardSet:
             missing=_count(stated["missing"]),
             duplicates=_count(stated["duplicates"]),
             unnamed=_count(stated["unnamed"]),
+            blurred=_count(stated["blurred"]),
             policy={_text(key): _plain(value) for key, value in stated["policy"].items()},
             copied=_truth(stated["copied"]),
             sizes=tuple(_count(shard["samples"]) for shard in stated["shards"]),

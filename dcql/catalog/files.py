@@ -1,14 +1,13 @@
-"""The files of a pool and the bytes of their footers; needs neither pyarrow nor, for local files, fsspec."""
+"""The footers of a pool's files, as bytes; needs no pyarrow."""
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dcql.errors import Diagnostic, RunError
-from dcql.files import Listed, address, is_file, is_text, last_name, locate, sort_listed, unreadable
+from dcql.files import Listed, locate, unreadable
 
 MAGIC = b"PAR1"
 _TAIL = 1 << 16  # bytes read from a file's end at first; a longer footer takes a second read
@@ -25,50 +24,6 @@ class FooterBytes:
     def digest(self) -> str:
         """The hex SHA-256 of the footer alone."""
         return hashlib.sha256(self.content[:-8]).hexdigest()
-
-
-def list_files(source: str) -> tuple[Listed, ...]:
-    """Return the parquet files of the folder, file or URL `source` in DataComp's layout, sorted by name.
-
-    They lie in source/metadata where that exists, else in source itself, there or in part_* folders.
-    Raises RunError where there are none.
-    """
-    try:
-        filesystem, root = locate(source)
-        if not filesystem.exists(root):
-            raise FileNotFoundError(source)
-        if filesystem.isfile(root):
-            info = filesystem.info(root)
-            return (Listed(posixpath.basename(root), address(filesystem, root), int(info["size"])),)
-        folder = posixpath.join(root, "metadata")
-        folder = folder if filesystem.isdir(folder) else root
-        found = []
-        for entry in filesystem.ls(folder, detail=True):
-            if last_name(entry).startswith("part_") and filesystem.isdir(entry["name"]):
-                inside = filesystem.ls(entry["name"], detail=True)
-                found += [inner for inner in inside if is_file(filesystem, inner, ".parquet")]
-            elif is_file(filesystem, entry, ".parquet"):
-                found.append(entry)
-    except FileNotFoundError:
-        raise RunError(
-            Diagnostic("E0701", f"no pool at `{source}`", None, "nothing lies at that path", ("check the path",))
-        ) from None
-    except (OSError, ImportError, ValueError) as error:
-        raise RunError(unreadable(source, error)) from error
-    unnamable = next((entry["name"] for entry in found if not is_text(entry["name"])), None)
-    if unnamable is not None:
-        raise RunError(unreadable(ascii(unnamable), ValueError("its name is not UTF-8")))
-    if not found:
-        raise RunError(
-            Diagnostic(
-                "E0702",
-                f"`{source}` holds no parquet file",
-                None,
-                "a pool's samples lie in metadata/*.parquet or *.parquet",
-                ("name the folder that DataComp's download made, or the folder with the .parquet files",),
-            )
-        )
-    return sort_listed(filesystem, folder, found)
 
 
 def read_footer_bytes(files: Iterable[Listed]) -> tuple[FooterBytes, ...]:

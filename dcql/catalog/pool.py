@@ -13,6 +13,7 @@ from typing import Any
 from dcql.catalog import files, store
 from dcql.catalog.types import Column, Schema, Type
 from dcql.errors import Diagnostic, RunError, did_you_mean
+from dcql.files import list_files
 
 RECORD_VERSION = 1
 
@@ -143,7 +144,7 @@ def _open_raw(source: str) -> Pool:
     # pyarrow takes a while to import, and an added pool needs none of it here.
     from dcql.catalog import parquet
 
-    footers = parquet.read_footers(files.list_files(source))
+    footers = parquet.read_footers(list_files(source))
     found = tuple(
         PoolFile(footer.file.name, footer.file.path, footer.rows, size=footer.file.size, footer=footer.digest)
         for footer in footers
@@ -155,7 +156,7 @@ def _open_raw(source: str) -> Pool:
 def _open_added(name: str) -> Pool:
     recorded = read_recorded(name)
     try:
-        listed = files.list_files(recorded.source)
+        listed = list_files(recorded.source)
     except RunError as error:
         if error.diagnostics[0].code not in ("E0701", "E0702"):
             raise

@@ -129,4 +129,25 @@ CODES: tuple[Code, ...] = (
         example="the system kills a process for its memory",
         instead="dcql reshard runs/mine --shards ./small --workers 1",
     ),
+    # Blurring: E1014, E1015.
+    Code(
+        code="E1014",
+        title="faces that are not known",
+        meaning=(
+            "With --blur apply, each sample says where its faces are: `face_bboxes` of its .json, or of its row in the "
+            "pool's parquet files, which may be an empty list. Of one sample nothing is said, or no list of boxes."
+        ),
+        example="dcql reshard runs/mine --shards ./small --blur apply",
+        instead="dcql reshard runs/mine --shards ./small --blur apply --boxes ./small",
+    ),
+    Code(
+        code="E1015",
+        title="an image that cannot be blurred",
+        meaning=(
+            "An image with faces cannot be decoded. It is neither left as it is, for others may decode it, nor left "
+            "out, for the shards would no longer hold the subset."
+        ),
+        example="SELECT uid FROM pool",
+        instead="SELECT uid FROM pool WHERE uid NOT IN ('00a0eddfd0a4b7fd9abe5e2ca3cb2d30')",
+    ),
 )

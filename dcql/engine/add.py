@@ -23,7 +23,7 @@ from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
 from dcql.errors import Diagnostic, RunError
-from dcql.files import current_size
+from dcql.files import current_size, list_files
 
 
 def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
@@ -34,7 +34,7 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
     """
     source = path if isinstance(path, str) and "://" in path else os.fspath(Path(path).absolute())
     folder = store.pool_folder(name)
-    footers = parquet.read_footers(files.list_files(source))
+    footers = parquet.read_footers(list_files(source))
     schema = parquet.schema_of(footers)
     with locked(name), _store_errors(), _unfinished(folder) as unfinished:
         keys = _keys(footers)

@@ -60,6 +60,7 @@ def finish(work: Work, run: RunFolder, missing: NDArray[np.int64], counts: "Coun
         missing=len(missing),
         duplicates=counts.duplicates,
         unnamed=counts.unnamed,
+        blurred=sum(told["changed"] for told in records),
         policy=policy,
         copied=settings.copy,
         sizes=sizes,

@@ -101,7 +101,8 @@ def _sizes(taken: NDArray[np.void], copies: NDArray[np.void]) -> NDArray[np.int6
     sizes = np.full(len(taken), 3 * BLOCK, np.int64)
     for name in ("json_size", "caption_size", "image_size"):
         sizes += -(-taken[name].astype(np.int64) // BLOCK) * BLOCK
-    return sizes[copies["sample"]]
+    found: NDArray[np.int64] = sizes[copies["sample"]]
+    return found
 
 
 def _cut(sizes: NDArray[np.int64], shard_size: int, shard_bytes: int) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from dcql.runtime.reshard.faces import read_boxes
 from dcql.runtime.reshard.finish import finish
 from dcql.runtime.reshard.plan import plan
 from dcql.runtime.reshard.settings import Settings
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
-from dcql.subset import Subset
+from dcql.subset import Subset, join_words, sort_order
 
 UNFINISHED = ".unfinished"
 
@@ -81,8 +82,8 @@ def _finished(place: str, folder: Path, opened: RunFolder, settings: Settings) -
                 _refuse_other(place, f"it holds shards in which {what} is {theirs}, not {ours}")
         return found
     # Names say little: a pool's own tars are called as training shards are.
-    ours = _OURS if (folder / TASK).exists() and Work(folder).task["out"] == place else _EMPTY
-    stranger = min((name for name in names if not ours.fullmatch(name)), default=None)
+    known = _OURS if (folder / TASK).exists() and Work(folder).task["out"] == place else _EMPTY
+    stranger = min((name for name in names if not known.fullmatch(name)), default=None)
     if stranger is not None:
         _refuse_other(place, f"it holds `{stranger}`, which no unfinished reshard wrote")
     return None
@@ -149,6 +150,12 @@ def _plan(work: Work, subset: Subset, settings: Settings) -> tuple[NDArray[np.in
     with writable(str(work.folder)):
         for name in ("taken", "copies", "starts"):
             work.save(name, getattr(planned, name))
+        if settings.blur and settings.boxes is not None:
+            uids = join_words(planned.taken["uid_high"], planned.taken["uid_low"])
+            order = sort_order(planned.taken["uid_high"], planned.taken["uid_low"])
+            places, boxes = read_boxes(os.fspath(settings.boxes), uids[order])
+            work.save("box_places", places[np.argsort(order)])
+            work.save("boxes", boxes)
     return planned.missing, counts
 
 

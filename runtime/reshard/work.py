@@ -4,7 +4,7 @@ WORK/
   task.json        what is asked for: tars, policy, output; another task is refused
   uids.npy         the distinct uids of the subset
   scan/000000.npy, .json      what was found in each tar
-  taken.npy copies.npy starts.npy     the plan
+  taken.npy copies.npy starts.npy     the plan, and box_places.npy boxes.npy where faces are blurred
   shards/000000.npy, .json    what was written of each shard: rows of the index, size, digest
 
 The .json of a step is written last and at once, so a step that has one is done.
@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from dcql.runtime.reshard.scan import scan
-from dcql.runtime.reshard.write import write_shard
+from dcql.runtime.reshard.write import Change, write_shard
 from dcql.runtime.shards import SHARD_FORMAT, place_of
 from numpy.typing import NDArray
 
@@ -107,14 +107,20 @@ class Work:
         samples = self.array("taken")[copies["sample"]]
         name = SHARD_FORMAT.format(number)
         with output(place_of(self.task["out"], name) if self.task["copied"] else None) as write:
-            written = write_shard(self.tars, samples, copies["copy"], write, self._change)
+            written = write_shard(self.tars, samples, copies["copy"], write, self._change(samples, copies["sample"]))
         self.save(f"shards/{number:06d}", written.placed)
         told = {"size": written.size, "sha256": written.sha256, "changed": written.changed}
         self._done(f"shards/{number:06d}", told)
 
-    @cached_property
-    def _change(self) -> Any:
-        return None
+    def _change(self, samples: NDArray[np.void], taken: NDArray[np.uint32]) -> Change | None:
+        """Return what blurs the images of a shard, None where none are."""
+        if self.task["policy"]["blur"] == "none":
+            return None
+        from dcql.runtime.reshard.faces import blurrer
+
+        if self.task["boxes"] is None:
+            return blurrer(samples, None, None)
+        return blurrer(samples, self.array("box_places")[taken], self.array("boxes"))
 
 
 class _Window:
@@ -147,8 +153,8 @@ def output(place: str | None) -> Iterator[Any]:
             with filesystem.open(path, "wb") as file:
                 yield file.write
         return
-    path = Path(place)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    whole = Path(place)
+    unfinished = whole.with_name(f".{whole.name}.{os.getpid()}.unfinished")
     with writable(place):
         try:
             with unfinished.open("wb", buffering=0) as file:
@@ -160,7 +166,7 @@ def output(place: str | None) -> Iterator[Any]:
 
                 yield write
                 os.fsync(file.fileno())
-            os.replace(unfinished, path)
+            os.replace(unfinished, whole)
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -80,7 +80,9 @@ class _Worker:
             raise RunError(Diagnostic("E1013", "a process of the reshard ended", None, label, advice))
         told = json.loads(answer)
         if told:
-            raise RunError(*(Diagnostic(*row[:2], None, row[2], tuple(row[3])) for row in told))
+            raise RunError(
+                *(Diagnostic(code, message, None, label, tuple(helps)) for code, message, label, helps in told)
+            )
 
     def kill(self) -> None:
         """End the process at once."""

@@ -32,7 +32,7 @@ _GAP_HERE, _GAP_FAR = 4 << 10, 256 << 10  # bytes between samples that are read 
 _WRITE = 1 << 20
 _AHEAD = 8  # reads from afar that are under way together
 
-Change = Callable[[bytes, bytes, NDArray[np.void]], bytes | None]
+Change = Callable[[int, bytes, bytes], bytes | None]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,8 +54,8 @@ def write_shard(
 ) -> Written:
     """Give the bytes of a shard to `write`, in pieces; `samples` is (n,) of dtype TAKEN, `copies` their numbers.
 
-    `change` takes an image, its .json and the row of its sample, and gives a WebP in place of the image, or None to
-    keep it. Raises RunError where a tar cannot be read or is not what it was when it was scanned.
+    `change` takes the position of a sample, its image and its .json, and gives a WebP in place of the image, or None
+    to keep it. Raises RunError where a tar cannot be read or is not what it was when it was scanned.
     """
     placed = np.zeros(len(samples), PLACED)
     digest = hashlib.sha256()
@@ -73,7 +73,7 @@ def write_shard(
     for position, (row, json, caption, image) in enumerate(_read(tars, samples)):
         kind = FORMATS[row["format"]]
         if change is not None:
-            other = change(bytes(image), bytes(json), row)
+            other = change(position, bytes(image), bytes(json))
             if other is not None:
                 image, kind, changed = memoryview(other), "webp", changed + 1
         key = b"%016x%016x-%d" % (row["uid_high"], row["uid_low"], copies[position])

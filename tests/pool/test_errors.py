@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 from pool.samples import samples, uid, write
 
-from dcql.catalog import files, store
+from dcql.catalog import store
 from dcql.catalog.pool import open_pool, remove_pool
 from dcql.codes import CODES
 from dcql.engine import add as adding
 from dcql.engine.add import add
 from dcql.engine.describe import describe
 from dcql.errors import RunError
-from dcql.files import current_size
+from dcql.files import current_size, list_files
 from dcql.subset import UID, Subset
 
 ERRORS = Path(__file__).parent / "errors"
@@ -305,6 +305,6 @@ def test_every_message_says_what_to_do():
 
 
 def test_a_pool_is_read_through_its_current_footer(tmp_path: Path):
-    listed = files.list_files(str(write(samples(5), tmp_path / "a.parquet")))
+    listed = list_files(str(write(samples(5), tmp_path / "a.parquet")))
     os.unlink(tmp_path / "a.parquet")
     assert current_size(listed[0]) is None
