@@ -24,6 +24,8 @@ MAX_JSON = 4 << 20  # bytes of a .json that is read
 
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
 _UID = re.compile(r"[0-9a-f]{1,32}")
+_USUAL = (b'{"', b"{\n")  # how objects in UTF-8 begin
+_parse = json.JSONDecoder().scan_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,15 @@ def key_of(name: str) -> tuple[str, str] | None:
 def described_by(content: bytes) -> dict[str, Any] | None:
     """Return what a sample's .json says of it, None where it cannot be read."""
     try:
-        described = json.loads(content)
-    except (ValueError, RecursionError):
+        if content[:2] in _USUAL:
+            # The same as below, without what it takes to find out the encoding and to skip white space.
+            text = content.decode("utf-8", "surrogatepass")
+            described, end = _parse(text, 0)
+            if end != len(text) and text[end:].strip(" \t\n\r"):
+                return None
+        else:
+            described = json.loads(content)
+    except (ValueError, RecursionError, StopIteration):
         return None
     return described if isinstance(described, dict) else None
 

@@ -11,6 +11,7 @@ import numpy as np
 from dcql.runtime.shards import ShardSet, open_index
 from numpy.typing import NDArray
 
+from dcql.arrays import numbers
 from dcql.errors import Diagnostic, RunError
 from dcql.files import LocalFiles, locate, unreadable
 
@@ -46,7 +47,7 @@ class ShardReader:
         self._keys = table["key"].combine_chunks()
         formats = table["image_format"].combine_chunks().dictionary_encode()
         self._formats: list[str] = formats.dictionary.to_pylist()
-        self._format = _numbers(formats.indices)
+        self._format = numbers(formats.indices)
         self._tar = _numbers(table["tar"])
         self._image = _numbers(table["image_offset"]), _numbers(table["image_size"])
         self._caption = _numbers(table["caption_offset"]), _numbers(table["caption_size"])
@@ -129,11 +130,9 @@ class _Opened:
             os.close(self._descriptor)  # type: ignore[arg-type]
 
 
-def _numbers(column: Any) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = (
-        column.to_numpy(zero_copy_only=False) if hasattr(column, "buffers") else column.to_numpy()
-    )
-    return found
+def _numbers(column: Any) -> NDArray[Any]:
+    """Return a column of whole numbers, which has no NULL."""
+    return np.concatenate([np.zeros(0, str(column.type)), *(numbers(chunk) for chunk in column.chunks)])
 
 
 def _refuse_sample(place: str, key: str, offset: int) -> NoReturn:

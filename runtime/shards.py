@@ -221,7 +221,7 @@ def open_index(shards: ShardSet) -> Any:
     try:
         filesystem, path = locate(place)
         with filesystem.open(path, "rb") as file:
-            table = pq.read_table(pa.PythonFile(file, mode="r"), columns=list(INDEX_COLUMNS), use_threads=False)
+            table = pq.ParquetFile(pa.PythonFile(file, mode="r")).read(columns=list(INDEX_COLUMNS), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         _refuse_reading(place, error)
     if {field.name: str(field.type) for field in table.schema} != INDEX_COLUMNS or len(table) != shards.samples:

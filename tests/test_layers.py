@@ -15,6 +15,7 @@ RUNTIME = ROOT.parent / "runtime"
 # Each layer may import itself and what stands before it. `inspect` stands beside `engine`: neither imports the other,
 # but for what a run found.
 LEAVES = (
+    "arrays",
     "source",
     "errors",
     "codes",

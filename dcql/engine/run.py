@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.arrays import numbers, present
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine.arrays import numbers, present
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dcql.arrays import numbers
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
-from dcql.engine.arrays import numbers
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources

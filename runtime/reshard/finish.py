@@ -27,6 +27,7 @@ from dcql.runtime.shards import (
 )
 from numpy.typing import NDArray
 
+from dcql.arrays import arrow_of, texts_of
 from dcql.subset import Subset
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _write_index(work: Work, path: Path, settings: Settings) -> None:
     import pyarrow.parquet as pq
 
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in INDEX_COLUMNS.items()])
+    formats = [format_.encode() for format_ in FORMATS]
     starts, copies, taken = work.array("starts"), work.array("copies"), work.array("taken")
     # Offsets and keys hardly repeat: dictionaries of them would be written for nothing.
     with pq.ParquetWriter(path, schema, use_dictionary=["image_format", "shard", "tar"], compression="zstd") as writer:
@@ -92,27 +94,21 @@ def _write_index(work: Work, path: Path, settings: Settings) -> None:
             some = copies[starts[shard] : starts[shard + 1]]
             samples = taken[some["sample"]]
             placed = work.array(f"shards/{shard:06d}")
-            keys = [
-                f"{high:016x}{low:016x}-{copy}"
-                for high, low, copy in zip(
-                    samples["uid_high"].tolist(), samples["uid_low"].tolist(), some["copy"].tolist(), strict=True
-                )
-            ]
-            columns: dict[str, Any] = {
-                "key": keys,
-                "shard": np.full(len(some), shard, np.int32),
-                "image_size": placed["image_size"],
-                "image_format": np.array(FORMATS)[placed["format"]],
-                "caption_size": placed["caption_size"],
-                "crc32": placed["crc32"],
+            uids = zip(samples["uid_high"].tolist(), samples["uid_low"].tolist(), some["copy"].tolist(), strict=True)
+            number = np.full(len(some), shard, np.int32)
+            lie = placed if settings.copy else samples
+            columns = {
+                "key": texts_of([b"%016x%016x-%d" % key for key in uids]),
+                "shard": arrow_of(number),
+                "tar": arrow_of(number if settings.copy else samples["tar"].astype(np.int32)),
+                "image_offset": arrow_of(lie["image_offset"].astype(np.int64)),
+                "image_size": arrow_of(placed["image_size"]),
+                "image_format": texts_of([formats[kind] for kind in placed["format"].tolist()]),
+                "caption_offset": arrow_of(lie["caption_offset"].astype(np.int64)),
+                "caption_size": arrow_of(placed["caption_size"]),
+                "crc32": arrow_of(placed["crc32"]),
             }
-            if settings.copy:
-                columns |= {"tar": columns["shard"]}
-                columns |= {name: placed[name] for name in ("image_offset", "caption_offset")}
-            else:
-                columns |= {"tar": samples["tar"].astype(np.int32)}
-                columns |= {name: samples[name].astype(np.int64) for name in ("image_offset", "caption_offset")}
-            arrays = [pa.array(columns[field.name], field.type) for field in schema]
+            arrays = [columns[field.name] for field in schema]
             writer.write_table(pa.table(arrays, schema=schema))
 
 

@@ -8,7 +8,7 @@ _TIME = b"00000000000\0"
 _REST = (b"0" + bytes(100) + b"ustar\00000" + bytes(64) + b"0000000\0" * 2).ljust(BLOCK - 156, b"\0")
 # The sum of a header is taken as if its own eight bytes were spaces.
 _FIXED = sum(_OWNER) + sum(_TIME) + sum(_REST) + 8 * ord(" ")
-PADDING = tuple(bytes(-size % BLOCK) for size in range(BLOCK))
+PADDING = tuple(bytes(size) for size in range(BLOCK))
 
 
 def header(name: bytes, size: int) -> bytes:

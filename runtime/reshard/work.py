@@ -15,7 +15,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,12 +28,11 @@ from dcql.runtime.shards import SHARD_FORMAT, place_of
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.files import Listed, locate, unreadable
+from dcql.files import Listed, LocalFiles, locate, unreadable
 from dcql.subset import Uids
 from dcql.tars import DamagedTarError
 
 TASK = "task.json"
-_WINDOW = 4096  # bytes read at once while headers are looked at
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,8 @@ class Work:
         """Find the samples of the subset in a tar. Raises RunError where it is damaged."""
         tar = self.tars[number]
         try:
-            filesystem, path = locate(tar.path)
-            with filesystem.open(path, "rb") as file:
-                found = scan(_Window(file), tar.size, self.uids)
+            with _reading(tar) as read:
+                found = scan(read, tar.size, self.uids)
         except DamagedTarError as damage:
             _refuse_damaged(tar, damage)
         except OSError as error:
@@ -123,22 +121,21 @@ class Work:
         return blurrer(samples, self.array("box_places")[taken], self.array("boxes"))
 
 
-class _Window:
-    """Reads stretches of a file, and keeps the bytes around the last one: headers lie close together."""
+@contextlib.contextmanager
+def _reading(tar: Listed) -> Iterator[Callable[[int, int], bytes]]:
+    """Give a function of offset and length that reads a tar."""
+    filesystem, path = locate(tar.path)
+    with filesystem.open(path, "rb") as file:
+        if isinstance(filesystem, LocalFiles):
+            descriptor = file.fileno()
+            yield lambda offset, length: os.pread(descriptor, length, offset)
+            return
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._start = 0
-        self._content = b""
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return bytes(file.read(length))
 
-    def __call__(self, offset: int, length: int) -> bytes:
-        at = offset - self._start
-        if at < 0 or at + length > len(self._content):
-            self._file.seek(offset)
-            self._start, self._content, at = offset, bytes(self._file.read(max(length, _WINDOW))), 0
-            if len(self._content) < length:
-                raise DamagedTarError(offset, "it became shorter while it was read")
-        return self._content[at : at + length]
+        yield read
 
 
 @contextlib.contextmanager
@@ -159,7 +156,7 @@ def output(place: str | None) -> Iterator[Any]:
         try:
             with unfinished.open("wb", buffering=0) as file:
 
-                def write(content: bytes) -> None:
+                def write(content: bytes | memoryview) -> None:
                     view = memoryview(content)
                     while view:
                         view = view[file.write(view) :]

@@ -1,10 +1,14 @@
 """One training shard, from the samples that a plan gives it: its bytes, its SHA-256, its rows of the index."""
 
+import contextlib
 import hashlib
+import itertools
+import operator
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +31,16 @@ PLACED = np.dtype(
         ("crc32", "<u4"),
     ]
 )
-_STRETCH = 8 << 20  # bytes read at once, where samples lie side by side
-_GAP_HERE, _GAP_FAR = 4 << 10, 256 << 10  # bytes between samples that are read rather than skipped
-_WRITE = 1 << 20
-_AHEAD = 8  # reads from afar that are under way together
+_EXTENSIONS = tuple(kind.encode() for kind in FORMATS)
+_place = operator.itemgetter(0)
+_BUFFER = 1 << 20  # bytes of a shard that are made before they are digested and written
+_GAP = 64 << 10  # bytes between the files of a sample that are read rather than skipped
+_OPEN = 64  # tars that are held open
+# Of tars that lie afar, samples close together are read at once, and some such reads are under way together.
+_FAR_STRETCH, _FAR_GAP, _FAR_READS = 8 << 20, 256 << 10, 8
 
 Change = Callable[[int, bytes, bytes], bytes | None]
+Piece = tuple[int, memoryview]  # where bytes of a tar begin, and where they are put
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,7 +57,7 @@ def write_shard(
     tars: Sequence[Listed],
     samples: NDArray[np.void],
     copies: NDArray[np.uint32],
-    write: Callable[[bytes], Any],
+    write: Callable[[memoryview], Any],
     change: Change | None = None,
 ) -> Written:
     """Give the bytes of a shard to `write`, in pieces; `samples` is (n,) of dtype TAKEN, `copies` their numbers.
@@ -57,128 +65,200 @@ def write_shard(
     `change` takes the position of a sample, its image and its .json, and gives a WebP in place of the image, or None
     to keep it. Raises RunError where a tar cannot be read or is not what it was when it was scanned.
     """
-    placed = np.zeros(len(samples), PLACED)
+    placed: list[tuple[int, int, int, int, int, int]] = []
     digest = hashlib.sha256()
-    pieces: list[bytes | memoryview] = []
-    waiting = at = changed = 0
+    buffer = bytearray(_BUFFER)
+    view = memoryview(buffer)
+    flushed = used = changed = 0
 
     def flush() -> None:
-        nonlocal waiting
-        content = b"".join(pieces)
-        digest.update(content)
-        write(content)
-        pieces.clear()
-        waiting = 0
+        nonlocal flushed, used
+        digest.update(view[:used])
+        write(view[:used])
+        flushed, used = flushed + used, 0
 
-    for position, (row, json, caption, image) in enumerate(_read(tars, samples)):
-        kind = FORMATS[row["format"]]
-        if change is not None:
-            other = change(position, bytes(image), bytes(json))
-            if other is not None:
-                image, kind, changed = memoryview(other), "webp", changed + 1
-        key = b"%016x%016x-%d" % (row["uid_high"], row["uid_low"], copies[position])
-        start = at
-        for extension, content in (("json", json), ("txt", caption), (kind, image)):
-            size = len(content)
-            pieces += (header(b"%b.%b" % (key, extension.encode()), size), content, PADDING[size % BLOCK])
-            at += BLOCK + size + -size % BLOCK
-        caption_at = start + 2 * BLOCK + len(json) + -len(json) % BLOCK
-        image_at = caption_at + len(caption) + -len(caption) % BLOCK + BLOCK
-        crc32 = zlib.crc32(caption, zlib.crc32(image))
-        placed[position] = (image_at, len(image), FORMATS.index(kind), caption_at, len(caption), crc32)
-        waiting += at - start
-        if waiting >= _WRITE:
+    def reserve(size: int) -> None:
+        nonlocal buffer, view
+        if used + size > len(buffer):
             flush()
-    pieces.append(end(at))
-    at += len(pieces[-1])
+        if size > len(buffer):
+            buffer = bytearray(size)
+            view = memoryview(buffer)
+
+    def put(at: int, content: bytes) -> None:
+        view[at : at + len(content)] = content
+
+    rows = zip(samples.tolist(), copies.tolist(), strict=True)
+    with _source(tars, samples) as read:
+        for position, ((high, low, tar, *places, kind), copy) in enumerate(rows):
+            json_from, json_size, caption_from, caption_size, image_from, image_size = places
+            # What a member takes, its header included, is a whole number of blocks.
+            json_room, caption_room, image_room = (-(-size // BLOCK) * BLOCK + BLOCK for size in places[1::2])
+            reserve(json_room + caption_room + image_room)
+            json_at = used + BLOCK
+            caption_at = json_at + json_room
+            image_at = caption_at + caption_room
+            json, caption = view[json_at : json_at + json_size], view[caption_at : caption_at + caption_size]
+            image = view[image_at : image_at + image_size]
+            read(position, tar, ((json_from, json), (caption_from, caption), (image_from, image)))
+            uid = b"%016x%016x" % (high, low)
+            if buffer.find(uid.lstrip(b"0"), json_at, json_at + json_size) < 0:
+                raise _changed(tars[tar])
+            other = None if change is None else change(position, bytes(image), bytes(json))
+            if other is not None:
+                # The image is last: all that is before it stays where it is, in a larger buffer if need be.
+                head = bytes(view[used : image_at - BLOCK])
+                before, image_room = used, -(-len(other) // BLOCK) * BLOCK + BLOCK
+                reserve(len(head) + image_room)
+                moved = used - before
+                json_at, caption_at, image_at = json_at + moved, caption_at + moved, image_at + moved
+                put(used, head)
+                put(image_at, other)
+                image_size, kind, changed = len(other), FORMATS.index("webp"), changed + 1
+                caption, image = view[caption_at : caption_at + caption_size], view[image_at : image_at + image_size]
+            key = b"%b-%d" % (uid, copy)
+            for extension, at, size, room in (
+                (b"json", json_at, json_size, json_room),
+                (b"txt", caption_at, caption_size, caption_room),
+                (_EXTENSIONS[kind], image_at, image_size, image_room),
+            ):
+                put(at - BLOCK, header(b"%b.%b" % (key, extension), size))
+                put(at + size, PADDING[room - BLOCK - size])
+            crc32 = zlib.crc32(caption, zlib.crc32(image))
+            placed.append((flushed + image_at, image_size, kind, flushed + caption_at, caption_size, crc32))
+            used = image_at - BLOCK + image_room
+    last = end(flushed + used)
+    reserve(len(last))
+    put(used, last)
+    used += len(last)
     flush()
-    return Written(at, digest.hexdigest(), placed, changed)
+    return Written(flushed, digest.hexdigest(), np.array(placed, PLACED), changed)
+
+
+@contextlib.contextmanager
+def _source(
+    tars: Sequence[Listed], samples: NDArray[np.void]
+) -> Iterator[Callable[[int, int, tuple[Piece, Piece, Piece]], None]]:
+    """Give a function that reads the pieces of a sample: of its position, which ascends, and its tar."""
+    far = any(not isinstance(locate(tar.path)[0], LocalFiles) for tar in tars[:1])
+    with contextlib.closing(_Far(tars, samples) if far else _Here(tars)) as source:
+        yield source.read
+
+
+class _Here:
+    """Tars on a disk: a sample is read by one call, straight to where it is written from."""
+
+    def __init__(self, tars: Sequence[Listed]) -> None:
+        self._tars = tars
+        self._open: dict[int, int] = {}
+        self._skipped = memoryview(bytearray(_GAP))
+
+    def read(self, position: int, tar: int, pieces: tuple[Piece, Piece, Piece]) -> None:
+        ordered = sorted(pieces, key=_place)
+        views: list[memoryview] = []
+        start = at = ordered[0][0]
+        try:
+            descriptor = self._descriptor(tar)
+            for offset, view in ordered:
+                if not 0 <= offset - at <= _GAP:
+                    self._all(tar, descriptor, views, start)
+                    views, start, at = [], offset, offset
+                if offset > at:
+                    views.append(self._skipped[: offset - at])
+                views.append(view)
+                at = offset + len(view)
+            self._all(tar, descriptor, views, start)
+        except OSError as error:
+            raise RunError(unreadable(self._tars[tar].path, error)) from error
+
+    def _all(self, tar: int, descriptor: int, views: list[memoryview], start: int) -> None:
+        wanted = sum(map(len, views))
+        if wanted and os.preadv(descriptor, views, start) != wanted:
+            raise _changed(self._tars[tar])
+
+    def _descriptor(self, tar: int) -> int:
+        descriptor = self._open.get(tar)
+        if descriptor is None:
+            if len(self._open) >= _OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+            descriptor = self._open[tar] = os.open(self._tars[tar].path, os.O_RDONLY)
+        return descriptor
+
+    def close(self) -> None:
+        """Close the tars."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+
+class _Far:
+    """Tars of an fsspec filesystem, of which stretches are asked for ahead of time."""
+
+    def __init__(self, tars: Sequence[Listed], samples: NDArray[np.void]) -> None:
+        self._tars = tars
+        self._stretches = iter(_stretches(samples))
+        self._threads = ThreadPoolExecutor(_FAR_READS)
+        self._waiting: deque[tuple[_Stretch, Future[bytes]]] = deque()
+        self._content = b""
+        self._start = self._last = 0
+
+    def read(self, position: int, tar: int, pieces: tuple[Piece, Piece, Piece]) -> None:
+        while position >= self._last:
+            for stretch in itertools.islice(self._stretches, _FAR_READS - len(self._waiting)):
+                self._waiting.append((stretch, self._threads.submit(self._fetch, stretch)))
+            stretch, content = self._waiting.popleft()
+            self._content, self._start, self._last = content.result(), stretch.start, stretch.last
+        for offset, view in pieces:
+            content_here = self._content[offset - self._start : offset - self._start + len(view)]
+            if len(content_here) < len(view):
+                raise _changed(self._tars[tar])
+            view[:] = content_here
+
+    def _fetch(self, stretch: "_Stretch") -> bytes:
+        tar = self._tars[stretch.tar]
+        try:
+            filesystem, path = locate(tar.path)
+            return bytes(filesystem.cat_file(path, start=stretch.start, end=stretch.end))
+        except OSError as error:
+            raise RunError(unreadable(tar.path, error)) from error
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Samples from `first` up to `last` that lie close together in a tar, in bytes `start` up to `end`."""
+    """Samples up to position `last` that lie close together in a tar, in bytes `start` up to `end`."""
 
     tar: int
-    first: int
     last: int
     start: int
     end: int
 
 
-def _read(
-    tars: Sequence[Listed], samples: NDArray[np.void]
-) -> Iterator[tuple[Any, memoryview, memoryview, memoryview]]:
-    """Yield each sample's row, and its .json, caption and image."""
-    for stretch, content in _fetch(tars, samples):
-        view = memoryview(content)
-        for row in samples[stretch.first : stretch.last]:
-            parts = []
-            for name in ("json", "caption", "image"):
-                at = int(row[f"{name}_offset"]) - stretch.start
-                parts.append(view[at : at + int(row[f"{name}_size"])])
-            uid = b"%x" % (int(row["uid_high"]) << 64 | int(row["uid_low"]))
-            if len(content) < stretch.end - stretch.start or uid not in bytes(parts[0]):
-                raise _changed(tars[stretch.tar])
-            yield row, parts[0], parts[1], parts[2]
-
-
-def _fetch(tars: Sequence[Listed], samples: NDArray[np.void]) -> Iterator[tuple[_Stretch, bytes]]:
-    """Yield stretches with their bytes; those of tars that lie afar are asked for ahead of time."""
-    far = any(not isinstance(locate(tar.path)[0], LocalFiles) for tar in tars[:1])
-    stretches = _stretches(samples, _GAP_FAR if far else _GAP_HERE)
-    if not far:
-        opened: dict[int, int] = {}
-        try:
-            for stretch in stretches:
-                yield stretch, _pread(tars[stretch.tar], stretch, opened)
-        finally:
-            for descriptor in opened.values():
-                os.close(descriptor)
-        return
-    with ThreadPoolExecutor(_AHEAD) as threads:
-        for start in range(0, len(stretches), _AHEAD):
-            some = stretches[start : start + _AHEAD]
-            yield from zip(some, threads.map(lambda each: _cat(tars[each.tar], each), some), strict=True)
-
-
-def _stretches(samples: NDArray[np.void], gap: int) -> list[_Stretch]:
+def _stretches(samples: NDArray[np.void]) -> list[_Stretch]:
     names = ("json", "caption", "image")
     offsets = [samples[f"{name}_offset"].astype(np.int64) for name in names]
     ends = [offset + samples[f"{name}_size"] for name, offset in zip(names, offsets, strict=True)]
-    starts, stops = np.minimum.reduce(offsets), np.maximum.reduce(ends)
-    apart = np.ones(len(samples), np.bool_)
-    same = samples["tar"][1:] == samples["tar"][:-1]
-    apart[1:] = ~same | (starts[1:] < stops[:-1]) | (starts[1:] > stops[:-1] + gap)
+    rows = zip(
+        samples["tar"].tolist(),
+        np.minimum.reduce(offsets).tolist(),
+        np.maximum.reduce(ends).tolist(),
+        strict=True,
+    )
     found: list[_Stretch] = []
-    rows = zip(samples["tar"].tolist(), starts.tolist(), stops.tolist(), apart.tolist(), strict=True)
-    for number, (tar, start, stop, new) in enumerate(rows):
-        if new or stop - found[-1].start > _STRETCH:
-            found.append(_Stretch(tar, number, number + 1, start, stop))
+    for number, (tar, start, stop) in enumerate(rows, 1):
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and last.tar == tar
+            and last.end <= start <= last.end + _FAR_GAP
+            and stop - last.start <= _FAR_STRETCH
+        ):
+            found[-1] = _Stretch(tar, number, last.start, stop)
         else:
-            last = found[-1]
-            found[-1] = _Stretch(tar, last.first, number + 1, last.start, stop)
+            found.append(_Stretch(tar, number, start, stop))
     return found
-
-
-def _pread(tar: Listed, stretch: _Stretch, opened: dict[int, int]) -> bytes:
-    try:
-        descriptor = opened.get(stretch.tar)
-        if descriptor is None:
-            if len(opened) >= 64:
-                os.close(opened.pop(next(iter(opened))))
-            descriptor = opened[stretch.tar] = os.open(tar.path, os.O_RDONLY)
-        return os.pread(descriptor, stretch.end - stretch.start, stretch.start)
-    except OSError as error:
-        raise RunError(unreadable(tar.path, error)) from error
-
-
-def _cat(tar: Listed, stretch: _Stretch) -> bytes:
-    try:
-        filesystem, path = locate(tar.path)
-        return bytes(filesystem.cat_file(path, start=stretch.start, end=stretch.end))
-    except OSError as error:
-        raise RunError(unreadable(tar.path, error)) from error
 
 
 def _changed(tar: Listed) -> RunError:

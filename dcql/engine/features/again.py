@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dcql.arrays import present
 from dcql.catalog.features import ID_DIGITS, StoredFeature, features_folder
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine.arrays import present
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features import files
 from dcql.engine.features.asking import Asking

@@ -6,9 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.arrays import numbers, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.arrays import numbers, truths
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dcql.arrays import indices
 from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine.arrays import indices
 from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs

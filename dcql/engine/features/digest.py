@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dcql.arrays import indices, numbers, present
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
-from dcql.engine.arrays import indices, numbers, present
 from dcql.engine.features.columns import Features
 from dcql.subset import MerkleTree
 

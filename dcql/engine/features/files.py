@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dcql.arrays import indices, present, truths
 from dcql.catalog.features import NOTHING, StoredFeature
 from dcql.catalog.models import INT16_BITS, FeatureSpec, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
-from dcql.engine.arrays import indices, present, truths
 from dcql.engine.features.vectors import (
     as_halves,
     has_vector,

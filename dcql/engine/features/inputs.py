@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dcql.arrays import indices
 from dcql.catalog import store
 from dcql.catalog.features import RAW
 from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
-from dcql.engine.arrays import indices
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids

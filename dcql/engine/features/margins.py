@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dcql.engine.arrays import indices, numbers
+from dcql.arrays import indices, numbers
 from dcql.engine.features.columns import Features
 from dcql.engine.features.report import MarginFound
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dcql.arrays import present
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import PoolFile
-from dcql.engine.arrays import present
 from dcql.engine.features import files
 from dcql.engine.features.vectors import Halves, vectors_or_none
 from dcql.engine.udfs.answers import Answers

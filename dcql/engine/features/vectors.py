@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dcql.engine.arrays import present
+from dcql.arrays import present
 from dcql.engine.udfs.answers import Answers
 from dcql.engine.udfs.vectors import NOT_FINITE
 from dcql.errors import Diagnostic, RunError

@@ -1,5 +1,6 @@
 """Between numpy and Arrow without a third library: Arrow's own conversions import pandas where it is installed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,23 @@ def indices(positions: NDArray[np.int64]) -> Any:
     """Return positions, (n,) int64, as an Arrow array."""
     contiguous = np.ascontiguousarray(positions, np.int64)
     return pa.Array.from_buffers(pa.int64(), len(contiguous), [None, pa.py_buffer(contiguous)])
+
+
+def arrow_of(values: NDArray[Any]) -> Any:
+    """Return whole numbers or floats, (n,), as an Arrow array of the same type."""
+    contiguous = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(contiguous.dtype), len(contiguous), [None, pa.py_buffer(contiguous)]
+    )
+
+
+def texts_of(values: Sequence[bytes]) -> Any:
+    """Return UTF-8 texts, of less than 2 GiB together, as an Arrow array of strings."""
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    return pa.Array.from_buffers(
+        pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    )
 
 
 def numbers(array: Any) -> NDArray[Any]:
