@@ -67,6 +67,8 @@ def _finished(place: str, folder: Path, opened: RunFolder, settings: Settings) -
     except FileNotFoundError:
         return None
     except NotADirectoryError:
+        if not filesystem.exists(path):
+            return None
         _refuse_other(place, "it is a file")
     except OSError as error:
         raise RunError(unreadable(place, error)) from error
@@ -114,8 +116,11 @@ def _work(folder: Path, place: str, opened: RunFolder, tars: tuple[Listed, ...],
                 os.replace(unfinished, folder / TASK)
         if work.task != task:
             _refuse_unfinished(place, min(name for name in task if work.task.get(name) != task[name]))
+        for left in folder.parent.glob(".*.unfinished") if "://" not in place else ():
+            left.unlink(missing_ok=True)  # of processes that were killed
         yield work
-        shutil.rmtree(folder)
+        # A process that outlives one that was killed may still be at a step of it.
+        shutil.rmtree(folder, ignore_errors=True)
     if "://" in place:
         with contextlib.suppress(OSError):
             folder.parent.rmdir()

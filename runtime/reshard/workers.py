@@ -15,7 +15,7 @@ from typing import IO
 
 from dcql.runtime.reshard.work import Work
 
-from dcql.errors import Diagnostic, RunError
+from dcql.errors import DcqlError, Diagnostic, RunError
 
 
 def each(work: Work, step: str, numbers: Sequence[int], workers: int, told: Callable[[int], None]) -> None:
@@ -50,13 +50,18 @@ def each(work: Work, step: str, numbers: Sequence[int], workers: int, told: Call
                 for future in done_now:
                     future.result()
                 told(len(numbers) - len(waiting))
+        except DcqlError:
+            # What is under way is finished, for the next time.
+            threads.shutdown(cancel_futures=True)
+            raise
         except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.kill()
+            threads.shutdown(cancel_futures=True)
             raise
-    for process in processes:
-        process.stop()
+        finally:
+            for process in processes:
+                process.stop()
 
 
 class _Worker:
@@ -87,7 +92,6 @@ class _Worker:
     def kill(self) -> None:
         """End the process at once."""
         self._process.kill()
-        self.stop()
 
     def stop(self) -> None:
         """End the process, which has nothing to do."""
