@@ -58,6 +58,10 @@ def reshard(
     The same subset, tars and options give the same bytes, whatever the number of workers. A reshard that was stopped
     goes on where it was when the same command is given again.
     """
+    if no_copy and blur is Blur.APPLY:
+        raise typer.BadParameter("blurred images have to be written: leave out --no-copy, or take --blur none")
+    if boxes is not None and blur is Blur.NONE:
+        raise typer.BadParameter("--boxes says where faces are, and --blur none leaves them: take --blur apply")
     from dcql.runtime.reshard import Settings
     from dcql.runtime.reshard import reshard as make
 

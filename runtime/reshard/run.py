@@ -20,7 +20,7 @@ from dcql.runtime.reshard.work import TASK, Work, held, writable
 from dcql.runtime.reshard.workers import each
 from dcql.runtime.run_folder import RunFolder, shards_of
 from dcql.runtime.run_folder import read as read_run
-from dcql.runtime.shards import INDEX, MANIFEST, META, MISSING, SIZES, SUBSET, ShardSet, place_of
+from dcql.runtime.shards import INDEX, MANIFEST, META, MISSING, SIZES, SUBSET, ShardSet
 from dcql.runtime.shards import read as read_shards
 from numpy.typing import NDArray
 
@@ -74,14 +74,11 @@ def _finished(place: str, folder: Path, opened: RunFolder, settings: Settings) -
         raise RunError(unreadable(place, error)) from error
     if MANIFEST in names:
         found = read_shards(place)
-        for what, ours, theirs in (
-            ("the subset", opened.hash, found.subset),
-            ("the pool", opened.pool, found.pool),
-            ("the policy", dict(settings.policy), dict(found.policy)),
-            ("copying", settings.copy, found.copied),
-        ):
-            if ours != theirs:
-                _refuse_other(place, f"it holds shards in which {what} is {theirs}, not {ours}")
+        ours: dict[str, Any] = {"subset": opened.hash, "pool": opened.pool, "copied": settings.copy, **settings.policy}
+        theirs = {"subset": found.subset, "pool": found.pool, "copied": found.copied, **found.policy}
+        for what in sorted(ours.keys() | theirs.keys()):
+            if ours.get(what) != theirs.get(what):
+                _refuse_other(place, f"it holds shards of which `{what}` is {theirs.get(what)}, not {ours.get(what)}")
         return found
     # Names say little: a pool's own tars are called as training shards are.
     known = _OURS if (folder / TASK).exists() and Work(folder).task["out"] == place else _EMPTY
@@ -104,12 +101,14 @@ def _work(folder: Path, place: str, opened: RunFolder, tars: tuple[Listed, ...],
         "tars": [[tar.name, tar.path, tar.size] for tar in tars],
     }
     with writable(str(folder.parent)):
-        (folder / "scan").mkdir(parents=True, exist_ok=True)
-        (folder / "shards").mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder)
     with held(folder):
         with writable(str(folder)):
-            if not (folder / TASK).exists():
+            # Where no shard was written, nothing is lost by starting anew.
+            if not (folder / TASK).exists() or (work.task != task and not any((folder / "shards").iterdir())):
+                work = Work(folder)
+                _clear(folder)
                 work.save("uids", opened.subset.uids)
                 unfinished = folder / f"{TASK}.unfinished"
                 unfinished.write_text(json.dumps(task), encoding="utf-8")
@@ -124,6 +123,14 @@ def _work(folder: Path, place: str, opened: RunFolder, tars: tuple[Listed, ...],
     if "://" in place:
         with contextlib.suppress(OSError):
             folder.parent.rmdir()
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder of work but for its own folders."""
+    for name in ("scan", "shards"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+    (folder / TASK).unlink(missing_ok=True)
 
 
 def _scan(work: Work, settings: Settings) -> None:
@@ -178,7 +185,9 @@ def _refuse_empty(run: Path) -> NoReturn:
 
 
 def _refuse_foreign(work: Work, subset: Subset) -> NoReturn:
-    label = f"none of the subset's {subset.distinct:,} uids is in one of {len(work.tars):,} tars"
+    label = (
+        f"the subset has {subset.distinct:,} uids, and the tars that were named ({len(work.tars):,}) hold none of them"
+    )
     advice = ("name the tars of the pool that the recipe ran on",)
     raise RunError(Diagnostic("E1011", "the subset is of another pool than the tars", None, label, advice))
 
@@ -187,9 +196,9 @@ def _refuse_missing(subset: Subset, missing: NDArray[np.int64], counts: Counts) 
     first = subset.uids[missing[0]]
     label = f"the first is {int(first['f0']):016x}{int(first['f1']):016x}"
     if counts.incomplete:
-        label += f"; {counts.incomplete:,} samples lack an image or a caption"
+        label += f"; samples without an image or a caption: {counts.incomplete:,}"
     if counts.unnamed:
-        label += f"; {counts.unnamed:,} images have no .json that gives a uid"
+        label += f"; images without a .json that gives a uid: {counts.unnamed:,}"
     advice = ("name all tars of the pool", "train on what there is, with the count recorded: --allow-missing")
     message = f"{len(missing):,} of the subset's {subset.distinct:,} uids are in no tar"
     raise RunError(Diagnostic("E1012", message, None, label, advice))
@@ -202,7 +211,7 @@ def _refuse_other(place: str, label: str) -> NoReturn:
 
 def _refuse_unfinished(place: str, name: str) -> NoReturn:
     label = f"a reshard of another {name} was stopped there"
-    advice = ("give the command that was given before, and it goes on", f"remove `{place_of(place, UNFINISHED)}`")
+    advice = ("give the command that was given before, and it goes on", f"remove `{place}`, if it is not wanted")
     raise RunError(Diagnostic("E1007", f"`{place}` holds something else", None, label, advice))
 
 

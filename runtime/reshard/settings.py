@@ -31,6 +31,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.shard_size < 1 or self.shard_bytes < 1 or self.workers < 1:
             raise ValueError("shard size, shard bytes and workers are 1 or more")
+        if self.blur and not self.copy:
+            raise ValueError("blurred images have to be written: they are not in the pool's tars")
 
     @property
     def policy(self) -> Mapping[str, str | int]:

@@ -220,6 +220,6 @@ def _refuse_damaged(tar: Listed, damage: DamagedTarError) -> NoReturn:
             f"`{tar.name}` is damaged",
             None,
             f"it cannot be read beyond byte {damage.offset:,}: {damage.reason}",
-            ("download or copy it again", "without it: move it away, and tell with --allow-missing that samples lack"),
+            ("download or copy it again", "go on without its samples: move it away, and give --allow-missing"),
         )
     )

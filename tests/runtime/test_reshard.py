@@ -265,7 +265,7 @@ def test_a_sample_without_image_or_caption_is_missing(tmp_path: Path, lacks: int
     del partial[lacks]
     write_tar(tmp_path / "tars" / "a.tar", [*sample("0", 0), *partial])
     run = make_run(tmp_path / "run", [0, 1])
-    with pytest.raises(RunError, match="1 samples lack an image or a caption"):
+    with pytest.raises(RunError, match="without an image or a caption: 1"):
         reshard(run, tmp_path / "tars")
     assert reshard(run, tmp_path / "tars", settings=Settings(allow_missing=True)).missing == 1
 

@@ -152,10 +152,16 @@ def other_policy_into_shards(tmp: Path) -> None:
 
 def into_unfinished_work(tmp: Path) -> None:
     make_tars(tmp / "tars", 1, 10)
-    run = make_run(tmp / "run", range(12))
-    with pytest.raises(RunError, match="E1012"):
-        reshard(run, tmp / "tars", tmp / "out")
-    reshard(run, tmp / "tars", tmp / "out", Settings(shard_size=4, allow_missing=True))
+    run = make_run(tmp / "run", range(10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dcql.runtime.reshard.run.finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reshard(run, tmp / "tars", tmp / "out")
+    reshard(run, tmp / "tars", tmp / "out", Settings(shard_size=4))
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def two_at_once(tmp: Path) -> None:
@@ -287,6 +293,14 @@ def test_an_output_of_strangers_is_left_alone(tmp_path: Path) -> None:
             reshard(run, tmp_path / "tars", tmp_path / "out")
         assert os.listdir(tmp_path / "out") == [name]
         (tmp_path / "out" / name).unlink()
+
+
+def test_where_no_shard_was_written_other_options_start_anew(tmp_path: Path) -> None:
+    make_tars(tmp_path / "tars", 1, 10)
+    run = make_run(tmp_path / "run", range(12))
+    with pytest.raises(RunError, match="E1012"):
+        reshard(run, tmp_path / "tars")
+    assert reshard(run, tmp_path / "tars", settings=Settings(shard_size=4, allow_missing=True)).sizes == (3, 3, 4)
 
 
 def test_a_pool_at_a_url_is_not_written_over(tmp_path: Path) -> None:
