@@ -208,7 +208,8 @@ from dcql.runtime.train.loop import train
 from dcql.runtime.train.settings import Settings
 longer = scale(samples=16 * 150)
 done = train(shard_set(), Memory(drawn()), Path(sys.argv[1]), longer, Settings.of(longer, checkpoint_every=2))
-print(done.resumed, done.summary["weights_sha256"])
+# One write, so that the lines of two processes stay apart.
+sys.stdout.write(f'{done.resumed} {done.summary["weights_sha256"]}\n')
 """
 
 
