@@ -45,7 +45,7 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
                 f"`{path}` cannot be read",
                 None,
                 str(error).splitlines()[0] if str(error) else type(error).__name__,
-                ("remove it: training goes on from the checkpoint before, or begins anew",),
+                ("remove it, and train again",),
             )
         ) from error
 

@@ -211,7 +211,9 @@ def _resume(out: Path, about: RunRecord, module: Any, optimizer: Any, scaler: An
         scaler.load_state_dict(json.loads(header["scaler"]))
         counts.restore(header)
         return int(header["step"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except KeyError as error:
+        _refuse_checkpoint(path, f"it lacks {error}")
+    except (TypeError, ValueError, RuntimeError) as error:
         _refuse_checkpoint(path, str(error).splitlines()[0])
 
 
