@@ -57,13 +57,12 @@ class ClipModel:
 
     def tokenize_for_training(self, captions: Sequence[str], seeds: Sequence[int]) -> "torch.Tensor":
         """Return the tokens of captions, int64 (n, context), each without the words that its seed drops."""
-        import torch
-
         tokens = self.tokenize(captions)
         if self.config.word_dropout:
-            for row, seed in zip(tokens, seeds, strict=True):
+            words = tokens.numpy()
+            for row, seed in zip(words, seeds, strict=True):
                 chance = random.Random(seed ^ 1)
-                row[torch.tensor([chance.random() < self.config.word_dropout for _ in range(len(row))])] = 0
+                row[[chance.random() < self.config.word_dropout for _ in row]] = 0
         return tokens
 
 

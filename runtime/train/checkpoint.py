@@ -100,9 +100,9 @@ def restore_optimizer(
     for parameter, name in names.items():
         kinds = ("step", "exp_avg", "exp_avg_sq")
         state = {kind: tensors[f"optimizer.{name}.{kind}"] for kind in kinds}
+        # A fused optimizer has its count of steps beside the weights.
         optimizer.state[parameter] = {
-            # torch keeps the count of steps on the CPU.
-            kind: value if kind == "step" else value.to(parameter.device, parameter.dtype)
+            kind: value.to(parameter.device) if kind == "step" else value.to(parameter.device, parameter.dtype)
             for kind, value in state.items()
         }
 

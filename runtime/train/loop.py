@@ -184,7 +184,9 @@ def _optimizer(module: Any, scale: Scale) -> torch.optim.AdamW:
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": scale.weight_decay},
     ]
-    return torch.optim.AdamW(groups, lr=scale.learning_rate, betas=(scale.beta1, scale.beta2), eps=scale.eps)
+    betas = (scale.beta1, scale.beta2)
+    # Fused: one pass over the weights instead of ten.
+    return torch.optim.AdamW(groups, lr=scale.learning_rate, betas=betas, eps=scale.eps, fused=True)
 
 
 def _save(
