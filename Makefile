@@ -7,13 +7,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check lint types tests errors parser bench clean
+.PHONY: help demo demo-table test check lint types tests errors parser bench clean
 
 help:
 	@sed -n '2,4p' Makefile | sed 's/^# *//'
 
 demo: .venv/core
 	$(BIN)/dcql run datacomp_1b --out runs/datacomp_1b
+
+# Trains five recipes with three seeds each, two at a time; writes the table of README.md.
+demo-table: .venv/runtime
+	$(BIN)/python -m dcql.demo.accuracy --write README.md
 
 test: check tests
 
@@ -52,7 +56,12 @@ clean:
 	@$(INSTALL) -e .
 	@touch $@
 
+.venv/runtime: .venv/core
+	@echo "Adding what training needs, torch among it (some minutes, once)"
+	@$(INSTALL) -e '.[runtime]'
+	@touch $@
+
 .venv/dev: .venv/core
 	@echo "Adding what the tests need, torch among it (some minutes, once)"
-	@$(INSTALL) -e '.[dev,clip,safety]'
+	@$(INSTALL) -e '.[dev,clip,runtime,safety]'
 	@touch $@

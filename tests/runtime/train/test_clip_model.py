@@ -22,8 +22,8 @@ from training.tiny import TINY, TINY_VIT, WORDS
 from dcql import torchvision_remedy
 
 torchvision_remedy.apply()
-import open_clip
-from torchvision.transforms import RandomResizedCrop
+import open_clip  # noqa: E402
+from torchvision.transforms import RandomResizedCrop  # noqa: E402
 
 DEMO, SMALL = SCALES["demo"].model, SCALES["small"].model
 
