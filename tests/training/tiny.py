@@ -78,6 +78,7 @@ def shard_set(sizes: Sequence[int] = (40, 40, 20), digest: str = "dcshards1:" + 
         missing=0,
         duplicates=0,
         unnamed=0,
+        blurred=0,
         policy={"blur": "none", "shard_size": 40},
         copied=True,
         sizes=tuple(sizes),

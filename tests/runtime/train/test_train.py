@@ -209,7 +209,7 @@ from dcql.runtime.train.settings import Settings
 longer = scale(samples=16 * 150)
 done = train(shard_set(), Memory(drawn()), Path(sys.argv[1]), longer, Settings.of(longer, checkpoint_every=2))
 # One write, so that the lines of two processes stay apart.
-sys.stdout.write(f'{done.resumed} {done.summary["weights_sha256"]}\n')
+print(f'{done.resumed} {done.summary["weights_sha256"]}\\n', end="", flush=True)
 """
 
 
