@@ -86,9 +86,12 @@ def train(
         _print_command(run, shards, chosen, settings)
         return
     from dcql.runtime.train.run import train_run
+    from dcql.runtime.train.settings import is_first_process
 
     with progress() as tell:
         trained = train_run(run, chosen, settings, shards_folder=shards, out=out, tell=tell)
+    if not is_first_process():
+        return
     if format_ is Format.JSON:
         print_json({**trained.summary, "out": str(trained.folder)})
         return

@@ -5,12 +5,11 @@ on bit for bit as if it had not been, and workers, or how often it is stopped, c
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from dcql.runtime.clip_model import create
@@ -24,6 +23,7 @@ from dcql.runtime.train.gradients import Gradients
 from dcql.runtime.train.order import Order
 from dcql.runtime.train.processes import Processes, describe, joined
 from dcql.runtime.train.settings import Settings
+from dcql.runtime.train.state import State, optimizer_of
 from dcql.runtime.train.weights import check
 from torch import distributed
 
@@ -64,24 +64,26 @@ def train(
             if done is not None:
                 check(out, about, done, *checkpoint.load(out / folder.WEIGHTS))
                 return Trained(out, about, done, None)
-            order = Order(shards.sizes, settings.seed, settings.sampling, scale.steps * scale.batch)
-            trained = _train(source, sum(shards.sizes), order, out, scale, settings, about, processes, tell)
+            training = _Training(out, scale, settings, about, processes)
+            trained = _train(training, shards, source, tell or (lambda what, done, total: None))
             _wait(processes)
             return trained
 
 
-def _train(
-    source: Readable,
-    samples: int,
-    order: Order,
-    out: Path,
-    scale: Scale,
-    settings: Settings,
-    about: RunRecord,
-    processes: Processes,
-    tell: Tell | None,
-) -> Trained:
-    device = processes.device
+@dataclass(frozen=True)
+class _Training:
+    """What stays the same while a training goes on."""
+
+    out: Path
+    scale: Scale
+    settings: Settings
+    about: RunRecord
+    processes: Processes
+
+
+def _train(training: _Training, shards: ShardSet, source: Readable, tell: Tell) -> Trained:
+    out, scale, settings, processes = training.out, training.scale, training.settings, training.processes
+    device, run_hash = processes.device, training.about.run_hash
 
     # The model, equal in every process, what learns it, and what was learnt before.
     model = create(scale.model, settings.seed)
@@ -89,12 +91,13 @@ def _train(
     if scale.gradient_checkpointing:
         module.set_grad_checkpointing()
     gradients = Gradients.of(model, processes, settings.precision)
-    optimizer = _optimizer(module, scale)
-    counts = Counts([about.environment_hash])
-    start = _resume(out, about, module, optimizer, gradients.scaler, counts)
+    counts = Counts([training.about.environment_hash])
+    state = State(module, optimizer_of(module, scale), gradients.scaler, counts)
+    start = state.resume(out, run_hash)
 
     # The batches that are left.
-    feed = Feed(source, samples, order, model, settings.seed)
+    order = Order(shards.sizes, settings.seed, settings.sampling, scale.steps * scale.batch)
+    feed = Feed(source, sum(shards.sizes), order, model, settings.seed)
     slices = Slices(
         batch=scale.batch,
         start=start,
@@ -112,13 +115,13 @@ def _train(
     since, done_since = time.perf_counter(), start
 
     for step in range(start, scale.steps):
-        for group in optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = scale.rate(step)
         given = [next(parts).to(device) for _ in range(settings.accumulate)]
-        optimizer.zero_grad()
+        state.optimizer.zero_grad()
         loss = gradients.add(given)
-        gradients.scaler.step(optimizer)
-        gradients.scaler.update()
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
         with torch.no_grad():
             module.logit_scale.clamp_(0, scale.model.max_logit_scale)
         counts.add(given)
@@ -150,8 +153,8 @@ def _train(
         if saves and not last:
             counts.share(processes)
             if processes.first:
-                _save(out, about, module, optimizer, gradients.scaler, counts.to_json(replaced), done)
-        if tell is not None and processes.first:
+                state.save(out, run_hash, done, replaced)
+        if processes.first:
             tell(f"training {scale.name}", done, scale.steps)
 
     # What came out.
@@ -160,7 +163,7 @@ def _train(
     summary = {
         "schema": SCHEMA,
         "weights_sha256": checkpoint.digest(weights),
-        "run_hash": about.run_hash,
+        "run_hash": run_hash,
         "steps": scale.steps,
         "samples_seen": scale.steps * scale.batch,
         "loss": total_loss / processes.size,
@@ -171,56 +174,10 @@ def _train(
         "environments": counts.environments,
     }
     if processes.first:
-        checkpoint.save(out / folder.WEIGHTS, weights, {"run_hash": about.run_hash})
+        checkpoint.save(out / folder.WEIGHTS, weights, {"run_hash": run_hash})
         folder.write_json(out / folder.SUMMARY, summary)
         checkpoint.remove(out)
-    return Trained(out, about, summary, start)
-
-
-def _optimizer(module: Any, scale: Scale) -> torch.optim.AdamW:
-    """Return AdamW that lets matrices decay, and nothing of fewer dimensions: open_clip_train's own groups."""
-    parameters = list(module.parameters())
-    groups = [
-        {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
-        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": scale.weight_decay},
-    ]
-    betas = (scale.beta1, scale.beta2)
-    # Fused: one pass over the weights instead of ten.
-    return torch.optim.AdamW(groups, lr=scale.learning_rate, betas=betas, eps=scale.eps, fused=True)
-
-
-def _save(
-    out: Path, about: RunRecord, module: Any, optimizer: Any, scaler: Any, counted: dict[str, Any], done: int
-) -> None:
-    """Write the checkpoint after so many steps."""
-    tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
-    tensors |= checkpoint.optimizer_tensors(optimizer, _names(module))
-    header = {"run_hash": about.run_hash, "step": done, "scaler": json.dumps(scaler.state_dict()), **counted}
-    checkpoint.put(out, done, tensors, header)
-
-
-def _resume(out: Path, about: RunRecord, module: Any, optimizer: Any, scaler: Any, counts: Counts) -> int:
-    """Put the state of the newest checkpoint in place; return how many steps are done, 0 without one."""
-    path = checkpoint.newest(out)
-    if path is None:
-        return 0
-    tensors, header = checkpoint.load(path)
-    if header.get("run_hash") != about.run_hash:
-        _refuse_checkpoint(path, f"its run hash is {header.get('run_hash')}, that of this training {about.run_hash}")
-    try:
-        module.load_state_dict({name: tensors[f"model.{name}"] for name in module.state_dict()})
-        checkpoint.restore_optimizer(optimizer, _names(module), tensors)
-        scaler.load_state_dict(json.loads(header["scaler"]))
-        counts.restore(header)
-        return int(header["step"])
-    except KeyError as error:
-        _refuse_checkpoint(path, f"it lacks {error}")
-    except (TypeError, ValueError, RuntimeError) as error:
-        _refuse_checkpoint(path, str(error).splitlines()[0])
-
-
-def _names(module: Any) -> dict[Any, str]:
-    return {parameter: name for name, parameter in module.named_parameters()}
+    return Trained(out, training.about, summary, start)
 
 
 def _wait(processes: Processes) -> None:
@@ -268,8 +225,3 @@ def _refuse_no_number(ill: float, done: int, scale: Scale) -> None:
                 ("in another precision, which is another run, numbers overflow less: `--precision amp_bf16`",),
             )
         )
-
-
-def _refuse_checkpoint(path: Path, label: str) -> NoReturn:
-    help_ = "remove it, and training begins anew"
-    raise RunError(Diagnostic("E1105", f"`{path}` is no checkpoint of this training", None, label, (help_,)))

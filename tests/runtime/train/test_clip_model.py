@@ -13,7 +13,7 @@ import torch
 from dcql.runtime.clip_model import augment, create, crop_box, prepare
 from dcql.runtime.scales import CLIP_VOCABULARY, SCALES
 from dcql.runtime.small_model import word_ids
-from dcql.runtime.train.loop import _optimizer
+from dcql.runtime.train.state import optimizer_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -58,7 +58,7 @@ def test_decay_is_divided_as_in_open_clip() -> None:
         return parameter.ndim < 2 or named
 
     theirs = [parameter for name, parameter in module.named_parameters() if excluded(name, parameter)]
-    free, decaying = _optimizer(module, TINY_VIT).param_groups
+    free, decaying = optimizer_of(module, TINY_VIT).param_groups
     assert {id(parameter) for parameter in free["params"]} == {id(parameter) for parameter in theirs}
     assert (free["weight_decay"], decaying["weight_decay"]) == (0, TINY_VIT.weight_decay)
     assert len(free["params"]) + len(decaying["params"]) == len(list(module.parameters()))
