@@ -1,5 +1,6 @@
 """`dcql train`."""
 
+import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -116,11 +117,16 @@ def _settings(
         sampling=sampling.value if sampling is not None else scale.sampling,
         precision=precision.value if precision is not None else scale.precision,
         device=device,
-        workers=workers if workers is not None else 0 if scale.name == "demo" else 4,
+        workers=workers if workers is not None else _workers(scale),
         accumulate=accum,
         threads=threads,
         checkpoint_every=checkpoint_every,
     )
+
+
+def _workers(scale: "Scale") -> int:
+    """Return how many processes decode, for each that trains: the demo pool is decoded once, by the trainer itself."""
+    return 0 if scale.name == "demo" else min(4, len(os.sched_getaffinity(0)))
 
 
 def _print_command(run: Path, shards: str | None, scale: "Scale", settings: "Settings") -> None:

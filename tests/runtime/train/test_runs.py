@@ -86,7 +86,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command(run: Path, demo: None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("train", str(run), "--scale", "demo", "--seed", "4") == 0
+    assert call("train", str(run), "--scale", "demo", "--seed", "4", "--workers", "0") == 0
     summary: dict[str, Any] = json.loads((run / "train" / "tiny-seed4" / "weights.json").read_text())
     printed = capsys.readouterr().out
     assert summary["run_hash"] in printed

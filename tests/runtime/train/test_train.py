@@ -150,6 +150,23 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(which: Scale, parts
     torch.testing.assert_close(accumulated, whole, rtol=1e-3, atol=1e-6)
 
 
+def test_open_clip_counts_the_gradient_of_the_temperature_for_each_part() -> None:
+    # Why our accumulation is not open_clip's to the letter: its sum over the parts, as its training computes it.
+    from dcql.runtime.clip_model import contrastive_loss
+
+    torch.manual_seed(0)
+    normalize = torch.nn.functional.normalize
+    images, texts = (normalize(torch.randn(8, 4, dtype=torch.float64), dim=-1) for _ in range(2))
+    scale = torch.tensor(14.0, dtype=torch.float64, requires_grad=True)
+    loss = contrastive_loss(0, 1)
+    loss(images, texts, scale).backward()
+    whole = scale.grad.clone()
+    scale.grad = None
+    for _ in range(4):
+        loss(images, texts, scale).backward()
+    torch.testing.assert_close(scale.grad, 4 * whole)
+
+
 def test_checkpointing_of_gradients_changes_no_bit(tmp_path: Path) -> None:
     plain = trained(tmp_path / "plain", replace(TINY_VIT, gradient_checkpointing=False))
     assert trained(tmp_path / "checkpointed", TINY_VIT) == plain
