@@ -18,6 +18,7 @@ _PHASES = {
     "E07": "Pool and run",
     "E08": "Lock",
     "E09": "Bugs in dcql",
+    "E12": "Evaluation",
 }
 
 

@@ -14,6 +14,7 @@ PHASES = {
     "E07": "Pool and run",
     "E08": "Lock",
     "E09": "Bugs in dcql",
+    "E12": "Evaluation",
 }
 
 INTRODUCTION = """\
