@@ -16,7 +16,8 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     share, square = right / n, Z * Z
     middle = (share + square / (2 * n)) / (1 + square / n)
     half = Z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Where all or none are right, rounding could put the share itself outside.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def bootstrap(metric: Callable[[NDArray[np.int64]], float], n: int) -> tuple[float, float]:
