@@ -113,4 +113,14 @@ CODES: tuple[Code, ...] = (
         example="dcql eval runs/mine --device cuda     # on a machine without one",
         instead="dcql eval runs/mine --device cpu",
     ),
+    Code(
+        code="E1212",
+        title="no evaluation sets",
+        meaning=(
+            "None of the tasks has a set at the place that was named, and none has a result. The sets of DataComp's "
+            "tasks are not part of dcql: they are some 100 GB, and are brought by whoever evaluates."
+        ),
+        example="dcql eval runs/mine     # with nothing in $DCQL_HOME/eval",
+        instead="dcql eval runs/mine --data /data/evaluation",
+    ),
 )

@@ -11,8 +11,11 @@ from dcql.runtime.evaluate.encode import BATCH, Encoder, Model
 from dcql.runtime.evaluate.identity import task_hash
 from dcql.runtime.evaluate.kinds import evaluate_set
 from dcql.runtime.evaluate.layout import EvalSet
+from dcql.runtime.evaluate.places import address_of
 from dcql.runtime.evaluate.results import Line
 from dcql.runtime.evaluate.tasks import Suite, Task
+
+from dcql.errors import Diagnostic, RunError
 
 Tell = Callable[[str, int, int], None]
 
@@ -58,6 +61,8 @@ def evaluate(
         lines = results.current(results.read(out), weights, run_hash)
         stamps = results.read_stamps(out)
         open_ = [found for task in asked if (found := _to_do(data, task, lines, stamps, weights, run_hash, tell))]
+        if not open_ and not any(task.key in lines for task in asked):
+            raise RunError(_nothing(data, asked))
         done = []
         if open_:
             with Encoder(load(), settings.device, batch=settings.batch, threads=settings.threads) as encoder:
@@ -103,6 +108,12 @@ def _evaluate(found: EvalSet, encoder: Encoder, weights: str, run_hash: str, set
         found, encoder, lambda read: tell(task.name, read, task.n), allow_incomplete=settings.allow_incomplete
     )
     return results.line_of(task, outcome, weights, run_hash, time.monotonic() - start)
+
+
+def _nothing(data: str, asked: Sequence[Task]) -> Diagnostic:
+    first = address_of(data, asked[0].folder)
+    helps = ("name the folder or URL that holds the sets: `--data PATH`",)
+    return Diagnostic("E1212", f"no evaluation set in `{data}`", None, f"there is no `{first}`, for instance", helps)
 
 
 def _remember(stamps: dict[str, dict[str, str]], key: str, stamp: str | None, dataset: str) -> None:

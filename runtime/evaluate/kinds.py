@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from dcql.runtime.evaluate.encode import Encoder
-from dcql.runtime.evaluate.layout import CLASSNAMES, EvalSet, Reader, Sample, damaged
+from dcql.runtime.evaluate.layout import CLASSNAMES, INSTANCES, EvalSet, Reader, Sample, damaged, refuse
 from dcql.runtime.evaluate.metrics import Metrics
 from dcql.runtime.evaluate.metrics.classification import (
     best_classes,
@@ -242,15 +242,7 @@ def _of_objective(found: EvalSet, lines: Iterable[str], objective: str) -> list[
     """Return the lines of one question: `gender:a man` is a line of `gender`."""
     chosen = [line.partition(":")[2].strip() for line in lines if line.partition(":")[0] == objective]
     if not chosen:
-        raise RunError(
-            Diagnostic(
-                "E1203",
-                f"`{found.root.at(CLASSNAMES).shown}` is not as the layout has it",
-                None,
-                f"it, or the templates, have no line of `{objective}:`",
-                ("download the set again, or make it again",),
-            )
-        )
+        refuse(found.root.at(CLASSNAMES), f"it, or the templates, have no line of `{objective}:`")
     return chosen
 
 
@@ -302,7 +294,7 @@ def _winogavil(images: _Images, encoder: Encoder) -> Scored:
             if images.damaged:
                 continue
             key = instance["candidates"][shown.index(None)]
-            damaged(Sample(key, found.shards[-1], {}), f"the cue `{instance['cue']}` names it, and no tar has it")
+            refuse(found.root.at(INSTANCES), f"the cue `{instance['cue']}` has a candidate `{key}`, and no tar has it")
         associated = np.isin(instance["candidates"], instance["associations"])
         scores.append(jaccard(pictures[[position for position in shown if position is not None]] @ cue, associated))
         sizes.append(len(shown))

@@ -120,6 +120,7 @@ class Reader:
         """Yield the samples. Raises RunError where a tar is damaged or holds the same file of a sample twice."""
         for name in self.set.shards:
             key, files = "", dict[str, bytes]()
+            tar = f"{self.set.task.folder}/{SPLIT}/{name}"
             for member, content in _members(self.set.root.at(SPLIT, name)):
                 self._add(member, content)
                 stem, extension = split_name(member)
@@ -127,13 +128,13 @@ class Reader:
                     continue
                 if stem != key:
                     if files:
-                        yield Sample(key, name, files)
+                        yield Sample(key, tar, files)
                     key, files = stem, {}
                 if extension in files:
-                    damaged(Sample(key, name, files), f"it has two .{extension}")
+                    damaged(Sample(key, tar, files), f"it has two .{extension}")
                 files[extension] = content
             if files:
-                yield Sample(key, name, files)
+                yield Sample(key, tar, files)
         said = {
             "classnames": list(self.set.classnames),
             "templates": list(self.set.templates),
@@ -156,7 +157,7 @@ def find(data: str, task: Task) -> EvalSet | None:
     counted = root.at(SPLIT, SHARDS).text()
     if counted is None:
         if root.exists():
-            _refuse(root.at(SPLIT, SHARDS), "it is missing, and says how many tars there are")
+            refuse(root.at(SPLIT, SHARDS), "it is missing, and says how many tars there are")
         return None
     shards = _shards(root, counted)
     if task.kind == "winogavil":
@@ -164,14 +165,14 @@ def find(data: str, task: Task) -> EvalSet | None:
     if task.kind == "retrieval":
         stated = (root.at(TYPE).text() or "").strip().lower()
         if stated != "retrieval":
-            _refuse(root.at(TYPE), f"it says `{stated or 'nothing'}`, and the task is of images and captions")
+            refuse(root.at(TYPE), f"it says `{stated or 'nothing'}`, and the task is of images and captions")
         return EvalSet(task, root, shards, (), (), ())
     classnames, templates = _lines(root.at(CLASSNAMES)), _lines(root.at(TEMPLATES))
     if task.classes is not None and len(classnames) != task.classes:
-        _refuse(root.at(CLASSNAMES), f"it names {len(classnames):,} classes, and the task has {task.classes:,}")
+        refuse(root.at(CLASSNAMES), f"it names {len(classnames):,} classes, and the task has {task.classes:,}")
     bad = next((template for template in templates if "{c}" not in template), None)
     if bad is not None:
-        _refuse(root.at(TEMPLATES), f"`{bad}` has no place for the class, {{c}}")
+        refuse(root.at(TEMPLATES), f"`{bad}` has no place for the class, {{c}}")
     return EvalSet(task, root, shards, classnames, templates, ())
 
 
@@ -227,25 +228,25 @@ def _members(tar: Place) -> Iterator[tuple[str, bytes]]:
 def _shards(root: Place, counted: str) -> tuple[str, ...]:
     text = counted.strip()
     if not text.isdecimal() or len(text) > 9 or not 0 < int(text) <= _MAX_SHARDS:
-        _refuse(root.at(SPLIT, SHARDS), f"it holds `{text[:40]}`, which is no number of tars")
+        refuse(root.at(SPLIT, SHARDS), f"it holds `{text[:40]}`, which is no number of tars")
     shards = tuple(f"{number}.tar" for number in range(int(text)))
     there = {name for name in root.at(SPLIT).names() if name.endswith(".tar")}
     more = sorted(there - set(shards))
     if more:
-        _refuse(root.at(SPLIT, SHARDS), f"it says {text}, and `{more[0]}` is there beside them")
+        refuse(root.at(SPLIT, SHARDS), f"it says {text}, and `{more[0]}` is there beside them")
     lacking = [name for name in shards if (name not in there if there else not root.at(SPLIT, name).exists())]
     if lacking:
-        _refuse(root.at(SPLIT, lacking[0]), f"it is missing, and {SHARDS} says that there are {text}")
+        refuse(root.at(SPLIT, lacking[0]), f"it is missing, and {SHARDS} says that there are {text}")
     return shards
 
 
 def _lines(file: Place) -> tuple[str, ...]:
     text = file.text()
     if text is None:
-        _refuse(file, "it is missing")
+        refuse(file, "it is missing")
     lines = tuple(line.strip() for line in text.rstrip().splitlines())
     if not lines or "" in lines:
-        _refuse(file, f"line {lines.index('') + 1} of it is empty" if lines else "it is empty")
+        refuse(file, f"line {lines.index('') + 1} of it is empty" if lines else "it is empty")
     return lines
 
 
@@ -253,7 +254,7 @@ def _instances(root: Place) -> tuple[dict[str, Any], ...]:
     file = root.at(INSTANCES)
     text = file.text()
     if text is None:
-        _refuse(file, "it is missing")
+        refuse(file, "it is missing")
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
@@ -263,10 +264,10 @@ def _instances(root: Place) -> tuple[dict[str, Any], ...]:
         except (ValueError, KeyError, TypeError):
             right = False
         if not right or not set(associations) <= set(candidates):
-            _refuse(file, f"line {number} is no instance: a cue, candidates, and the associations among them")
+            refuse(file, f"line {number} is no instance: a cue, candidates, and the associations among them")
         found.append({"cue": cue, "candidates": candidates, "associations": associations})
     if not found:
-        _refuse(file, "it is empty")
+        refuse(file, "it is empty")
     return tuple(found)
 
 
@@ -274,5 +275,6 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
-def _refuse(file: Place, reason: str) -> NoReturn:
+def refuse(file: Place, reason: str) -> NoReturn:
+    """Raise the RunError that a file of a set is not as the layout has it."""
     raise RunError(Diagnostic("E1203", f"`{file.shown}` is not as the layout has it", None, reason, (_AGAIN,)))

@@ -80,7 +80,8 @@ def choose(suite: Suite, asked: Iterable[str] | None) -> tuple[Task, ...]:
     for word in asked:
         task = named.get(word.strip().lower())
         if task is None:
-            near = did_you_mean(word, named)
+            begins = (task.key for task in listed if task.key.startswith(word.strip().lower() or " "))
+            near = next(begins, None) or did_you_mean(word, named)
             helps = (f"a similar task exists: `{near}`",) if near else (f"its tasks are {_listing(listed)}",)
             raise RunError(
                 Diagnostic("E1201", f"no task `{word}`", None, f"the list `{suite}` has no such task", helps)
