@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from dcql.runtime.scales import BagOfWords, ModelConfig, Pixels, TextTransformer, Vit
 from numpy.typing import NDArray
 
 from dcql import torchvision_remedy
 from dcql.digest import sha256_file
 from dcql.errors import Diagnostic, RunError
 from dcql.extras import missing
-from dcql.runtime.scales import BagOfWords, ModelConfig, Pixels, TextTransformer, Vit
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -237,7 +237,6 @@ def _tokenizer(config: ModelConfig) -> Callable[[Sequence[str]], "torch.Tensor"]
     text = config.text
     if isinstance(text, BagOfWords):
         import torch
-
         from dcql.runtime.small_model import word_ids
 
         return lambda captions: torch.from_numpy(word_ids(text, captions))

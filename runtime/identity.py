@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from dcql.digest import sha256_of
 from dcql.runtime.scales import Precision, Sampling, Scale, plain
 from dcql.runtime.shards import ShardSet
+
+from dcql.digest import sha256_of
 
 SCHEMA = 1
 # A change to the runtime that gives other weights from the same settings raises this number.

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from dcql.runtime.scales import BagOfWords, Convolutions, ModelConfig
 from numpy.typing import NDArray
 from torch import nn
-
-from dcql.runtime.scales import BagOfWords, Convolutions, ModelConfig
 
 NO_WORD = 0
 _WORD = re.compile(r"[^\W_]+")

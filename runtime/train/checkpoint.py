@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from dcql.runtime.identity import weights_sha256
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from dcql.errors import Diagnostic, RunError
-from dcql.runtime.identity import weights_sha256
 
 FOLDER = "checkpoints"
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-
-from dcql.errors import Diagnostic, RunError
 from dcql.runtime.train.feed import Batch
 from dcql.runtime.train.processes import Processes
+
+from dcql.errors import Diagnostic, RunError
 
 MAX_REPLACED = 0.01  # the share of a training's positions at which a damaged sample may stand
 SHOWN = 20

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from dcql.runtime.clip_model import ClipModel, augment, prepare
+from dcql.runtime.train.order import Order, augmentation_seed
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
 from dcql.images import open_rgb
-from dcql.runtime.clip_model import ClipModel, augment, prepare
-from dcql.runtime.train.order import Order, augmentation_seed
 
 # Prepared samples are kept where all of them take no more: pixels of a small pool are then decoded once.
 KEPT_BYTES = 1 << 29

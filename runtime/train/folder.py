@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dcql.errors import Diagnostic, RunError
 from dcql.runtime.identity import RunRecord
 from dcql.runtime.train.checkpoint import replaced, writing
+
+from dcql.errors import Diagnostic, RunError
 
 RUN = "run.json"
 LOG = "log.jsonl"

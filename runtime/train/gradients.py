@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import normalize
-from torch.nn.parallel import DistributedDataParallel
-
-from dcql.errors import Diagnostic, RunError
 from dcql.runtime.clip_model import ClipModel, contrastive_loss
 from dcql.runtime.scales import Precision
 from dcql.runtime.train.feed import Batch
 from dcql.runtime.train.processes import Processes
+from torch.nn.functional import normalize
+from torch.nn.parallel import DistributedDataParallel
+
+from dcql.errors import Diagnostic, RunError
 
 
 class Towers(torch.nn.Module):  # type: ignore[misc]

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import distributed
-
-from dcql.errors import Diagnostic, RunError
 from dcql.runtime.clip_model import create
 from dcql.runtime.identity import SCHEMA, RunRecord, record, run_key
 from dcql.runtime.scales import Precision, Sampling, Scale
@@ -27,6 +24,9 @@ from dcql.runtime.train.gradients import Gradients
 from dcql.runtime.train.order import Order
 from dcql.runtime.train.processes import Processes, describe, joined
 from dcql.runtime.train.weights import check
+from torch import distributed
+
+from dcql.errors import Diagnostic, RunError
 
 Tell = Callable[[str, int, int], None]
 
@@ -281,7 +281,9 @@ def _refuse_no_number(ill: float, done: int, scale: Scale) -> None:
                 "the loss is not a number",
                 None,
                 f"at step {done:,} of {scale.steps:,} or before",
-                ("numbers overflow least in another precision, which is another run: `--precision amp_bf16` or `fp32`",),
+                (
+                    "numbers overflow least in another precision, which is another run: `--precision amp_bf16` or `fp32`",
+                ),
             )
         )
 

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-
 from dcql.runtime.scales import Sampling
+from numpy.typing import NDArray
 
 TOGETHER = 32  # shards of a window
 
@@ -78,7 +77,9 @@ class Order:
     def _lay_out(self, window: int) -> Ints:
         """Return the samples of a window in their shuffled order."""
         shards = self._drawn[self._edges[window] : self._edges[window + 1]]
-        laid = np.concatenate([np.arange(self._first[shard], self._first[shard] + self._sizes[shard]) for shard in shards])
+        laid = np.concatenate(
+            [np.arange(self._first[shard], self._first[shard] + self._sizes[shard]) for shard in shards]
+        )
         shuffled: Ints = laid[np.argsort(_words(self._seed, "window", window, len(laid)), kind="stable")]
         return shuffled
 

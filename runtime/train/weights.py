@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from dcql.errors import Diagnostic, RunError
 from dcql.runtime.clip_model import ClipModel, create
 from dcql.runtime.identity import RunRecord
 from dcql.runtime.scales import ModelConfig, model_of
 from dcql.runtime.train import checkpoint, folder
+
+from dcql.errors import Diagnostic, RunError
 
 
 def load(path: Path) -> tuple[ClipModel, RunRecord]:

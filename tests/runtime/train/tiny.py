@@ -6,19 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from dcql.runtime.scales import SCALES, BagOfWords, Convolutions, ModelConfig, Pixels, Scale, TextTransformer, Vit
 from dcql.runtime.shards import ShardSet
+from PIL import Image
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (40, 40, 220), "yellow": (220, 220, 40)}
 WORDS = BagOfWords(words=8, table=64, width=16)
 TINY_MODEL = ModelConfig(
     "tiny", 16, Convolutions(8, (8, 16)), WORDS, Pixels((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), margin=2), word_dropout=0.2
 )
-TINY = replace(
-    SCALES["demo"], name="tiny", model=TINY_MODEL, batch=16, samples=16 * 12, warmup=3, learning_rate=5e-3
-)
+TINY = replace(SCALES["demo"], name="tiny", model=TINY_MODEL, batch=16, samples=16 * 12, warmup=3, learning_rate=5e-3)
 # open_clip's towers, as small as they get.
 TINY_VIT = replace(
     TINY,
