@@ -22,6 +22,7 @@ LEAVES = (
     "subset",
     "lock",
     "lock_changes",
+    "files",
     "tars",
     "images",
     "extras",

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.catalog.files import Listed, list_shards, locate, unreadable
 from dcql.errors import Diagnostic, RunError
+from dcql.files import Listed, list_shards, locate, unreadable
 from dcql.subset import UID, Uids, Words
 from dcql.tars import BLOCK, DamagedTarError, Member, members
 
