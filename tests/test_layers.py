@@ -23,6 +23,7 @@ LEAVES = (
     "lock",
     "lock_changes",
     "files",
+    "run_folder",
     "tars",
     "images",
     "extras",
