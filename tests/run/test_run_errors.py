@@ -35,7 +35,7 @@ def pool(tmp: Path, rows: int = 20, first: int = 0, name: str = "small") -> Pool
 def saved_run(tmp: Path, name: str = "run") -> Path:
     """Return a run folder of a subset of one sample."""
     subset = Subset(np.array([(0, 1)], "u8,u8"))
-    manifest = {"hash": subset.hash, "pool": {"name": "small"}, "recipe": {"name": "all"}}
+    manifest = {"hash": subset.hash, "pool": {"name": "small", "fingerprint": "dcpool1:0"}, "recipe": {"name": "all"}}
     folder.write(tmp / name, subset, manifest)
     return tmp / name
 
