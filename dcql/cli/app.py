@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, features, locks, pools, recipes, run, subsets
+from dcql.cli import errors, features, locks, pools, recipes, reshard, run, subsets
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -15,6 +15,7 @@ _SECTIONS = {
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
+    "Benchmark": ("reshard",),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -84,6 +85,7 @@ for _name, _short, _command in (
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", subsets.diff),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
+    ("reshard", "Write the training shards of a run", reshard.reshard),
     ("explain-error", "Explain an error code", errors.explain_error),
 ):
     app.command(_name, short_help=_short)(guarded(_command))
