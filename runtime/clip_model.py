@@ -47,7 +47,7 @@ class ClipModel:
         return self.scale(torch.from_numpy(augment(prepare(image, self.config), self.config, seed))[None])[0]
 
     def scale(self, images: "torch.Tensor") -> "torch.Tensor":
-        """Return (n, 3, s, s) uint8 as float32, of mean 0 and deviation 1 over the images of the world, on its device."""
+        """Return (n, 3, s, s) uint8 as float32, on its device, shifted and scaled as the model takes it."""
         import torch
 
         pixels = self.config.pixels
@@ -86,7 +86,7 @@ def create(config: ModelConfig, seed: int) -> ClipModel:
 
 
 def contrastive_loss(rank: int, world_size: int) -> Callable[..., Any]:
-    """Return CLIP's loss of (images, texts, scale): over the batch of all processes, each with the rows that are its own.
+    """Return CLIP's loss of (images, texts, scale): of the batch of all processes, by the rows of this one.
 
     That is DataComp's --local-loss with --gather-with-grad: its mean over the processes is the loss of the whole batch.
     """
@@ -171,7 +171,7 @@ def _eval_image(config: ModelConfig) -> Callable[["PIL.Image.Image"], "torch.Ten
 
         side = config.image.size
         shown = np.asarray(image.convert("RGB").resize((side, side), Resampling.BICUBIC), np.float32) / 255
-        scaled = (shown - np.float32(pixels.mean)) / np.float32(pixels.std)
+        scaled = (shown - np.array(pixels.mean, np.float32)) / np.array(pixels.std, np.float32)
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
 
     return squash
@@ -191,7 +191,7 @@ def _open_clip() -> Any:
 
 
 def open_clip_config(config: ModelConfig) -> dict[str, Any]:
-    """Return the settings of one of open_clip's models in the form of its own files, all defaults of ours written out."""
+    """Return the settings of one of open_clip's models in the form of its own files."""
     image, text = config.image, config.text
     assert isinstance(image, Vit)
     assert isinstance(text, TextTransformer)

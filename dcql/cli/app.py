@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, features, locks, pools, recipes, reshard, run, subsets
+from dcql.cli import errors, features, locks, pools, recipes, reshard, run, subsets, train
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -15,7 +15,7 @@ _SECTIONS = {
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
-    "Benchmark": ("reshard",),
+    "Benchmark": ("reshard", "train"),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -86,6 +86,7 @@ for _name, _short, _command in (
     ("diff", "Compare two subsets, runs or recipes", subsets.diff),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),
+    ("train", "Train a scale on the shards of a run", train.train),
     ("explain-error", "Explain an error code", errors.explain_error),
 ):
     app.command(_name, short_help=_short)(guarded(_command))

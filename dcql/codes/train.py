@@ -87,8 +87,8 @@ CODES: tuple[Code, ...] = (
         code="E1109",
         title="packages that the scale was not made for",
         meaning=(
-            "What a caption's tokens are is part of a scale. The installed open_clip brings another vocabulary than the "
-            "one whose digest the scale states."
+            "What a caption's tokens are is part of a scale. The installed open_clip brings another vocabulary than "
+            "the one whose digest the scale states."
         ),
         example="pip install open_clip_torch          # some other release",
         instead="pip install -c constraints.txt 'dcql[runtime]'",

@@ -26,7 +26,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and plain data to a file, in place of the one that is there. Raises RunError where the disk does."""
+    """Write tensors and plain data to a file, over the one that is there. Raises RunError where the disk does."""
     with writing(path), replaced(path) as unfinished:
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, unfinished, {_HEADER: json.dumps(header, sort_keys=True)})

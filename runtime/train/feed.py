@@ -1,8 +1,8 @@
 """Positions to batches: what stands there is read, decoded and augmented, each sample a function of its position.
 
-A sample whose image or caption cannot be decoded is replaced by the next one of the shards that can, the first after
-the last: a rule that every process, worker and resumed training follows alike. How often that was, and which samples
-they are, is counted and told.
+A sample whose image cannot be decoded is replaced by the next one of the shards that can, the first after the last: a
+rule that every process, worker and resumed training follows alike. How often that was, and which samples they are, is
+counted and told. (Bytes that changed since the shards were made are another matter: reading them is an error.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -109,8 +109,6 @@ class Feed(torch.utils.data.Dataset):  # type: ignore[misc]
         opened = open_rgb(sample.image)
         if isinstance(opened, str):
             found = sample.key, opened
-        elif isinstance(sample.caption, bytes):
-            found = sample.key, "its caption is not UTF-8"
         else:
             found = prepare(opened, self._model.config), sample.caption
         if self._keeps:

@@ -89,7 +89,8 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     def check(data: dict[str, Any]) -> None:
         data["weights_sha256"], data["run_hash"]
 
-    return _read_json(folder / SUMMARY, check)
+    summary: dict[str, Any] = _read_json(folder / SUMMARY, check)
+    return summary
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

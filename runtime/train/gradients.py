@@ -1,4 +1,4 @@
-"""From one batch to gradients, in one part or in several, in one process or in many: the same loss of the whole batch."""
+"""From one batch to gradients: the same loss of the whole batch in any number of parts and processes."""
 
 import contextlib
 from collections.abc import Callable, Iterator

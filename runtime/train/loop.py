@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import torch
 from dcql.runtime.clip_model import create
 from dcql.runtime.identity import SCHEMA, RunRecord, record, run_key
-from dcql.runtime.scales import Precision, Sampling, Scale
+from dcql.runtime.scales import Precision, Scale
 from dcql.runtime.shards import ShardSet
 from dcql.runtime.train import checkpoint, folder
 from dcql.runtime.train.counts import SHOWN, Counts
@@ -23,31 +23,13 @@ from dcql.runtime.train.feed import Feed, Readable, Slices, batches
 from dcql.runtime.train.gradients import Gradients
 from dcql.runtime.train.order import Order
 from dcql.runtime.train.processes import Processes, describe, joined
+from dcql.runtime.train.settings import Settings
 from dcql.runtime.train.weights import check
 from torch import distributed
 
 from dcql.errors import Diagnostic, RunError
 
 Tell = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training is given beside its scale and its shards.
-
-    `seed`, `sampling` and `precision` (the scale's own without a value) decide what is learnt, and are part of the run
-    hash. The others decide how fast.
-    """
-
-    seed: int = 0
-    sampling: Sampling | None = None
-    precision: Precision | None = None
-    device: str = "auto"
-    workers: int = 0  # processes that read and decode, for each training process
-    accumulate: int = 1  # parts that a process takes a batch in, one after another, to need less memory
-    threads: int = 1  # of the processor; another number gives other last bits
-    checkpoint_every: int | None = None  # steps; a tenth of the training without a value
-    log_every: int | None = None  # steps; a hundredth of the training, at most 100, without a value
 
 
 @dataclass(frozen=True)
@@ -69,11 +51,10 @@ def train(
     Raises RunError: another training lies in the folder, a device or precision is not to be had, the batch cannot be
     divided, the loss is not a number, too many samples are damaged, or the disk or a shard fails.
     """
-    sampling, precision = settings.sampling or scale.sampling, settings.precision or scale.precision
     with joined(settings.device, settings.threads) as processes:
         _refuse_division(scale, processes.size, settings.accumulate)
-        _refuse_precision(precision, processes.device)
-        key = run_key(shards, scale, settings.seed, sampling, precision)
+        _refuse_precision(settings.precision, processes.device)
+        key = run_key(shards, scale, settings.seed, settings.sampling, settings.precision)
         about = record(key, describe(processes.device), settings.threads)
         with folder.held(out) if processes.first else contextlib.nullcontext():
             if processes.first:
@@ -83,8 +64,8 @@ def train(
             if done is not None:
                 check(out, about, done, *checkpoint.load(out / folder.WEIGHTS))
                 return Trained(out, about, done, None)
-            order = Order(shards.sizes, settings.seed, sampling, scale.steps * scale.batch)
-            trained = _train(source, sum(shards.sizes), order, out, scale, settings, precision, about, processes, tell)
+            order = Order(shards.sizes, settings.seed, settings.sampling, scale.steps * scale.batch)
+            trained = _train(source, sum(shards.sizes), order, out, scale, settings, about, processes, tell)
             _wait(processes)
             return trained
 
@@ -96,7 +77,6 @@ def _train(
     out: Path,
     scale: Scale,
     settings: Settings,
-    precision: Precision,
     about: RunRecord,
     processes: Processes,
     tell: Tell | None,
@@ -108,7 +88,7 @@ def _train(
     module = model.module.to(device).train()
     if scale.gradient_checkpointing:
         module.set_grad_checkpointing()
-    gradients = Gradients.of(model, processes, precision)
+    gradients = Gradients.of(model, processes, settings.precision)
     optimizer = _optimizer(module, scale)
     counts = Counts([about.environment_hash])
     start = _resume(out, about, module, optimizer, gradients.scaler, counts)
@@ -281,9 +261,7 @@ def _refuse_no_number(ill: float, done: int, scale: Scale) -> None:
                 "the loss is not a number",
                 None,
                 f"at step {done:,} of {scale.steps:,} or before",
-                (
-                    "numbers overflow least in another precision, which is another run: `--precision amp_bf16` or `fp32`",
-                ),
+                ("in another precision, which is another run, numbers overflow less: `--precision amp_bf16`",),
             )
         )
 

@@ -56,7 +56,7 @@ class Order:
         return found
 
     def _windows(self, sampling: Sampling, length: int) -> tuple[Ints, Ints]:
-        """Return the shards in the order in which they are drawn, and where in it each window begins and the last ends."""
+        """Return the shards in the order in which they are drawn, and the edges of the windows in it."""
         shards, total = len(self._sizes), int(self._sizes.sum())
         if sampling == "permute":
             passes = -(-length // total)

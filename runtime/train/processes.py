@@ -76,11 +76,6 @@ def joined(device: str, threads: int) -> Iterator[Processes]:
 _PLACE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
 
 
-def processes_of_environment() -> int:
-    """Return how many processes torchrun started, 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def _device(named: str, local: int) -> torch.device:
     there = torch.cuda.is_available()
     if named == "auto":
