@@ -283,6 +283,24 @@ def _order_by(key: Words) -> NDArray[np.intp]:
     return order[np.argsort(key[order], kind="stable")]
 
 
+def find(uids: Uids, asked: Uids) -> NDArray[np.int64]:
+    """Return for each of `asked`, in any order, its position in `uids`, strictly ascending, and -1 without one."""
+    ours, our_low = (np.ascontiguousarray(uids[half]) for half in ("f0", "f1"))
+    high, low = (np.ascontiguousarray(asked[half]) for half in ("f0", "f1"))
+    start = np.searchsorted(ours, high, "left").astype(np.int64)
+    end = np.searchsorted(ours, high, "right").astype(np.int64)
+    last = end.copy()
+    # Uids that share their first half are few, but for pools made to have many.
+    while (open_ := start < last).any():
+        middle = (start + last) // 2
+        below = open_ & (our_low[np.where(open_, middle, 0)] < low)
+        last = np.where(open_ & ~below, middle, last)
+        start = np.where(below, middle + 1, start)
+    found = start < end
+    found[found] = our_low[start[found]] == low[found]
+    return np.where(found, start, -1)
+
+
 def join_words(high: Words, low: Words) -> Uids:
     """Return (n,) uids of dtype u8,u8 from their two halves."""
     uids = np.empty(len(high), UID)

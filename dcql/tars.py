@@ -1,7 +1,13 @@
-"""The members of a tar, found by its headers alone: v7, USTAR, GNU and pax, with long names."""
+"""The members of a tar, found by its headers alone: v7, USTAR, GNU and pax, with long names.
 
+In a webdataset tar the members of a sample share the name before the first dot, its key.
+"""
+
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 BLOCK = 512
 _MAX_NAME = 1 << 16  # bytes of a long name
@@ -11,6 +17,13 @@ _REGULAR = (b"0", b"\0", b"7")
 # Their headers may give a size, and yet no content follows.
 _EMPTY = (b"1", b"2", b"3", b"4", b"5", b"6")
 _LONG_NAME, _LONG_LINK, _RECORDS, _RECORDS_FOR_ALL, _SPARSE = b"L", b"K", b"x", b"g", b"S"
+
+
+EXTENSIONS = ("webp", "jpg", "jpeg", "png")  # of images
+MAX_JSON = 4 << 20  # bytes of a .json that is read
+
+_KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
+_UID = re.compile(r"[0-9a-f]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,27 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
                 yield Member(records.get("path") or _name(block), at, content, length)
             own = {}
         at = after
+
+
+def key_of(name: str) -> tuple[str, str] | None:
+    """Split the name of a member of a sample into its key and its extension in lower case; None for other names."""
+    parts = _KEY.fullmatch(name)
+    return (parts[1], parts[2].lower()) if parts is not None else None
+
+
+def described_by(content: bytes) -> dict[str, Any] | None:
+    """Return what a sample's .json says of it, None where it cannot be read."""
+    try:
+        described = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return described if isinstance(described, dict) else None
+
+
+def uid_of(content: bytes) -> int | None:
+    """Return the uid that a sample's .json gives, None without one."""
+    text = (described_by(content) or {}).get("uid")
+    return int(text, 16) if isinstance(text, str) and _UID.fullmatch(text) else None
 
 
 def _is_header(block: bytes) -> bool:

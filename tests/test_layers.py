@@ -22,6 +22,8 @@ LEAVES = (
     "subset",
     "lock",
     "lock_changes",
+    "files",
+    "run_folder",
     "tars",
     "images",
     "extras",

@@ -2,27 +2,16 @@
 
 import hashlib
 import json
-import os
 import posixpath
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from dcql.errors import Diagnostic, RunError
+from dcql.files import Listed, address, is_file, is_text, last_name, locate, sort_listed, unreadable
 
 MAGIC = b"PAR1"
 _TAIL = 1 << 16  # bytes read from a file's end at first; a longer footer takes a second read
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A file of a pool as its folder lists it: `name` is relative to the folder, `path` what fsspec and DuckDB open."""
-
-    name: str
-    path: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,58 +27,6 @@ class FooterBytes:
         return hashlib.sha256(self.content[:-8]).hexdigest()
 
 
-class LocalFiles:
-    """What is asked of an fsspec filesystem here, for local files: importing fsspec takes longer than a small run."""
-
-    def exists(self, path: str) -> bool:
-        """Return whether something lies at a path."""
-        return os.path.exists(path)
-
-    def isfile(self, path: str) -> bool:
-        """Return whether a path leads to a file."""
-        return os.path.isfile(path)
-
-    def isdir(self, path: str) -> bool:
-        """Return whether a path leads to a folder."""
-        return os.path.isdir(path)
-
-    def info(self, path: str) -> dict[str, Any]:
-        """Return the name, type and size in bytes of what a path leads to."""
-        kind = "file" if os.path.isfile(path) else "directory" if os.path.isdir(path) else "other"
-        return {"name": path, "type": kind, "size": os.path.getsize(path) if os.path.exists(path) else 0}
-
-    def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
-        """Return what a folder holds."""
-        return [self.info(os.path.join(path, name)) for name in os.listdir(path)]
-
-    def size(self, path: str) -> int:
-        """Return a file's size in bytes."""
-        return os.path.getsize(path)
-
-    def cat_file(self, path: str, start: int, end: int) -> bytes:
-        """Return a stretch of a file."""
-        with open(path, "rb") as file:
-            file.seek(start)
-            return file.read(end - start)
-
-    def open(self, path: str, mode: str = "rb") -> Any:
-        """Open a file."""
-        return open(path, mode)
-
-    def invalidate_cache(self) -> None:
-        """Do nothing: nothing is remembered."""
-
-
-def locate(place: str) -> tuple[Any, str]:
-    """Return the filesystem of a path or URL, and the path in it; a path without `://` is local as it stands."""
-    if "://" in place:
-        import fsspec
-
-        filesystem, path = fsspec.core.url_to_fs(place)
-        return filesystem, str(path)
-    return LocalFiles(), os.fspath(Path(place).absolute())
-
-
 def list_files(source: str) -> tuple[Listed, ...]:
     """Return the parquet files of the folder, file or URL `source` in DataComp's layout, sorted by name.
 
@@ -102,16 +39,15 @@ def list_files(source: str) -> tuple[Listed, ...]:
             raise FileNotFoundError(source)
         if filesystem.isfile(root):
             info = filesystem.info(root)
-            return (Listed(posixpath.basename(root), _address(filesystem, root), int(info["size"])),)
+            return (Listed(posixpath.basename(root), address(filesystem, root), int(info["size"])),)
         folder = posixpath.join(root, "metadata")
         folder = folder if filesystem.isdir(folder) else root
         found = []
         for entry in filesystem.ls(folder, detail=True):
-            if _last(entry).startswith("part_") and filesystem.isdir(entry["name"]):
-                found += [
-                    inner for inner in filesystem.ls(entry["name"], detail=True) if _is(filesystem, inner, ".parquet")
-                ]
-            elif _is(filesystem, entry, ".parquet"):
+            if last_name(entry).startswith("part_") and filesystem.isdir(entry["name"]):
+                inside = filesystem.ls(entry["name"], detail=True)
+                found += [inner for inner in inside if is_file(filesystem, inner, ".parquet")]
+            elif is_file(filesystem, entry, ".parquet"):
                 found.append(entry)
     except FileNotFoundError:
         raise RunError(
@@ -119,7 +55,7 @@ def list_files(source: str) -> tuple[Listed, ...]:
         ) from None
     except (OSError, ImportError, ValueError) as error:
         raise RunError(unreadable(source, error)) from error
-    unnamable = next((entry["name"] for entry in found if not _is_text(entry["name"])), None)
+    unnamable = next((entry["name"] for entry in found if not is_text(entry["name"])), None)
     if unnamable is not None:
         raise RunError(unreadable(ascii(unnamable), ValueError("its name is not UTF-8")))
     if not found:
@@ -132,37 +68,7 @@ def list_files(source: str) -> tuple[Listed, ...]:
                 ("name the folder that DataComp's download made, or the folder with the .parquet files",),
             )
         )
-    return _sorted(filesystem, folder, found)
-
-
-def list_shards(source: str) -> tuple[Listed, ...]:
-    """Return the tars of the folder, file or URL `source` as img2dataset writes them, sorted by name.
-
-    They lie in source/shards where that exists, else in source itself. Raises RunError where there are none.
-    """
-    try:
-        filesystem, root = locate(source)
-        if filesystem.isfile(root):
-            size = int(filesystem.info(root)["size"])
-            return (Listed(posixpath.basename(root), _address(filesystem, root), size),)
-        folder = posixpath.join(root, "shards")
-        folder = folder if filesystem.isdir(folder) else root
-        found = [entry for entry in filesystem.ls(folder, detail=True) if _is(filesystem, entry, ".tar")]
-    except FileNotFoundError:
-        found = []
-    except (OSError, ImportError, ValueError) as error:
-        raise RunError(unreadable(source, error)) from error
-    if not found:
-        raise RunError(
-            Diagnostic(
-                "E0641",
-                f"no image in `{source}`",
-                None,
-                "a pool's images lie in shards/*.tar or *.tar, as img2dataset writes them",
-                ("download the images of the pool, or name the folder that holds its .tar files",),
-            )
-        )
-    return _sorted(filesystem, folder, found)
+    return sort_listed(filesystem, folder, found)
 
 
 def read_footer_bytes(files: Iterable[Listed]) -> tuple[FooterBytes, ...]:
@@ -174,18 +80,6 @@ def read_footer_bytes(files: Iterable[Listed]) -> tuple[FooterBytes, ...]:
     if faults:
         raise RunError(*faults[:5])
     return tuple(item for item in read if isinstance(item, FooterBytes))
-
-
-def current_size(file: Listed) -> int | None:
-    """Return the size that the file has now, None where it vanished; raise RunError where it cannot be asked."""
-    try:
-        filesystem, path = locate(file.path)
-        filesystem.invalidate_cache()
-        return int(filesystem.size(path))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RunError(unreadable(file.path, error)) from error
 
 
 def physical_fingerprint(files: Iterable[tuple[str, int, str]]) -> str:
@@ -210,11 +104,6 @@ def _read_footer(file: Listed) -> FooterBytes | Diagnostic:
         return unreadable(file.path, error)
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, for a diagnostic."""
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
 def damaged(name: str, reason: str) -> RunError:
     """Return the error that the file called `name` is not a whole parquet file."""
     return RunError(
@@ -225,41 +114,3 @@ def damaged(name: str, reason: str) -> RunError:
 def damage(file: Listed, reason: str) -> Diagnostic:
     """Return the diagnostic that a file is not a whole parquet file."""
     return damaged(file.name, reason).diagnostics[0]
-
-
-def unreadable(place: str, error: Exception) -> Diagnostic:
-    """Return the diagnostic that a path or URL cannot be read."""
-    advice = "install the package that it names" if isinstance(error, ImportError) else "check the path and permissions"
-    return Diagnostic("E0712", f"cannot read `{place}`", None, first_line(error), (advice,))
-
-
-def _last(entry: dict[str, Any]) -> str:
-    return posixpath.basename(str(entry["name"]).rstrip("/"))
-
-
-def _sorted(filesystem: Any, folder: str, entries: Iterable[dict[str, Any]]) -> tuple[Listed, ...]:
-    start = len(folder.rstrip("/")) + 1
-    files = (
-        Listed(entry["name"].rstrip("/")[start:], _address(filesystem, entry["name"]), int(entry["size"]))
-        for entry in entries
-    )
-    return tuple(sorted(files, key=lambda file: file.name))
-
-
-def _is(filesystem: Any, entry: dict[str, Any], suffix: str) -> bool:
-    name = _last(entry)
-    if not name.endswith(suffix) or name.startswith("."):
-        return False
-    # A link (as in a download cache) is taken for what it leads to.
-    return entry["type"] == "file" or bool(filesystem.isfile(entry["name"]))
-
-
-def _is_text(name: str) -> bool:
-    # Python holds other bytes of a file's name as lone surrogates, which no record could be written with.
-    return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def _address(filesystem: Any, path: str) -> str:
-    if isinstance(filesystem, LocalFiles):
-        return os.fspath(Path(path).absolute())
-    return str(filesystem.unstrip_protocol(path))

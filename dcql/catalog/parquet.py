@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dcql.catalog.files import MAGIC, FooterBytes, Listed, damage, first_line, read_footer_bytes
+from dcql.catalog.files import MAGIC, FooterBytes, damage, read_footer_bytes
 from dcql.catalog.types import Column, Schema, Type
 from dcql.errors import Diagnostic, RunError
+from dcql.files import Listed, first_line
 
 
 @dataclass(frozen=True, slots=True)

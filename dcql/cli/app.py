@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, evaluate, features, locks, pools, recipes, run, subsets
+from dcql.cli import errors, evaluate, features, locks, pools, recipes, reshard, run, subsets, train
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -15,7 +15,7 @@ _SECTIONS = {
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
-    "Benchmark": ("eval",),
+    "Benchmark": ("reshard", "train", "eval"),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -85,6 +85,8 @@ for _name, _short, _command in (
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", subsets.diff),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
+    ("reshard", "Write the training shards of a run", reshard.reshard),
+    ("train", "Train a scale on the shards of a run", train.train),
     ("eval", "Evaluate trained weights on DataComp's tasks", evaluate.evaluate),
     ("explain-error", "Explain an error code", errors.explain_error),
 ):

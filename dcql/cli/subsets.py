@@ -83,8 +83,8 @@ def export(
     The manifest names the pool; --pool overrides where it lies. Rows come in the pool's order; `copies` is there when
     any sample has more than one.
     """
+    from dcql import run_folder
     from dcql.catalog.pool import open_pool
-    from dcql.engine import folder
     from dcql.engine.export import export as write
     from dcql.subset import Subset
 
@@ -94,7 +94,7 @@ def export(
             raise typer.BadParameter(f"{run!r} is a subset without a manifest: name its pool with --pool")
         subset, opened = Subset.load(path), open_pool(pool)
     else:
-        read = folder.read(path)
+        read = run_folder.read(path)
         subset, opened = read.subset, open_pool(pool if pool is not None else str(read.manifest["pool"]["name"]))
         _refuse_other_pool(opened, read.manifest["pool"])
     names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
@@ -108,15 +108,15 @@ def export(
 
 
 def _operand(named: str, pool: str | None, opened: "list[Pool]", given: dict[str, str], resources: Any) -> _Operand:
+    from dcql import run_folder
     from dcql.catalog.pool import Pool
     from dcql.catalog.recipes import find_recipe
     from dcql.compiler import check, run
-    from dcql.engine import folder
     from dcql.subset import Subset
 
     path = Path(named)
     if path.is_dir():
-        return _Operand(named, folder.read(path).subset)
+        return _Operand(named, run_folder.read(path).subset)
     if path.suffix == ".npy":
         return _Operand(named, Subset.load(path))
     source, file = find_recipe(named)

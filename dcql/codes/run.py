@@ -312,4 +312,12 @@ CODES: tuple[Code, ...] = (
         "dcql run clip30 --out s     # where the package's data was deleted",
         "dcql run clip30 --out s --pool ./small",
     ),
+    Code(
+        "E0765",
+        "output folder holds results of another subset",
+        "What `dcql reshard` and `dcql train` made of a run lies in its folder. The same run may be written there "
+        "again, and they stay; a run with another subset would part them from what they were made of.",
+        "dcql run recipe.dcql --set keep=0.2 --out runs/mine      # runs/mine was trained with keep=0.3",
+        "dcql run recipe.dcql --set keep=0.2 --out runs/mine_20",
+    ),
 )

@@ -23,6 +23,7 @@ from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
 from dcql.errors import Diagnostic, RunError
+from dcql.files import current_size
 
 
 def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
@@ -168,7 +169,7 @@ def _take_in_all(
 
 def _refuse_change(footer: parquet.Footer) -> None:
     """Raise RunError where the file is no longer the one whose footer was read at the start."""
-    size = files.current_size(footer.file)
+    size = current_size(footer.file)
     changed = size != footer.file.size or parquet.read_footers([footer.file])[0].digest != footer.digest
     if changed:
         raise RunError(

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.catalog.files import first_line, locate, unreadable
 from dcql.errors import Diagnostic, RunError, did_you_mean
+from dcql.files import first_line, locate, unreadable
 
 _LOCAL = struct.Struct("<4s5H3I2H")  # a member's header before its data: the last two are the lengths of name and extra
 _END_MAX = 22 + 65535  # a zip's last record with the longest comment

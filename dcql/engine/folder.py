@@ -1,8 +1,7 @@
-"""Run folders: a subset and the manifest that says where it comes from, written whole or not at all.
+"""Run folders, as `dcql.run_folder` reads them, written whole or not at all.
 
-DIR/
-  subset.npy       the subset, in DataComp's form
-  manifest.json    hash, counts, pool, recipe, thresholds, funnel, versions
+What shards and training made of a run lies in it, and stays where the same run is written again. A run with another
+subset never takes their place.
 """
 
 import contextlib
@@ -14,28 +13,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dcql.errors import Diagnostic, RunError
+from dcql.run_folder import MANIFEST, SUBSET, read
 from dcql.subset import Subset
 
-SUBSET = "subset.npy"
-MANIFEST = "manifest.json"
 FILES = frozenset({SUBSET, MANIFEST})
+# What `dcql reshard` and `dcql train` make of a run, beside it.
+RESULTS = frozenset({"shards", "train"})
 
 _EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
 _HERE = -100  # AT_FDCWD
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """A run folder that was read: its subset has the hash that its manifest states."""
-
-    path: Path
-    subset: Subset
-    manifest: dict[str, Any]
 
 
 def refuse_other(folder: Path) -> None:
@@ -46,7 +36,7 @@ def refuse_other(folder: Path) -> None:
         _refuse_other(folder, "it is a file")
     with _unwritable(folder):
         names = {entry.name for entry in os.scandir(folder)}
-    stranger = min(names - FILES, default=None)
+    stranger = min(names - FILES - RESULTS, default=None)
     if stranger is not None:
         _refuse_other(folder, f"it holds `{stranger}`, which no run wrote")
     if names and MANIFEST not in names:
@@ -57,9 +47,12 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
     """Write a run folder; one that is there already is swapped out for it.
 
     Whatever stops the process, `folder` holds the old run or the new one, whole. Raises RunError where it cannot be
-    written or is something else.
+    written or is something else, or holds what was made of another subset.
     """
     refuse_other(folder)
+    results = {name for name in RESULTS if (folder / name).exists()}
+    if results and not _has_subset(folder, subset.hash):
+        _refuse_results(folder, " and ".join(f"`{name}`" for name in sorted(results)))
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with _unwritable(folder):
         place = _target(folder)
@@ -74,39 +67,13 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             _sync(unfinished)
+            if results:
+                # The subset is the one that lies there, so that the manifest alone can differ.
+                os.replace(unfinished / MANIFEST, place / MANIFEST)
+                _sync(place)
+                return
             _put(unfinished, place)
             _sync(place.parent)
-
-
-def read(folder: Path) -> RunFolder:
-    """Read a run folder. Raises RunError for another folder, and for a subset without the hash in the manifest."""
-    if not (folder / MANIFEST).is_file() or not (folder / SUBSET).is_file():
-        _refuse_reading(
-            "E0759",
-            f"`{folder}` is not a run folder",
-            f"it holds no {MANIFEST} and {SUBSET}" if folder.is_dir() else "there is no such folder",
-            "name a folder that `dcql run --out` wrote",
-        )
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        stated = manifest["hash"]
-        manifest["pool"]["name"], manifest["recipe"]["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        _refuse_reading(
-            "E0760",
-            f"`{folder / MANIFEST}` cannot be read",
-            str(error) if isinstance(error, OSError) else "it is not the manifest of a run",
-            "run the recipe again",
-        )
-    subset = Subset.load(folder / SUBSET)
-    if subset.hash != stated:
-        _refuse_reading(
-            "E0760",
-            f"`{folder / SUBSET}` is not the subset of its manifest",
-            f"its hash is {subset.hash}, the manifest states {stated}",
-            "run the recipe again, or name the .npy file itself",
-        )
-    return RunFolder(folder, subset, manifest)
 
 
 @contextlib.contextmanager
@@ -128,6 +95,14 @@ def replaced(path: Path) -> Iterator[Path]:
             os.replace(unfinished, place)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _has_subset(folder: Path, hash_: str) -> bool:
+    """Return whether a run folder is whole and holds the subset of this hash."""
+    try:
+        return read(folder).hash == hash_
+    except RunError:
+        return False
 
 
 def _target(path: Path) -> Path:
@@ -225,5 +200,13 @@ def _refuse_other(folder: Path, label: str) -> NoReturn:
     raise RunError(Diagnostic("E0757", f"`{folder}` is not a run folder", None, label, (help_,)))
 
 
-def _refuse_reading(code: str, message: str, label: str, help_: str) -> NoReturn:
-    raise RunError(Diagnostic(code, message, None, label, (help_,)))
+def _refuse_results(folder: Path, held: str) -> NoReturn:
+    raise RunError(
+        Diagnostic(
+            "E0765",
+            f"`{folder}` holds what was made of another subset",
+            None,
+            f"{held} there belong to the run that was written before",
+            ("name a new folder", f"remove {held} first, if they are not wanted"),
+        )
+    )

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.catalog.files import damaged, first_line, locate
+from dcql.catalog.files import damaged
 from dcql.catalog.parquet import Footer, type_of
 from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, distribution_file
@@ -31,6 +31,7 @@ from dcql.engine.fingerprint import row_digests
 from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
+from dcql.files import first_line, locate
 from dcql.subset import UID, join_words, sort_order
 
 MARK_EVERY = 256

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,12 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.catalog.files import Listed, list_shards, locate, unreadable
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Uids, Words
-from dcql.tars import BLOCK, DamagedTarError, Member, members
-
-EXTENSIONS = ("webp", "jpg", "jpeg", "png")
+from dcql.files import Listed, list_shards, locate, unreadable
+from dcql.subset import UID, Uids, Words, find
+from dcql.tars import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members, uid_of
 
 # An image in a tar: where its content begins, how long it is, which of EXTENSIONS it has, and the CRC-32 of the header
 # block before it, by which an image that is no longer there is noticed.
@@ -37,13 +34,9 @@ BATCH = 1024  # images that are handed out together, where they are not too larg
 _BATCH_BYTES = 256 << 20
 _STRETCH_BYTES = 8 << 20  # read at once, where images lie side by side
 _GAP = 64 << 10  # bytes between two images that are read rather than skipped
-_MAX_JSON = 4 << 20
 _PROBE = 64 << 10
 _THREADS = 8
 _FORM = 1  # of the files that hold an index; another number is built anew
-
-_KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
-_HEX = re.compile(r"[0-9a-f]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +75,7 @@ class ShardIndex:
 
     def find(self, uids: Uids) -> NDArray[np.int64]:
         """Return for each of `uids`, (m,) of dtype u8,u8 in any order, its position in this index, -1 without one."""
-        ours, our_low = (np.ascontiguousarray(self.uids[half]) for half in ("f0", "f1"))
-        high, low = (np.ascontiguousarray(uids[half]) for half in ("f0", "f1"))
-        start = np.searchsorted(ours, high, "left").astype(np.int64)
-        end = np.searchsorted(ours, high, "right").astype(np.int64)
-        last = end.copy()
-        # Uids that share their first half are few, but for pools made to have many.
-        while (open_ := start < last).any():
-            middle = (start + last) // 2
-            below = open_ & (our_low[np.where(open_, middle, 0)] < low)
-            last = np.where(open_ & ~below, middle, last)
-            start = np.where(below, middle + 1, start)
-        found = start < end
-        found[found] = our_low[start[found]] == low[found]
-        return np.where(found, start, -1)
+        return find(self.uids, uids)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -209,10 +189,10 @@ def _walk(read: _Reader, size: int) -> _Tar:
     sample = _Sample()
     try:
         for member in members(read, size):
-            parts = _KEY.fullmatch(member.name)
+            parts = key_of(member.name)
             if parts is None:
                 continue
-            key, extension = parts[1], parts[2].lower()
+            key, extension = parts
             if key != sample.key:
                 unnamed += close(sample)
                 sample = _Sample(key)
@@ -229,14 +209,7 @@ def _walk(read: _Reader, size: int) -> _Tar:
 
 def _uid(read: _Reader, member: Member) -> int | None:
     """Return the uid that a sample's .json gives, None without one."""
-    if member.size > _MAX_JSON:
-        return None
-    try:
-        described = json.loads(read(member.offset, member.size))
-    except (ValueError, RecursionError):
-        return None
-    text = described.get("uid") if isinstance(described, dict) else None
-    return int(text, 16) if isinstance(text, str) and _HEX.fullmatch(text) else None
+    return uid_of(read(member.offset, member.size)) if member.size <= MAX_JSON else None
 
 
 # What is kept of a tar.

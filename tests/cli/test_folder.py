@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dcql import run_folder
 from dcql.engine import folder
 from dcql.errors import RunError
 from dcql.subset import Subset
@@ -69,13 +70,13 @@ def test_a_run_folder_holds_the_subset_and_where_it_is_from(dcql: Dcql, here: Pa
     assert manifest["recipe"]["text"] == (here / "clip.dcql").read_text()
     (threshold,) = manifest["thresholds"]
     assert float.fromhex(threshold["hex"]) == threshold["value"]
-    assert folder.read(here / "out").subset == subset
+    assert run_folder.read(here / "out").subset == subset
 
 
 def test_a_run_replaces_an_earlier_run(dcql: Dcql, here: Path) -> None:
     first = json.loads(dcql(*RUN).out)["hash"]
     second = json.loads(dcql(*RUN, "--set", "keep=0.1").out)["hash"]
-    assert folder.read(here / "out").subset.hash == second != first
+    assert run_folder.read(here / "out").subset.hash == second != first
     assert not hidden(here)
 
 
@@ -85,7 +86,7 @@ def test_a_run_replaces_an_earlier_run_without_an_exchange(
     monkeypatch.setattr(folder, "_exchange", lambda one, other: False)
     dcql(*RUN)
     second = json.loads(dcql(*RUN, "--set", "keep=0.1").out)["hash"]
-    assert folder.read(here / "out").subset.hash == second
+    assert run_folder.read(here / "out").subset.hash == second
     assert not hidden(here)
 
 
@@ -95,13 +96,13 @@ def test_a_link_to_a_run_folder_stays_a_link(dcql: Dcql, here: Path) -> None:
     (here / "out").symlink_to("kept")
     second = json.loads(dcql(*RUN, "--set", "keep=0.1").out)["hash"]
     assert (here / "out").is_symlink()
-    assert folder.read(here / "kept").subset.hash == second
+    assert run_folder.read(here / "kept").subset.hash == second
 
 
 def test_an_empty_folder_is_taken(dcql: Dcql, here: Path) -> None:
     (here / "out").mkdir()
     assert dcql(*RUN).code == 0
-    assert folder.read(here / "out")
+    assert run_folder.read(here / "out")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".hidden", "subset.npy"])
@@ -126,7 +127,7 @@ def test_a_killed_run_leaves_the_earlier_one(dcql: Dcql, here: Path, stage: str)
     child = start(stage, "--set", "keep=0.1")
     child.kill()
     child.communicate()
-    assert folder.read(here / "out").subset.hash == first
+    assert run_folder.read(here / "out").subset.hash == first
     assert hidden(here)
     # The next run removes what the killed one could not.
     dcql(*RUN)
@@ -138,7 +139,7 @@ def test_a_run_that_is_killed_after_the_exchange_left_the_new_one(dcql: Dcql, he
     child = start("after", "--set", "keep=0.1")
     child.kill()
     child.communicate()
-    assert folder.read(here / "out").subset.hash != first
+    assert run_folder.read(here / "out").subset.hash != first
 
 
 def test_a_run_leaves_the_folder_of_another_that_still_writes(dcql: Dcql, here: Path) -> None:
@@ -169,7 +170,7 @@ def test_a_full_disk_leaves_the_earlier_run(dcql: Dcql, here: Path, child: list[
     assert told.returncode == 1
     (error,) = json.loads(told.stdout)["errors"]
     assert (error["code"], error["message"]) == ("E0758", "cannot write `out`")
-    assert folder.read(here / "out").subset.hash == first
+    assert run_folder.read(here / "out").subset.hash == first
     assert not hidden(here)
 
 
@@ -191,7 +192,7 @@ def test_a_subset_that_is_not_of_its_manifest_is_refused(dcql: Dcql, here: Path)
         Subset.load(here / "out" / "subset.npy").uids[1:]
     ).save(here / "out" / "subset.npy")
     with pytest.raises(RunError, match="E0760"):
-        folder.read(here / "out")
+        run_folder.read(here / "out")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"hash": 1}', '{"hash": "x", "pool": 3, "recipe": {}}'])
@@ -199,4 +200,4 @@ def test_a_damaged_manifest_is_refused(dcql: Dcql, here: Path, text: str) -> Non
     dcql(*RUN)
     (here / "out" / "manifest.json").write_text(text)
     with pytest.raises(RunError, match="E0760"):
-        folder.read(here / "out")
+        run_folder.read(here / "out")

@@ -14,9 +14,9 @@ from pools import ADVERSARIAL
 from dcql.catalog.pool import open_pool
 from dcql.engine import export as exporting
 from dcql.engine.export import export, find
-from dcql.engine.folder import read
 from dcql.errors import RunError
 from dcql.inspect.diff import difference
+from dcql.run_folder import read
 from dcql.subset import UID, Subset
 
 Dcql = Callable[..., Any]

@@ -19,13 +19,13 @@ from features.tars import image, sample, uid, uids, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcql.catalog.files import Listed, LocalFiles
 from dcql.engine import shards
-from dcql.engine.shards import ENTRY, EXTENSIONS, ShardIndex, index, read
+from dcql.engine.shards import ENTRY, ShardIndex, index, read
 from dcql.engine.uids import parse_uids
 from dcql.errors import RunError
+from dcql.files import Listed, LocalFiles
 from dcql.subset import UID, join_words
-from dcql.tars import BLOCK, DamagedTarError, members
+from dcql.tars import BLOCK, EXTENSIONS, DamagedTarError, members
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 

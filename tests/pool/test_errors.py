@@ -18,6 +18,7 @@ from dcql.engine import add as adding
 from dcql.engine.add import add
 from dcql.engine.describe import describe
 from dcql.errors import RunError
+from dcql.files import current_size
 from dcql.subset import UID, Subset
 
 ERRORS = Path(__file__).parent / "errors"
@@ -136,7 +137,7 @@ def unreadable(tmp, patch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    patch.setattr("dcql.catalog.files.LocalFiles.cat_file", refuse)
+    patch.setattr("dcql.files.LocalFiles.cat_file", refuse)
     open_pool(tmp / "pool")
 
 
@@ -306,4 +307,4 @@ def test_every_message_says_what_to_do():
 def test_a_pool_is_read_through_its_current_footer(tmp_path: Path):
     listed = files.list_files(str(write(samples(5), tmp_path / "a.parquet")))
     os.unlink(tmp_path / "a.parquet")
-    assert files.current_size(listed[0]) is None
+    assert current_size(listed[0]) is None

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pool.samples import samples, write
 
+from dcql import run_folder
 from dcql.catalog.pool import Pool, open_pool
 from dcql.cli.subsets import export as export_run
 from dcql.compiler import run
@@ -34,7 +35,7 @@ def pool(tmp: Path, rows: int = 20, first: int = 0, name: str = "small") -> Pool
 def saved_run(tmp: Path, name: str = "run") -> Path:
     """Return a run folder of a subset of one sample."""
     subset = Subset(np.array([(0, 1)], "u8,u8"))
-    manifest = {"hash": subset.hash, "pool": {"name": "small"}, "recipe": {"name": "all"}}
+    manifest = {"hash": subset.hash, "pool": {"name": "small", "fingerprint": "dcpool1:0"}, "recipe": {"name": "all"}}
     folder.write(tmp / name, subset, manifest)
     return tmp / name
 
@@ -124,22 +125,22 @@ def unwritable(tmp: Path) -> None:
 
 
 def no_run_folder(tmp: Path) -> None:
-    folder.read(tmp / "nowhere")
+    run_folder.read(tmp / "nowhere")
 
 
 def pool_for_a_run(tmp: Path) -> None:
     pool(tmp)
-    folder.read(tmp / "small")
+    run_folder.read(tmp / "small")
 
 
 def garbled_manifest(tmp: Path) -> None:
-    (saved_run(tmp) / folder.MANIFEST).write_text("{}")
-    folder.read(tmp / "run")
+    (saved_run(tmp) / run_folder.MANIFEST).write_text("{}")
+    run_folder.read(tmp / "run")
 
 
 def exchanged_subset(tmp: Path) -> None:
-    Subset(np.array([(0, 2)], "u8,u8")).save(saved_run(tmp) / folder.SUBSET)
-    folder.read(tmp / "run")
+    Subset(np.array([(0, 2)], "u8,u8")).save(saved_run(tmp) / run_folder.SUBSET)
+    run_folder.read(tmp / "run")
 
 
 def pool_of_another_run(tmp: Path) -> None:

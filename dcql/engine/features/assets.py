@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog import store
-from dcql.catalog.files import locate
 from dcql.catalog.models import Asset, FileAsset, FitAsset, MadeAsset, PoolAsset
 from dcql.catalog.pool import Pool, unwritable
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError, did_you_mean
+from dcql.files import locate
 
 ASSETS_FILE = "assets.toml"
 _LIBRARY = "stdlib:"

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from dcql.catalog import store
 from dcql.catalog.features import RAW
-from dcql.catalog.files import locate
 from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureArgument, FeatureSpec, ImageArgument
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
@@ -25,6 +24,7 @@ from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
+from dcql.files import locate
 from dcql.subset import Uids, join_words
 
 KEY_DIGITS = 32
