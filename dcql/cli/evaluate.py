@@ -1,6 +1,7 @@
 """`dcql eval`."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,43 +127,44 @@ def _load(trained: "Trained") -> Any:
 
 
 def _draw(report: "Report", asked: "tuple[Task, ...]", trained: "Trained", data: str) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     console = stdout()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    table.add_column("task")
-    for title in ("n", "", "", "95 %", "chance"):
-        table.add_column(title, justify="left" if title == "" and len(table.columns) == 2 else "right")
-    for task in asked:
-        line = report.lines.get(task.key)
-        if line is not None:
-            table.add_row(*_row(task, line))
-    if table.rows:
-        console.print(table, soft_wrap=False)
+    rows = [row for task in asked if (line := report.lines.get(task.key)) is not None for row in _rows(task, line)]
+    rows = [("", "n", "metric", "", "95 %", "chance"), *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = [
+            cell.ljust(width) if column in (0, 2) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        console.print(Text("  ".join(cells).rstrip(), "" if number and row[0] else "dim"))
     missing = [task for task in asked if task.key not in report.lines]
     if missing:
         names = ", ".join(task.key for task in missing[:5]) + (", .." if len(missing) > 5 else "")
         console.print(Text(f"missing: {plural(len(missing), 'task')}, {names}", "yellow"))
         console.print(Text(f"  no set of theirs is in {shown(data)}", "dim"))
+    console.print()
     for name, value in report.summary["averages"].items():
         counted = report.summary["n_tasks"][name]
         if counted["there"]:
-            of = f"{counted['there']} of {counted['tasks']} tasks"
-            console.print(Text.assemble((_TITLES[name].ljust(22), "bold"), _share(value), (f"  {of}", "dim")))
+            of = f"{counted['there']} of {plural(counted['tasks'], 'task')}"
+            console.print(Text.assemble((_TITLES[name].ljust(22), "bold"), _share(value).rjust(6), (f"  {of}", "dim")))
     console.print(report.summary["eval_hash"], style="bold")
-    new = plural(len(report.done), "task")
-    console.print(f"wrote {shown(str(trained.out))}: evaluated {new} now", style="dim")
+    console.print(f"wrote {shown(str(trained.out))}: {plural(len(report.done), 'task')} evaluated now", style="dim")
 
 
-def _row(task: "Task", line: dict[str, Any]) -> tuple[str, ...]:
-    value, interval = line["metrics"]["main_metric"], line["interval"]
-    between = "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
-    chance = "" if task.chance is None else f"{task.chance:.4f}"
+def _rows(task: "Task", line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the row of a task's main metric, and that of top-1 where it is another."""
+    metrics, interval = line["metrics"], line["interval"]
     name = task.name if line["complete"] else f"{task.name}, incomplete"
-    return name, f"{line['n']:,}", task.main or "reported only", _share(value), between, chance
+    main = task.main or "reported only"
+    between = "" if interval is None else f"{interval[0]:.4f} - {interval[1]:.4f}"
+    chance = "" if task.chance is None else f"{task.chance:.4f}"
+    yield name, f"{line['n']:,}", main, _share(metrics["main_metric"]), between, chance
+    if task.main not in (None, "acc1") and "acc1" in metrics:
+        yield "", "", "acc1", _share(metrics["acc1"]), "", ""
 
 
 def _share(value: float | None) -> str:
-    return "     -" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}"

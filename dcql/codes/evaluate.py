@@ -123,4 +123,14 @@ CODES: tuple[Code, ...] = (
         example="dcql eval runs/mine     # with nothing in $DCQL_HOME/eval",
         instead="dcql eval runs/mine --data /data/evaluation",
     ),
+    Code(
+        code="E1213",
+        title="another set than the task's",
+        meaning=(
+            "The sets of the demo pool's tasks are known by their digest. What lies in their place holds other images, "
+            "labels, names or templates."
+        ),
+        example="a line of $DCQL_HOME/eval/wds_demo-held_out_test/classnames.txt was changed",
+        instead="rm -r ~/.dcql/eval/wds_demo-held_out_test",
+    ),
 )

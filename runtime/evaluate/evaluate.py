@@ -14,6 +14,7 @@ from dcql.runtime.evaluate.layout import EvalSet
 from dcql.runtime.evaluate.places import address_of
 from dcql.runtime.evaluate.results import Line
 from dcql.runtime.evaluate.tasks import Suite, Task
+from dcql.runtime.identity import environment, environment_hash
 
 from dcql.errors import Diagnostic, RunError
 
@@ -60,6 +61,8 @@ def evaluate(
     with results.held(out):
         lines = results.current(results.read(out), weights, run_hash)
         stamps = results.read_stamps(out)
+        here = environment(settings.device, settings.threads)
+        environments = {**results.read_environments(out), environment_hash(here): here}
         open_ = [found for task in asked if (found := _to_do(data, task, lines, stamps, weights, run_hash, tell))]
         if not open_ and not any(task.key in lines for task in asked):
             raise RunError(_nothing(data, asked))
@@ -68,12 +71,12 @@ def evaluate(
             with Encoder(load(), settings.device, batch=settings.batch, threads=settings.threads) as encoder:
                 for found in open_:
                     stamp = found.stamp()
-                    line = _evaluate(found, encoder, weights, run_hash, settings, tell)
+                    line = _evaluate(found, encoder, weights, run_hash, here, settings, tell)
                     done.append(found.task.key)
                     _remember(stamps, found.task.key, stamp, line["dataset_sha256"])
                     lines = results.current({**lines, found.task.key: line}, weights, run_hash)
-                    results.write(out, lines, results.summary(lines, suite, weights, run_hash), stamps)
-        described = results.summary(lines, suite, weights, run_hash)
+                    results.write(out, lines, results.summary(lines, suite, weights, run_hash, environments), stamps)
+        described = results.summary(lines, suite, weights, run_hash, environments)
         results.write(out, lines, described, stamps)
     return Report(lines, tuple(done), described)
 
@@ -101,13 +104,22 @@ def _to_do(
     return None if lines[task.key]["eval_hash"] == task_hash(task, weights, run_hash, dataset) else found
 
 
-def _evaluate(found: EvalSet, encoder: Encoder, weights: str, run_hash: str, settings: Settings, tell: Tell) -> Line:
+def _evaluate(
+    found: EvalSet,
+    encoder: Encoder,
+    weights: str,
+    run_hash: str,
+    here: dict[str, Any],
+    settings: Settings,
+    tell: Tell,
+) -> Line:
     task = found.task
     start = time.monotonic()
     outcome = evaluate_set(
         found, encoder, lambda read: tell(task.name, read, task.n), allow_incomplete=settings.allow_incomplete
     )
-    return results.line_of(task, outcome, weights, run_hash, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return results.line_of(task, outcome, weights, run_hash, environment=here, seconds=seconds)
 
 
 def _nothing(data: str, asked: Sequence[Task]) -> Diagnostic:

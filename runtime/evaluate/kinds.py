@@ -24,6 +24,7 @@ from dcql.runtime.evaluate.metrics.faces import OBJECTIVES, faces
 from dcql.runtime.evaluate.metrics.groups import by_group, fmow, worst
 from dcql.runtime.evaluate.metrics.interval import bootstrap, wilson
 from dcql.runtime.evaluate.metrics.retrieval import cue_prompt, jaccard, ranks, retrieval, winogavil
+from dcql.runtime.evaluate.tasks import Task
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
@@ -66,9 +67,9 @@ class Outcome:
     notes: dict[str, int]
     dataset: str  # digest of the set
 
-    def complete(self, expected: int) -> bool:
-        """Return whether this is the whole set: as many samples as the task has, and none left out."""
-        return self.damaged == 0 and self.n == expected
+    def complete(self, task: Task) -> bool:
+        """Return whether this is the task's set: as many samples, none left out, and its digest where that is known."""
+        return self.damaged == 0 and self.n == task.n and task.dataset in (None, self.dataset)
 
 
 class _Images:
@@ -100,8 +101,8 @@ class _Images:
 def evaluate_set(found: EvalSet, encoder: Encoder, tell: Tell, *, allow_incomplete: bool = False) -> Outcome:
     """Evaluate one task on its set; `tell` is told how many samples were read.
 
-    A set with another number of samples than the task has, or with an image that cannot be decoded, is refused; with
-    `allow_incomplete` damaged images are left out and counted. Raises RunError.
+    A set with another number of samples or another digest than the task's, or with an image that cannot be decoded, is
+    refused; with `allow_incomplete` it is taken as it is, and damaged images are left out and counted. Raises RunError.
     """
     task = found.task
     images = _Images(found, encoder, tell, allow=allow_incomplete)
@@ -114,6 +115,16 @@ def evaluate_set(found: EvalSet, encoder: Encoder, tell: Tell, *, allow_incomple
                 None,
                 f"the task has {task.n:,}, so that `{found.root.shown}` is not all of it",
                 ("download the set again", "`--allow-incomplete` evaluates what is there, for no average"),
+            )
+        )
+    if task.dataset not in (None, images.reader.digest) and not allow_incomplete:
+        raise RunError(
+            Diagnostic(
+                "E1213",
+                f"the set of `{task.key}` is another one",
+                None,
+                f"the digest of `{found.root.shown}` is {images.reader.digest}, and that of the task is {task.dataset}",
+                ("remove it: it is made again", "`--allow-incomplete` evaluates what is there, for no average"),
             )
         )
     interval, method = _interval(task.main, scored)

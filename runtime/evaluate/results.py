@@ -19,6 +19,7 @@ from dcql.runtime.evaluate.identity import evaluation_hash, task_hash
 from dcql.runtime.evaluate.kinds import Outcome
 from dcql.runtime.evaluate.layout import SPLIT
 from dcql.runtime.evaluate.tasks import Suite, Task, tasks
+from dcql.runtime.identity import environment_hash
 
 from dcql.errors import Diagnostic, RunError
 
@@ -28,7 +29,9 @@ SCHEMA = 1
 Line = dict[str, Any]
 
 
-def line_of(task: Task, outcome: Outcome, weights: str, run_hash: str, seconds: float) -> Line:
+def line_of(
+    task: Task, outcome: Outcome, weights: str, run_hash: str, *, environment: Mapping[str, Any], seconds: float
+) -> Line:
     """Return the line of a task that was evaluated."""
     return {
         "key": task.key,
@@ -40,20 +43,23 @@ def line_of(task: Task, outcome: Outcome, weights: str, run_hash: str, seconds: 
         "n": outcome.n,
         "interval": None if outcome.interval is None else list(outcome.interval),
         "interval_method": outcome.method,
-        "complete": outcome.complete(task.n),
+        "complete": outcome.complete(task),
         "damaged": outcome.damaged,
         **outcome.notes,
         "dataset_sha256": outcome.dataset,
+        "environment_hash": environment_hash(environment),
         "split": SPLIT,
         "seconds": round(seconds, 3),
         "schema": SCHEMA,
     }
 
 
-def summary(lines: Mapping[str, Line], asked: Suite, weights: str, run_hash: str) -> dict[str, Any]:
+def summary(
+    lines: Mapping[str, Line], asked: Suite, weights: str, run_hash: str, environments: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what lines by key come to; `missing` is over the list that was asked for and those that have lines.
 
-    A set that was not complete counts for no average.
+    A set that was not complete counts for no average. `environments` are known ones by their hash.
     """
     suites = [suite for suite in Suite if suite is asked or any(task.key in lines for task in tasks(suite))]
     listed = [task for suite in suites for task in tasks(suite)]
@@ -69,6 +75,9 @@ def summary(lines: Mapping[str, Line], asked: Suite, weights: str, run_hash: str
         "incomplete": [key for key, line in lines.items() if not line["complete"]],
         "averages": averages(mains),
         "n_tasks": counts(mains),
+        "environments": {
+            name: environments.get(name) for name in sorted({line["environment_hash"] for line in lines.values()})
+        },
     }
 
 
@@ -91,6 +100,7 @@ def read(folder: Path) -> dict[str, Line]:
         found = {row["key"]: row for row in rows}
         for row in rows:
             row["eval_hash"], row["dataset_sha256"], row["complete"], row["metrics"]["main_metric"]
+            row["environment_hash"]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -98,6 +108,15 @@ def read(folder: Path) -> dict[str, Line]:
         advice = "remove it, and evaluate again"
         raise RunError(Diagnostic("E1208", f"`{path}` cannot be read", None, reason, (advice,))) from error
     return found
+
+
+def read_environments(folder: Path) -> dict[str, Any]:
+    """Return the environments by hash that the eval.json of a folder describes; none where it cannot be read."""
+    try:
+        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["environments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_stamps(folder: Path) -> dict[str, dict[str, str]]:

@@ -23,7 +23,10 @@ GROUPS = ("imagenet", "shifts", "vtab", "retrieval")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row of a list; see the top of tasks.toml. A task without `main` is in no average."""
+    """One row of a list; see the top of tasks.toml. A task without `main` is in no average.
+
+    `dataset` is the digest that its set has to have, where one is known.
+    """
 
     key: str
     name: str
@@ -34,6 +37,7 @@ class Task:
     main: str | None = None
     chance: float | None = None
     group: str | None = None
+    dataset: str | None = None
 
     @property
     def folder(self) -> str:

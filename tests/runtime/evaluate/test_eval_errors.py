@@ -154,6 +154,9 @@ CASES: dict[str, Case] = {
     "E1210_several": lambda tmp, patch: find_trained(trained(tmp, "demo-seed0", "demo-seed1")),
     "E1210_damaged": lambda tmp, patch: find_trained(trained(tmp, "demo-seed0", content="{}")),
     "E1211_no_cuda": no_cuda,
+    "E1213_another_set": lambda tmp, patch: look(
+        set_ := labelled(tmp), replace(set_.task, dataset="sha256:" + "0" * 64)
+    ),
     "E1212_no_sets": lambda tmp, patch: evaluate(
         toy_model, "sha256:a", "dcrun1:b", tmp / "out", str(tmp / "sets"), Suite.DATACOMP, choose(Suite.DATACOMP, None)
     ),
@@ -218,7 +221,7 @@ def test_damaged_images_are_counted_where_that_is_allowed(kind: str, tmp_path: P
     set_ = with_member(toy(tmp_path, kind), "00000003.png", b"no image")
     outcome = incomplete(set_)
     assert (outcome.damaged, outcome.n) == (1, set_.task.n - 1)
-    assert not outcome.complete(set_.task.n)
+    assert not outcome.complete(set_.task)
 
 
 def test_a_cue_with_a_damaged_candidate_is_left_out(tmp_path: Path) -> None:

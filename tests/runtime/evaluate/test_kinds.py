@@ -190,7 +190,7 @@ def test_a_kind_is_its_plain_reading(kind: str, tmp_path: Path) -> None:
     assert outcome.metrics["main_metric"] == (None if main is None else outcome.metrics[main])
     assert outcome.n == set_.task.n
     assert outcome.damaged == 0
-    assert outcome.complete(set_.task.n)
+    assert outcome.complete(set_.task)
     if main is None:
         assert outcome.interval is None
     else:
