@@ -75,9 +75,10 @@ def evaluate(
                     done.append(found.task.key)
                     _remember(stamps, found.task.key, stamp, line["dataset_sha256"])
                     lines = results.current({**lines, found.task.key: line}, weights, run_hash)
-                    results.write(out, lines, results.summary(lines, suite, weights, run_hash, environments), stamps)
-        described = results.summary(lines, suite, weights, run_hash, environments)
-        results.write(out, lines, described, stamps)
+                    described = results.summary(lines, suite, weights, run_hash)
+                    results.write(out, lines, described, stamps, environments)
+        described = results.summary(lines, suite, weights, run_hash)
+        results.write(out, lines, described, stamps, environments)
     return Report(lines, tuple(done), described)
 
 

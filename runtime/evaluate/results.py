@@ -4,6 +4,7 @@ EVAL/
   eval_results.jsonl   a line a task, in the order of the lists; the first three keys are DataComp's own
   eval.json            hash, what is missing, averages
   sets.json            the digest of each set that was read, so that an unchanged one is not read again
+  environments.json    where tasks were evaluated: packages, processor, device; by the hash that lines have
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from dcql.runtime.identity import environment_hash
 
 from dcql.errors import Diagnostic, RunError
 
-RESULTS, SUMMARY, STAMPS = "eval_results.jsonl", "eval.json", "sets.json"
+RESULTS, SUMMARY, STAMPS, ENVIRONMENTS = "eval_results.jsonl", "eval.json", "sets.json", "environments.json"
 SCHEMA = 1
 
 Line = dict[str, Any]
@@ -54,12 +55,10 @@ def line_of(
     }
 
 
-def summary(
-    lines: Mapping[str, Line], asked: Suite, weights: str, run_hash: str, environments: Mapping[str, Any]
-) -> dict[str, Any]:
+def summary(lines: Mapping[str, Line], asked: Suite, weights: str, run_hash: str) -> dict[str, Any]:
     """Return what lines by key come to; `missing` is over the list that was asked for and those that have lines.
 
-    A set that was not complete counts for no average. `environments` are known ones by their hash.
+    A set that was not complete counts for no average.
     """
     suites = [suite for suite in Suite if suite is asked or any(task.key in lines for task in tasks(suite))]
     listed = [task for suite in suites for task in tasks(suite)]
@@ -75,9 +74,6 @@ def summary(
         "incomplete": [key for key, line in lines.items() if not line["complete"]],
         "averages": averages(mains),
         "n_tasks": counts(mains),
-        "environments": {
-            name: environments.get(name) for name in sorted({line["environment_hash"] for line in lines.values()})
-        },
     }
 
 
@@ -111,36 +107,36 @@ def read(folder: Path) -> dict[str, Line]:
 
 
 def read_environments(folder: Path) -> dict[str, Any]:
-    """Return the environments by hash that the eval.json of a folder describes; none where it cannot be read."""
-    try:
-        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["environments"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """Return the environments that are described in a folder, by hash; none where that cannot be read."""
+    return _read_object(folder / ENVIRONMENTS)
 
 
 def read_stamps(folder: Path) -> dict[str, dict[str, str]]:
     """Return what is known of sets, by key; nothing where the file is not there, or damaged: it only saves time."""
-    try:
-        found = json.loads((folder / STAMPS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    whole = isinstance(found, dict) and all(
-        isinstance(known, dict) and {"stamp", "dataset_sha256"} <= set(known) for known in found.values()
-    )
-    return found if whole else {}
+    found = _read_object(folder / STAMPS)
+    known = {
+        key for key, value in found.items() if isinstance(value, dict) and {"stamp", "dataset_sha256"} <= set(value)
+    }
+    return {key: found[key] for key in known}
 
 
 def write(
-    folder: Path, lines: Mapping[str, Line], described: Mapping[str, Any], stamps: Mapping[str, dict[str, str]]
+    folder: Path,
+    lines: Mapping[str, Line],
+    described: Mapping[str, Any],
+    stamps: Mapping[str, dict[str, str]],
+    environments: Mapping[str, Any],
 ) -> None:
     """Write all files of a folder, each whole or as it was. Raises RunError where that fails."""
     text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines.values())
+    used = {line["environment_hash"] for line in lines.values()}
+    kept = {name: found for name, found in environments.items() if name in used}
     with _unwritable(folder):
         for name, content in (
             (RESULTS, text),
             (SUMMARY, json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
-            (STAMPS, json.dumps(stamps, indent=2) + "\n"),
+            (STAMPS, json.dumps(stamps, indent=2, sort_keys=True) + "\n"),
+            (ENVIRONMENTS, json.dumps(kept, indent=2, sort_keys=True) + "\n"),
         ):
             unfinished = folder / f".{name}.{os.getpid()}.unfinished"
             try:
@@ -179,3 +175,11 @@ def _unwritable(folder: Path) -> Iterator[None]:
 
 def _refuse(folder: Path, reason: str, advice: str) -> NoReturn:
     raise RunError(Diagnostic("E1209", f"cannot write to `{folder}`", None, reason, (advice,)))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

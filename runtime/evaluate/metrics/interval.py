@@ -24,10 +24,11 @@ def bootstrap(metric: Callable[[NDArray[np.int64]], float], n: int) -> tuple[flo
     """Return the percentile bootstrap of a metric that is no proportion: from 2.5 % to 97.5 % of its resamples.
 
     `metric` takes positions of samples, (n,), some twice and some not at all. The metric of a worst group or of small
-    classes is biased under resampling, towards worse: the interval says how far chance alone moves the metric, and
-    need not lie around it evenly.
+    classes is biased under resampling, towards worse: its interval says how far chance alone moves the metric, need
+    not lie around it evenly, and is widened to hold it where it does not.
     """
     draws = np.random.default_rng(_SEED)
     values = [metric(draws.integers(0, n, n)) for _ in range(RESAMPLES)]
     low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    value = metric(np.arange(n))
+    return min(float(low), value), max(float(high), value)

@@ -96,7 +96,8 @@ def test_the_scale_demo_is_evaluated_on_the_demo_pool(run: Path, capsys: pytest.
     assert summary["missing"] == []
     assert summary["averages"]["average"] is None
     assert summary["averages"]["demo"] > 0
-    assert set(summary["environments"]) == {line["environment_hash"] for line in lines_of(run / "train" / "demo-seed0")}
+    environments = json.loads((run / "train/demo-seed0/eval/environments.json").read_text())
+    assert set(environments) == {line["environment_hash"] for line in lines_of(run / "train" / "demo-seed0")}
 
 
 def test_both_lists_of_one_model(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

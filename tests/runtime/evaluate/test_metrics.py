@@ -317,3 +317,11 @@ def test_the_bootstrap_of_a_mean_is_the_normal_interval() -> None:
     half = Z * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.005)
     assert bootstrap(lambda rows: float(values[rows].mean()), 400) == (low, high)
+
+
+def test_the_bootstrap_of_a_worst_group_holds_it() -> None:
+    # Twenty equal groups: the worst of resampled ones is nearly always worse.
+    groups = np.repeat(np.arange(20), 4)
+    correct = np.arange(80) % 2 == 0
+    low, high = bootstrap(lambda rows: worst(correct[rows], groups[rows]), 80)
+    assert low < 0.5 == high
