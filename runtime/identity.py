@@ -53,12 +53,14 @@ class RunRecord:
             read = cls(data["run_hash"], data["key"], data["environment"], data["environment_hash"])
             if data["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {data['schema']}, not {SCHEMA}")
-        except (KeyError, TypeError) as error:
+            if read.run_hash != run_hash(read.key):
+                raise ValueError("its run hash is not the hash of its key")
+            if read.environment_hash != environment_hash(read.environment):
+                raise ValueError("its environment_hash is not the hash of its environment")
+        except KeyError as error:
             raise ValueError(f"it lacks {error}") from None
-        if read.run_hash != run_hash(read.key):
-            raise ValueError("its run hash is not the hash of its key")
-        if read.environment_hash != environment_hash(read.environment):
-            raise ValueError("its environment_hash is not the hash of its environment")
+        except TypeError:
+            raise ValueError("it is not what a training writes") from None
         return read
 
 

@@ -129,8 +129,7 @@ class Scale:
         """Return the learning rate of a step, counted from 0, as open_clip's cosine schedule has it."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / (self.steps - self.warmup)
-        return 0.5 * (1 + math.cos(math.pi * done)) * self.learning_rate
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (self.steps - self.warmup))) * self.learning_rate
 
 
 _CLIP_PIXELS = Pixels(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711))

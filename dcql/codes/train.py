@@ -143,4 +143,14 @@ CODES: tuple[Code, ...] = (
         example="dcql train runs/clip30 --scale demo --shards runs/no_filter/shards",
         instead="dcql train runs/no_filter --scale demo",
     ),
+    Code(
+        code="E1115",
+        title="a process that reads samples ended",
+        meaning=(
+            "Samples are read and decoded in processes of their own. One of them was killed or crashed, most often for "
+            "want of memory. The training goes on from its last checkpoint when the command is given again."
+        ),
+        example="the system kills a process for its memory",
+        instead="dcql train runs/clip30 --scale small --workers 1",
+    ),
 )

@@ -52,6 +52,13 @@ class Batch:
         return Batch(self.images.pin_memory(), self.tokens.pin_memory(), self.replaced, self.damaged)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What is wrong, in place of a batch."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+
 _Prepared = tuple[NDArray[np.uint8], str]  # pixels (height, width, 3) and the caption
 
 
@@ -66,8 +73,16 @@ class Feed(torch.utils.data.Dataset):  # type: ignore[misc]
         self._keeps = bool(pixels.margin) and samples * 3 * side * side <= KEPT_BYTES
         self._kept: dict[int, _Prepared | tuple[str, str]] = {}
 
-    def __getitem__(self, positions: Sequence[int]) -> Batch:
-        """Return the batch of some positions. Raises RunError where no sample at all can be decoded."""
+    def __getitem__(self, positions: Sequence[int]) -> "Batch | Failure":
+        """Return the batch of some positions, or what is wrong with the shards there."""
+        try:
+            return self.batch(positions)
+        except RunError as error:
+            # A worker process hands over data; an exception of ours would arrive as a text of torch's.
+            return Failure(error.diagnostics)
+
+    def batch(self, positions: Sequence[int]) -> Batch:
+        """Return the batch of some positions. Raises RunError where a sample cannot be read, or none be decoded."""
         images: list[NDArray[np.uint8]] = []
         captions: list[str] = []
         seeds = [augmentation_seed(self._seed, position) for position in positions]
@@ -136,7 +151,10 @@ class Slices(torch.utils.data.Sampler):  # type: ignore[misc]
 
 
 def batches(feed: Feed, slices: Slices, workers: int, *, pinned: bool) -> Iterator[Batch]:
-    """Yield the batches of `slices`, made by so many worker processes, or in this one without any."""
+    """Yield the batches of `slices`, made by so many worker processes, or in this one without any.
+
+    Raises RunError where a sample cannot be read, or a worker process ends.
+    """
     # Forked, so that workers have the feed as it is: nothing of it is pickled.
     loader = torch.utils.data.DataLoader(
         feed,
@@ -146,4 +164,20 @@ def batches(feed: Feed, slices: Slices, workers: int, *, pinned: bool) -> Iterat
         pin_memory=pinned,
         multiprocessing_context="fork" if workers else None,
     )
-    yield from loader
+    try:
+        for found in loader:
+            if isinstance(found, Failure):
+                raise RunError(*found.diagnostics)
+            yield found
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise RunError(
+            Diagnostic(
+                "E1115",
+                "a process that reads samples ended",
+                None,
+                str(error).splitlines()[0],
+                ("it was killed, most often for want of memory: run the command again with fewer `--workers`",),
+            )
+        ) from error

@@ -4,14 +4,17 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from dcql.runtime.scales import SCALES, BagOfWords, Convolutions, ModelConfig, Pixels, Scale, TextTransformer, Vit
 from dcql.runtime.shards import ShardSet
+from dcql.runtime.train.loop import train
+from dcql.runtime.train.settings import Settings
 from PIL import Image
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (40, 40, 220), "yellow": (220, 220, 40)}
-WORDS = BagOfWords(words=8, table=64, width=16)
+WORDS = BagOfWords(words=8, table=256, width=16)
 TINY_MODEL = ModelConfig(
     "tiny", 16, Convolutions(8, (8, 16)), WORDS, Pixels((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), margin=2), word_dropout=0.2
 )
@@ -35,7 +38,7 @@ class Sample:
     key: str
     image: bytes
     image_format: str
-    caption: str | bytes
+    caption: str
 
 
 class Memory:
@@ -66,20 +69,30 @@ def shard_set(sizes: Sequence[int] = (40, 40, 20), digest: str = "dcshards1:" + 
     """Return what shards.json of such shards would state."""
     total = sum(sizes)
     return ShardSet(
-        folder=Path(),
+        folder="shards",
         subset="dcql1:" + "1" * 64,
         pool="dcpool1:" + "2" * 64,
         digest=digest,
         samples=total,
         distinct=total,
         missing=0,
-        policy={"blur": "none"},
+        duplicates=0,
+        unnamed=0,
+        policy={"blur": "none", "shard_size": 40},
         copied=True,
         sizes=tuple(sizes),
+        sha256=("",) * len(sizes),
         tars=(),
+        index_sha256="",
     )
 
 
 def scale(**changes: object) -> Scale:
     """Return the tiny scale with some of its settings changed."""
     return replace(TINY, **changes)  # type: ignore[arg-type]
+
+
+def trained(out: Path, changed: Scale = TINY, source: Memory | None = None, **settings: Any) -> str:
+    """Train in a folder and return the digest of the weights."""
+    found = train(shard_set(), source or Memory(drawn()), out, changed, Settings.of(changed, **settings))
+    return str(found.summary["weights_sha256"])
