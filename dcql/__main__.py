@@ -1,3 +1,5 @@
-from dcql.cli import main
+"""`python -m dcql`."""
 
-main()
+from dcql.cli import script
+
+script()

@@ -274,7 +274,7 @@ def sort_order(high: Words, low: Words) -> NDArray[np.intp]:
 
 def _order_by(key: Words) -> NDArray[np.intp]:
     """Return np.argsort(key, kind="stable"), made faster by a radix step over the top 16 bits that differ."""
-    if len(key) < 1 << 16:
+    if len(key) < 1 << 10:
         return np.argsort(key, kind="stable")
     # The bits above are shared by all, so that the cast keeps the order.
     shift = max(0, (int(key.min()) ^ int(key.max())).bit_length() - 16)

@@ -107,7 +107,7 @@ def raw(pool: Pool) -> Pool:
 
 
 def _without_marks(program: Program) -> Program:
-    return replace(program, marks=None)
+    return replace(program, marks=None, kept=None)
 
 
 def _reversed(pool: Pool) -> Pool:

@@ -1,12 +1,13 @@
 """The command line: `dcql`."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "script"]
 
 # Importing makes objects that stay. At the usual 700, looking for garbage among them is a tenth of a short command.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
@@ -32,6 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _interrupted(end.code - 128)
         raise
     sys.exit(0)
+
+
+def script() -> NoReturn:
+    """Run `dcql` as a process, and end it at once.
+
+    Python takes apart all that was imported when it ends, a tenth of a short command. By then a command has closed and
+    removed what it opened, so there is nothing left but to flush.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            raise end from None  # whoever read the output is gone: Python knows what to do
+        if end.code is None or isinstance(end.code, int):
+            os._exit(end.code or 0)
+        raise
 
 
 def _interrupted(number: int) -> NoReturn:

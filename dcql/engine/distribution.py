@@ -26,6 +26,7 @@ from dcql.errors import Diagnostic, RunError
 
 MAX_DISTINCT = 65_536
 BUCKETS = 65_536
+_LOW_BITS = 13  # of a float32's fraction, which no float16 has
 _DTYPES = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.int64): 64}
 
 Keys = NDArray[Any]
@@ -53,9 +54,9 @@ class OrderStatistic:
 class Distribution:
     """The distribution of one column of dtype float32, float64 or int64.
 
-    While at most 65,536 values are distinct it holds `values`, ascending, and `counts`; from then on None and
-    `histogram` of (65,536,) int64 instead. `rows` counts NULLs too, `nulls` them alone; `minimum` and `maximum` are
-    None where nothing else was seen. What it holds depends on the values alone, not on their order or how they came.
+    While at most 65,536 values are distinct it holds `values` and `counts`; from then on None and `histogram` of
+    (65,536,) int64 instead. `rows` counts NULLs too. What it holds depends on the values alone, not on their order or
+    how they came.
     """
 
     def __init__(self, dtype: Any) -> None:
@@ -63,12 +64,44 @@ class Distribution:
         if self.dtype not in _DTYPES:
             raise ValueError(f"a distribution is of float32, float64 or int64, not {self.dtype}")
         self.rows = 0
-        self.nulls = 0
-        self.minimum: Number | None = None
-        self.maximum: Number | None = None
-        self.values: NDArray[Any] | None = np.empty(0, self.dtype)
-        self.counts: NDArray[np.int64] | None = np.empty(0, np.int64)
+        self._nulls = 0
+        self._minimum: Number | None = None
+        self._maximum: Number | None = None
+        self._values: NDArray[Any] | None = np.empty(0, self.dtype)
+        self._counts: NDArray[np.int64] | None = np.empty(0, np.int64)
         self._histogram: NDArray[np.int64] | None = None
+        # Counts of float32 by their top 19 bits, of values that have no other; not yet part of the above.
+        self._patterns = np.empty(0, np.int64)
+
+    @property
+    def nulls(self) -> int:
+        """The number of NULLs, NaN among them."""
+        self._settle()
+        return self._nulls
+
+    @property
+    def minimum(self) -> Number | None:
+        """The smallest value, None where there is none."""
+        self._settle()
+        return self._minimum
+
+    @property
+    def maximum(self) -> Number | None:
+        """The largest value, None where there is none."""
+        self._settle()
+        return self._maximum
+
+    @property
+    def values(self) -> NDArray[Any] | None:
+        """The distinct values, ascending, None where over 65,536 are."""
+        self._settle()
+        return self._values
+
+    @property
+    def counts(self) -> NDArray[np.int64] | None:
+        """How often each of `values` occurs."""
+        self._settle()
+        return self._counts
 
     @property
     def present(self) -> int:
@@ -78,49 +111,48 @@ class Distribution:
     @property
     def histogram(self) -> NDArray[np.int64]:
         """How many values lie in each of the 65,536 buckets."""
+        self._settle()
         if self._histogram is not None:
             return self._histogram
         return histogram(*self.value_counts())
 
     def value_counts(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return every distinct value, ascending, and its count; raise ValueError where there are over 65,536."""
-        if self.values is None or self.counts is None:
+        self._settle()
+        if self._values is None or self._counts is None:
             raise ValueError(f"more than {MAX_DISTINCT} values are distinct: only the histogram is kept")
-        return self.values, self.counts
+        return self._values, self._counts
 
     def add(self, values: NDArray[Any], nulls: int = 0) -> None:
         """Count `values`, (n,) of the distribution's dtype, and `nulls` NULLs beside them."""
         if values.dtype != self.dtype:
             raise ValueError(f"values are {values.dtype}, the distribution is of {self.dtype}")
         self.rows += len(values) + nulls
-        self.nulls += nulls
+        self._nulls += nulls
         if not len(values):
             return
-        if self._histogram is not None:
-            if self.dtype.kind == "f":
-                values, absent = normalise(values, np.zeros(len(values), np.bool_))
-                values = values[~absent] if absent.any() else values
-                self.nulls += int(absent.sum())
-            if len(values):
-                self._widen(values.min().item(), values.max().item())
-            self._histogram += histogram(values)
+        if self._histogram is None:
+            patterns = _patterns(values)
+            if patterns is None:
+                self._add_distinct(*np.unique(values, return_counts=True))
+            else:
+                self._patterns = _sum(self._patterns, patterns)
             return
-        distinct, counts = _value_counts(values)
         if self.dtype.kind == "f":
-            # Far fewer than the values, so that this costs nothing.
-            missing = np.isnan(distinct)
-            self.nulls += int(counts[missing].sum())
-            distinct, counts = distinct[~missing] + self.dtype.type(0), counts[~missing]
-        if len(distinct):
-            self._widen(distinct[0].item(), distinct[-1].item())
-            self._add_counts(distinct, counts)
+            values, absent = normalise(values, np.zeros(len(values), np.bool_))
+            values = values[~absent] if absent.any() else values
+            self._nulls += int(absent.sum())
+        if len(values):
+            self._widen(values.min().item(), values.max().item())
+        self._histogram += histogram(values)
 
     def merge(self, other: "Distribution") -> None:
         """Count everything that `other` counted."""
         if other.dtype != self.dtype:
             raise ValueError(f"{other.dtype} does not merge with {self.dtype}")
+        self._settle()
         self.rows += other.rows
-        self.nulls += other.nulls
+        self._nulls += other.nulls
         if other.minimum is None or other.maximum is None:
             return
         self._widen(other.minimum, other.maximum)
@@ -128,7 +160,7 @@ class Distribution:
             self._add_counts(*other.value_counts())
         else:
             self._histogram = self.histogram + other.histogram
-            self.values = self.counts = None
+            self._values = self._counts = None
 
     def kth(self, k: int) -> OrderStatistic | Bucket:
         """Return the k-th smallest value, 1 <= k <= present; where only a histogram is kept, the bucket it lies in."""
@@ -144,6 +176,7 @@ class Distribution:
         summary = np.array([self.rows, self.nulls], np.int64)
         seen = [] if self.minimum is None or self.maximum is None else [self.minimum, self.maximum]
         held: dict[str, Any] = {"summary": summary, "range": np.array(seen, self.dtype)}
+        self._settle()
         if self._histogram is None:
             held["values"], held["counts"] = self.value_counts()
         else:
@@ -157,51 +190,75 @@ class Distribution:
         """Read what `save` wrote; raise OSError, ValueError or KeyError for anything else."""
         with np.load(path, allow_pickle=False) as held:
             self = cls(held["range"].dtype)
-            self.rows, self.nulls = (int(number) for number in held["summary"])
+            self.rows, self._nulls = (int(number) for number in held["summary"])
             if len(held["range"]):
-                self.minimum, self.maximum = (_number(value) for value in held["range"])
+                self._minimum, self._maximum = (_number(value) for value in held["range"])
             if "buckets" in held:
-                self.values = self.counts = None
+                self._values = self._counts = None
                 self._histogram = np.zeros(BUCKETS, np.int64)
                 self._histogram[held["buckets"]] = held["counts"]
             else:
-                self.values, self.counts = held["values"], held["counts"]
+                self._values, self._counts = held["values"], held["counts"]
         return self
 
+    def _settle(self) -> None:
+        """Take in what was counted by patterns."""
+        if len(self._patterns):
+            patterns, self._patterns = self._patterns, self._patterns[:0]
+            used = np.flatnonzero(patterns)
+            values = (used.astype(np.uint32) << np.uint32(_LOW_BITS)).view(np.float32)
+            order = np.argsort(values)
+            self._add_distinct(values[order], patterns[used][order])
+
+    def _add_distinct(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        """Count distinct values, ascending with NaN last, each `counts` times."""
+        if self.dtype.kind == "f":
+            # Far fewer than the values, so that this costs nothing.
+            missing = np.isnan(values)
+            self._nulls += int(counts[missing].sum())
+            values, counts = values[~missing] + self.dtype.type(0), counts[~missing]
+        if len(values):
+            self._widen(values[0].item(), values[-1].item())
+            self._add_counts(values, counts)
+
     def _widen(self, low: Number, high: Number) -> None:
-        self.minimum = low if self.minimum is None else min(self.minimum, low)
-        self.maximum = high if self.maximum is None else max(self.maximum, high)
+        self._minimum = low if self._minimum is None else min(self._minimum, low)
+        self._maximum = high if self._maximum is None else max(self._maximum, high)
 
     def _add_counts(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
-        known, known_counts = self.value_counts()
-        distinct, places = np.unique(np.concatenate([known, values]), return_inverse=True)
+        if self._values is None or self._counts is None:
+            self._histogram = self.histogram + histogram(values, counts)
+            return
+        both = np.concatenate([self._values, values])
+        distinct, places = np.unique(both, return_inverse=True)
         if len(distinct) > MAX_DISTINCT:
-            self._histogram = histogram(known, known_counts) + histogram(values, counts)
-            self.values = self.counts = None
+            self._histogram = histogram(self._values, self._counts) + histogram(values, counts)
+            self._values = self._counts = None
             return
         total = np.zeros(len(distinct), np.int64)
-        np.add.at(total, places, np.concatenate([known_counts, counts]))  # 0.0 and -0.0 are one
-        self.values, self.counts = distinct, total
+        np.add.at(total, places, np.concatenate([self._counts, counts]))  # 0.0 and -0.0 are one
+        self._values, self._counts = distinct, total
 
 
-def _value_counts(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the distinct values, ascending, and their counts.
+def _patterns(values: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Count float32 by their top 19 bits, or return None where some has a bit below them, and for other dtypes.
 
-    Scores are often float16 values in float32: their bits end in zeros and leave few patterns, which are counted rather
-    than sorted, ten times faster.
+    Scores are often float16 values in float32, which leaves few patterns: to count those is ten times faster than to
+    sort.
     """
-    if values.dtype == np.float32:
-        bits = np.ascontiguousarray(values).view(np.uint32)
-        used = int(np.bitwise_or.reduce(bits))
-        shift = (used & -used).bit_length() - 1 if used else 0
-        if used >> shift < 1 << 20:
-            counts = np.bincount(bits >> np.uint32(shift))
-            patterns = np.flatnonzero(counts)
-            distinct = (patterns.astype(np.uint32) << np.uint32(shift)).view(np.float32)
-            order = np.argsort(distinct)
-            return distinct[order], counts[patterns][order].astype(np.int64)
-    distinct, found = np.unique(values, return_counts=True)
-    return distinct, found.astype(np.int64)
+    if values.dtype != np.float32:
+        return None
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    if int(np.bitwise_or.reduce(bits)) & ((1 << _LOW_BITS) - 1):
+        return None
+    return np.bincount(bits >> np.uint32(_LOW_BITS)).astype(np.int64, copy=False)
+
+
+def _sum(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add two arrays of counts, the shorter as if zeros followed."""
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    longer[: len(shorter)] += shorter
+    return longer
 
 
 def keys_of(values: NDArray[Any]) -> Keys:

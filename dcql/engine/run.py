@@ -16,7 +16,7 @@ from dcql.engine.arrays import numbers, present
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
-from dcql.engine.uids import Gathered, parse_uids
+from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Demand, Program
 from dcql.plan.values import NamedSet, Promise
@@ -204,9 +204,11 @@ class _Output:
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
-                kept[ranks] = True
+                # As wide as pointers, indices come several times faster.
+                places = ranks.astype(np.intp)
+                kept[places] = True
                 if copies is not None:
-                    copies[ranks] = taken
+                    copies[places] = taken
         except IndexError:
             raise _uneven() from None  # a rank beyond the pool's uids
         return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
@@ -239,7 +241,8 @@ class _Output:
             self._count(batch)
             kept = numbers(batch.column(column)) == mark
             taken = self._copies(batch)[kept] if self._program.has_copies else None
-            yield ranks.take(batch.num_rows)[kept], taken
+            # compress, for the same with [kept] takes twice as long.
+            yield np.compress(kept, ranks.take(batch.num_rows)), taken
             tell("samples", ranks.done, self._pool.rows)
         ranks.finish()
 
@@ -260,7 +263,8 @@ class _Output:
 
     def of_raw(self, tell: Progress) -> Gathered:
         """Read the uids of the kept samples."""
-        skipping = self._program.samples.skips and self._program.marks is not None
+        query = self._program.kept or self._program.output
+        skipping = self._program.kept is not None
         # With one clause, what is kept is the funnel.
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
         if skipping and not one_clause:
@@ -270,7 +274,7 @@ class _Output:
         batches = (
             batch
             for source in self._sources.uids_in_turn()
-            for batch in self._session.batches(self._program.output, source, self._parameters)
+            for batch in self._session.batches(query, source, self._parameters)
         )
         for batch in batches:
             if not skipping:
@@ -278,7 +282,7 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            gathered.add(*parse_uids(ids, file=self._pool.name, first_row=None), taken)
+            gathered.add(parse_items(ids, file=self._pool.name, first_row=None), taken)
         kept = gathered.count
         if one_clause:
             self._depths[0] += (self._pool.rows - kept, kept, 0)
@@ -352,7 +356,8 @@ class _InOrder:
             following = next(self._files, None)
             if following is None:
                 raise _uneven()
-            more = np.load(following.rank)  # type: ignore[arg-type]
+            # Mapped, for a copy would take longer than what is done with it.
+            more = np.load(following.rank, mmap_mode="r")  # type: ignore[arg-type]
             self._ranks = np.concatenate([self._ranks, more]) if len(self._ranks) else more
         taken, self._ranks = self._ranks[:count], self._ranks[count:]
         self.done += count

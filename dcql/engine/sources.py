@@ -35,7 +35,10 @@ class Sources:
         return Source(samples.raw, tuple(file.path for file in files), self.beside(files))
 
     def uids_in_turn(self) -> Iterator[Source]:
-        """Yield the samples of a raw pool that may be kept, told by their uids as written, some files at a time."""
+        """Yield the samples of a raw pool, told by their uids as written, some files at a time.
+
+        Where the program has `kept`, they are those that may be kept.
+        """
         together: list[PoolFile] = []
         rows = 0
         for file in self.pool.files:
@@ -55,7 +58,9 @@ class Sources:
         return Source(samples.raw_rows, (file.path,), self.beside((file,)))
 
     def _uids_of(self, files: tuple[PoolFile, ...]) -> Source:
-        return Source(self.program.samples.raw_uids, tuple(file.path for file in files), self.beside(files))
+        samples = self.program.samples
+        told = samples.raw_uids if self.program.kept is None or samples.raw_kept is None else samples.raw_kept
+        return Source(told, tuple(file.path for file in files), self.beside(files))
 
     @property
     def _has_sidecars(self) -> bool:

@@ -9,12 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Subset, Words, join_words, sort_order
+from dcql.subset import UID, Subset, Words, sort_order
 
 _DIGITS = 32
 _ITEM = "V16"
 _PARTS = 256
-_ENOUGH = 1 << 18  # uids to wait for before they are parted
+_ENOUGH = 1 << 16  # uids to wait for before they are parted
 _PILE_BYTES = 1 << 16
 
 
@@ -25,6 +25,12 @@ def parse_uids(texts: Any, *, file: str, first_row: int | None = 0) -> tuple[Wor
     hex digits, naming `file` and the row, where the array's first is row `first_row`. Where that is None the array is a
     part of the pool `file` that no row numbers fit, and only `file` is named.
     """
+    halves = parse_items(texts, file=file, first_row=first_row).view(">u8").reshape(-1, 2)
+    return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
+
+
+def parse_items(texts: Any, *, file: str, first_row: int | None = 0) -> NDArray[np.void]:
+    """Return what `parse_uids` does as 16 bytes a uid, its digits in order: (n,) of dtype V16."""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
     if pa.types.is_dictionary(texts.type):
@@ -42,11 +48,11 @@ def parse_uids(texts: Any, *, file: str, first_row: int | None = 0) -> tuple[Wor
     return digits
 
 
-def _whole_digits(texts: Any) -> tuple[Words, Words] | None:
-    """Return the numbers, or None where some text is not 32 lower-case hex digits."""
+def _whole_digits(texts: Any) -> NDArray[np.void] | None:
+    """Return the bytes that the digits spell, or None where some text is not 32 lower-case hex digits."""
     rows = len(texts)
     if rows == 0:
-        return np.empty(0, np.uint64), np.empty(0, np.uint64)
+        return np.empty(0, _ITEM)
     if texts.null_count:
         return None
     _, ends, data = texts.buffers()
@@ -60,10 +66,9 @@ def _whole_digits(texts: Any) -> tuple[Words, Words] | None:
     if np.bitwise_and.reduce(np.frombuffer(digits, np.uint64)) & lower != lower:
         return None
     try:
-        halves = np.frombuffer(binascii.unhexlify(digits), ">u8").reshape(rows, 2)
+        return np.frombuffer(binascii.unhexlify(digits), _ITEM)
     except binascii.Error:
         return None
-    return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
 
 
 def _first_fault(texts: Any, file: str, first_row: int | None) -> Diagnostic:
@@ -109,14 +114,14 @@ class Gathered:
         self.count = 0
         self._uids = [_Pile(_ITEM) for _ in range(_PARTS)]
         self._copies = [_Pile("<u8") for _ in range(_PARTS)] if with_copies else None
-        self._waiting: list[tuple[Words, Words, Any]] = []
+        self._waiting: list[tuple[NDArray[np.void], Any]] = []
         self._rows = 0
 
-    def add(self, high: Words, low: Words, copies: NDArray[Any] | None) -> None:
-        """Add uids, (n,) each half, and the copies of each."""
-        self._waiting.append((high, low, copies))
-        self._rows += len(high)
-        self.count += len(high)
+    def add(self, items: NDArray[np.void], copies: NDArray[Any] | None) -> None:
+        """Add uids as `parse_items` gives them, (n,), and the copies of each."""
+        self._waiting.append((items, copies))
+        self._rows += len(items)
+        self.count += len(items)
         if self._rows >= _ENOUGH:
             self._part()
 
@@ -127,38 +132,50 @@ class Gathered:
         copies = np.empty(self.count, np.uint64) if self._copies is not None else None
         done = 0
         for part, pile in enumerate(self._uids):
-            mixed = pile.items()
-            halves = mixed.view(np.uint64)
-            order = sort_order(np.ascontiguousarray(halves[::2]), np.ascontiguousarray(halves[1::2]))
-            end = done + len(mixed)
-            uids.view(_ITEM)[done:end] = mixed.take(order)
+            halves = pile.taken().view(">u8").astype(np.uint64)
+            order = sort_order(np.ascontiguousarray(halves[::2]), halves[1::2])
+            end = done + len(order)
+            _take(halves.view(_ITEM), order, uids.view(_ITEM)[done:end])
             if copies is not None and self._copies is not None:
-                copies[done:end] = self._copies[part].items().take(order)
+                _take(self._copies[part].taken(), order, copies[done:end])
             done = end
-            pile.clear()
         return Subset.from_uids(uids, copies)
 
     def _part(self) -> None:
         """Put the uids that wait with those of the same first byte."""
         if not self._waiting:
             return
-        high, low = (np.concatenate([each[half] for each in self._waiting]) for half in (0, 1))
-        first = (high >> np.uint64(56)).astype(np.uint8)
+        items = _joined([each[0] for each in self._waiting])
+        first = np.ascontiguousarray(items.view(np.uint8)[::16])
         order = np.argsort(first, kind="stable")
-        # Taken as 16-byte items, uids come several times faster than as pairs.
-        items = join_words(high, low).view(_ITEM).take(order)
         ends = np.cumsum(np.bincount(first, minlength=_PARTS)).tolist()
-        taken = np.concatenate([each[2] for each in self._waiting]).take(order) if self._copies is not None else None
-        for part, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            if start < end:
-                self._uids[part].add(items[start:end])
-                if self._copies is not None and taken is not None:
-                    self._copies[part].add(taken[start:end])
+        self._pile_up(self._uids, items, order, ends)
+        if self._copies is not None:
+            self._pile_up(self._copies, _joined([each[1] for each in self._waiting]).astype("<u8"), order, ends)
         self._waiting, self._rows = [], 0
+
+    def _pile_up(self, piles: "list[_Pile]", items: NDArray[Any], order: NDArray[np.intp], ends: list[int]) -> None:
+        parted = np.empty(len(items), items.dtype)
+        _take(items, order, parted)
+        for pile, start, end in zip(piles, [0, *ends[:-1]], ends, strict=True):
+            if start < end:
+                pile.add(parted[start:end])
+
+
+def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _take(items: NDArray[Any], order: NDArray[np.intp], out: NDArray[Any]) -> None:
+    """Write `items` to `out` in an order: without a second copy, which "raise" makes in case that a place is wrong.
+
+    As 16-byte items, uids come several times faster than as pairs.
+    """
+    items.take(order, out=out, mode="clip")
 
 
 class _Pile:
-    """A growing array in pages of its own: what is cleared goes back to the system, and not to the heap.
+    """A growing array in pages of its own: what is taken goes back to the system, and not to the heap.
 
     Pages count as memory once they are written, so room kept ahead costs nothing.
     """
@@ -179,14 +196,9 @@ class _Pile:
         self._pages[self._size : end] = items.tobytes()
         self._size = end
 
-    def items(self) -> NDArray[Any]:
-        """Return all items, (n,), as a copy."""
+    def taken(self) -> NDArray[Any]:
+        """Return all items, (n,), and forget them: their pages go with the array."""
         if self._pages is None:
             return np.empty(0, self._item)
-        return np.frombuffer(self._pages[: self._size], self._item)
-
-    def clear(self) -> None:
-        """Give the memory back."""
-        if self._pages is not None:
-            self._pages.close()
-            self._pages = None
+        pages, self._pages = self._pages, None
+        return np.frombuffer(pages, self._item, self._size // self._item.itemsize)

@@ -88,6 +88,7 @@ class _Lowering:
             stages=stages,
             output=output,
             marks=marks,
+            kept=self._kept(),
             kept_where=kept_where,
             samples=self._samples(columns),
             parts=tuple(self._parts()),
@@ -346,11 +347,20 @@ class _Lowering:
         return Samples(
             raw=samples(columns, nothing, made),
             raw_rows=samples(columns, row, made, rows=True),
-            raw_uids=samples(columns, uid, made, needed=needed),
-            skips=bool(needed),
+            raw_uids=samples(columns, uid, made),
+            raw_kept=samples(columns, uid, made, needed=needed) if needed else None,
             sidecar=samples(columns, nothing, made, normalised=True) if scalars else None,
             sidecar_rows=samples(columns, row, made, normalised=True, rows=True) if scalars else None,
         )
+
+    def _kept(self) -> Statement | None:
+        """Write the last query as its WHERE alone, where a scan may skip samples."""
+        if not self._needed():
+            return None
+        assert isinstance(self.plan.query, nodes.Filter)
+        chain = self._chain()
+        holds = [chain.expression(clause.expr, "kept") for clause in self.plan.query.clauses]
+        return sql.render(sql.where(sql.select([(sql.column(ID), "id")], chain.source()), sql.both(holds)))
 
     def _needed(self) -> list[exp.Expression]:
         """Return the bare comparisons of the last WHERE, by which a scan of raw files may skip samples.

@@ -39,15 +39,15 @@ class Samples:
     of `$files`, row for row.
 
     `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
-    file, and in `raw_uids` the uid as it is written. `raw_uids` may leave out samples that cannot be kept; it leaves
-    out none where `skips` is False. Sidecars are normalised, and hold the scalar columns only: `sidecar` and
-    `sidecar_rows` are None where the program reads others.
+    file, and in `raw_uids` the uid as it is written. `raw_kept` is `raw_uids` without samples that cannot be kept, for
+    `Program.kept`. Sidecars are normalised, and hold the scalar columns only: `sidecar` and `sidecar_rows` are None
+    where the program reads others.
     """
 
     raw: Statement
     raw_rows: Statement
     raw_uids: Statement
-    skips: bool
+    raw_kept: Statement | None
     sidecar: Statement | None
     sidecar_rows: Statement | None
 
@@ -225,6 +225,9 @@ class Program:
     tables. Both say of each demand that is not for every sample, in a column of its name, whether it asks of the
     sample; then `output` has `row` too, the `@id` of every sample.
 
+    `kept` gives the `id` of the kept samples and nothing else, for raw files that can be read with skips; None where
+    that is not faster than `output`.
+
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
     `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text order,
     then the query.
@@ -238,6 +241,7 @@ class Program:
     stages: tuple[Stage, ...]
     output: Statement
     marks: Statement | None
+    kept: Statement | None
     kept_where: tuple[str, int]
     samples: Samples
     parts: tuple[Part, ...]
