@@ -16,6 +16,8 @@ from dcql.images import FORMATS
 Floats = NDArray[np.float32]
 Tagged = TypeVar("Tagged")
 
+# Some sets hold images of another format than their names say.
+_FORMATS = (*FORMATS, "GIF", "BMP")
 BATCH = 64  # as DataComp's; another size may change the last bits of an embedding
 _CHUNK = 256  # texts that are encoded together, at least
 
@@ -153,7 +155,7 @@ def open_image(content: bytes) -> Any:
     except ImportError as error:
         raise missing("dcql eval", "runtime", error) from error
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             return opened.convert("RGB")
     except Exception as error:  # what a damaged file raises depends on its decoder
         return (str(error) or type(error).__name__).splitlines()[0][:100]

@@ -35,12 +35,19 @@ Ints = NDArray[np.int64]
 # Metrics that are the share of the images, or of the instances, that are right: their interval is Wilson's.
 _PROPORTIONS = ("acc1", "acc5")
 
-# The fields of .npy, in order, as WILDS and DataComp write them.
+# The fields of .npy, in order, as WILDS and DataComp write them, and those that make groups.
 FIELDS = {
     "camelyon17": ("hospital", "slide", "y"),
     "fmow": ("region", "year", "y"),
     "dollar_street": ("income_ds", "income_meta", "region"),
     "geode": ("region", "country"),
+    "faces": FACE_FIELDS,
+}
+GROUPS = {
+    "camelyon17": ("slide",),
+    "fmow": ("region", "year"),
+    "dollar_street": ("income_ds",),
+    "geode": ("region",),
     "faces": FACE_FIELDS,
 }
 
@@ -145,7 +152,7 @@ def _interval(main: str | None, scored: Scored) -> tuple[tuple[float, float] | N
 
 @dataclass(frozen=True, slots=True)
 class _Labelled:
-    """Images that were classified: `best` (n, k) classes, `labels` (n,), the fields of their .npy, each (n,)."""
+    """Images that were classified: `best` (n, k) classes, `labels` (n,), the groups of their .npy, each (n,)."""
 
     best: Ints
     labels: Ints
@@ -157,14 +164,15 @@ class _Labelled:
         return Scored({**self.metrics, **metrics}, len(self.labels), resampled, self.notes)
 
 
-def _labelled(images: _Images, encoder: Encoder, fields: tuple[str, ...] = ()) -> _Labelled:
+def _labelled(images: _Images, encoder: Encoder) -> _Labelled:
     """Classify the images of a set among its classes."""
     found = images.set
+    fields, groups = FIELDS.get(found.task.kind, ()), GROUPS.get(found.task.kind, ())
     classes = len(found.classnames)
     classifier = encoder.classifier(found.classnames, found.templates)
 
     def of(sample: Sample) -> tuple[int, Ints]:
-        return sample.label(classes), sample.numbers(fields) if fields else np.empty(0, np.int64)
+        return sample.label(classes), sample.numbers(fields, groups) if fields else np.empty(0, np.int64)
 
     best, labels, numbers = [], [], []
     for values, embeddings in images.encoded(of):
@@ -176,7 +184,7 @@ def _labelled(images: _Images, encoder: Encoder, fields: tuple[str, ...] = ()) -
     return _Labelled(
         all_best,
         all_labels,
-        {name: table[:, column] for column, name in enumerate(fields)},
+        {name: table[:, column] for column, name in enumerate(groups)},
         classification(all_best, all_labels, classes),
         {"classes": classes, "classes_present": len(set(labels))},
     )
@@ -200,27 +208,27 @@ def _iwildcam(images: _Images, encoder: Encoder) -> Scored:
 
 
 def _camelyon17(images: _Images, encoder: Encoder) -> Scored:
-    found = _labelled(images, encoder, FIELDS["camelyon17"])
+    found = _labelled(images, encoder)
     correct = found.best[:, 0] == found.labels
     return found.scored(by_group("acc", correct, {"slide": found.fields["slide"]}), None)
 
 
 def _fmow(images: _Images, encoder: Encoder) -> Scored:
-    found = _labelled(images, encoder, FIELDS["fmow"])
+    found = _labelled(images, encoder)
     correct, regions = found.best[:, 0] == found.labels, found.fields["region"]
     metrics = fmow(correct, regions, found.fields["year"])
     return found.scored(metrics, lambda rows: worst(correct[rows], regions[rows]))
 
 
 def _dollar_street(images: _Images, encoder: Encoder) -> Scored:
-    found = _labelled(images, encoder, FIELDS["dollar_street"])
+    found = _labelled(images, encoder)
     correct, incomes = top(found.best, found.labels), found.fields["income_ds"]
     metrics = by_group("acc_top5", correct, {"income_ds": incomes})
     return found.scored(metrics, lambda rows: worst(correct[rows], incomes[rows]))
 
 
 def _geode(images: _Images, encoder: Encoder) -> Scored:
-    found = _labelled(images, encoder, FIELDS["geode"])
+    found = _labelled(images, encoder)
     correct, regions = found.best[:, 0] == found.labels, found.fields["region"]
     metrics = by_group("acc", correct, {"region": regions})
     return found.scored(metrics, lambda rows: worst(correct[rows], regions[rows]))
@@ -236,7 +244,7 @@ def _faces(images: _Images, encoder: Encoder) -> Scored:
     }
     answers: dict[str, list[Ints]] = {objective: [] for objective in OBJECTIVES}
     people = []
-    for values, embeddings in images.encoded(lambda sample: sample.numbers(FIELDS["faces"])):
+    for values, embeddings in images.encoded(lambda sample: sample.numbers(FACE_FIELDS, FACE_FIELDS)):
         people += values
         for objective, classifier in classifiers.items():
             answers[objective].append(best_classes(embeddings, classifier, 1)[:, 0])
@@ -244,7 +252,7 @@ def _faces(images: _Images, encoder: Encoder) -> Scored:
     table = np.stack(people)
     metrics = faces(
         {objective: np.concatenate(given) for objective, given in answers.items()},
-        {name: table[:, column] for column, name in enumerate(FIELDS["faces"])},
+        {name: table[:, column] for column, name in enumerate(FACE_FIELDS)},
     )
     return Scored(metrics, len(people), None)
 

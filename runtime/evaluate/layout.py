@@ -77,15 +77,21 @@ class Sample:
             damaged(self, f"it is of class {int(text)}, and the last of {classes:,} is {classes - 1}")
         return int(text)
 
-    def numbers(self, names: tuple[str, ...]) -> NDArray[np.int64]:
-        """Return the numbers about the sample, (len(names),). Raises RunError where they are others."""
+    def numbers(self, names: tuple[str, ...], used: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return those of the numbers about the sample that are `used`, (len(used),); `names` are all of them.
+
+        Raises RunError where there are more or fewer, or one that is used is not whole.
+        """
         try:
-            values = np.load(io.BytesIO(self._file("npy")), allow_pickle=False)
+            values = np.load(io.BytesIO(self._file("npy")), allow_pickle=False).reshape(-1)
         except (ValueError, EOFError, OSError):
             damaged(self, "its .npy cannot be read")
-        if values.shape != (len(names),) or not np.array_equal(values, np.floor(values)):
-            damaged(self, f"its .npy holds other than {len(names)} whole numbers: {', '.join(names)}")
-        whole: NDArray[np.int64] = values.astype(np.int64)
+        if len(values) != len(names) or values.dtype.kind not in "iufb":
+            damaged(self, f"its .npy holds other than {len(names)} numbers: {', '.join(names)}")
+        chosen = values[[names.index(name) for name in used]].astype(np.float64)
+        if not np.array_equal(chosen, np.floor(chosen)):
+            damaged(self, f"its .npy has a group that is no whole number: {', '.join(used)}")
+        whole: NDArray[np.int64] = chosen.astype(np.int64)
         return whole
 
     def captions(self) -> list[str]:

@@ -1,12 +1,17 @@
 """An evaluation as a whole: what is written, what is done again and what is not, what is missing, and the averages."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from dcql.runtime.evaluate import tasks as tasks_module
 from dcql.runtime.evaluate.averages import averages, members
 from dcql.runtime.evaluate.evaluate import Report, Settings, evaluate
@@ -191,6 +196,44 @@ def test_a_process_that_is_stopped_goes_on_where_it_was(tmp_path: Path, listed: 
     report = go(tmp_path, tmp_path / "out", asked)
     assert report.done == (asked[1].key, asked[2].key)
     assert report.summary["missing"] == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from dcql.runtime.evaluate.evaluate import evaluate
+from dcql.runtime.evaluate.tasks import Suite, read
+import dcql.runtime.evaluate.results as results
+from toy_sets import toy_model
+
+root = Path(sys.argv[1])
+asked = read((root / "tasks.toml").read_text())
+results.tasks = lambda suite: asked if suite is Suite.DATACOMP else ()
+
+
+def kill(what, done, total):
+    if what == asked[1].name and done == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+evaluate(toy_model, sys.argv[2], sys.argv[3], root / "out", str(root), Suite.DATACOMP, asked, tell=kill)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path, listed: Any) -> None:
+    asked = three(tmp_path)
+    listed(*asked)
+    rows = [{key: value for key, value in asdict(task).items() if value is not None} for task in asked]
+    (tmp_path / "tasks.toml").write_text(tomli_w.dumps({"task": rows}))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", KILLED, str(tmp_path), WEIGHTS, RUN]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert list(read(tmp_path / "out")) == [asked[0].key]
+    assert go(tmp_path, tmp_path / "out", asked).done == (asked[1].key, asked[2].key)
+    go(tmp_path, tmp_path / "other", asked)
+    assert timeless(tmp_path / "out") == timeless(tmp_path / "other")
 
 
 def test_a_set_that_is_not_there_is_missing_and_never_zero(tmp_path: Path, listed: Any) -> None:

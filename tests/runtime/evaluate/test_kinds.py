@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from dcql.runtime.evaluate.encode import Encoder
-from dcql.runtime.evaluate.kinds import FIELDS, KINDS, Outcome, evaluate_set
-from dcql.runtime.evaluate.layout import find
+from dcql.runtime.evaluate.kinds import FIELDS, GROUPS, KINDS, Outcome, evaluate_set
+from dcql.runtime.evaluate.layout import Sample, find
 from dcql.runtime.evaluate.metrics.faces import OBJECTIVES
 from toy_sets import NAMES, TEMPLATES, Toy, ToyModel, face_lines, instances_of, labelled, toy, toy_model
+
+from dcql.errors import RunError
 
 torch = pytest.importorskip("torch")
 CLOSE = 1e-6
@@ -201,8 +203,23 @@ def test_a_kind_is_its_plain_reading(kind: str, tmp_path: Path) -> None:
         assert outcome.method == ("wilson" if main == "acc1" else "bootstrap")
 
 
-def test_every_field_of_a_kind_is_one_of_its_metrics() -> None:
-    assert set(FIELDS) < set(KINDS)
+def test_groups_are_among_the_fields_of_a_kind() -> None:
+    assert set(GROUPS) == set(FIELDS) < set(KINDS)
+    assert all(set(GROUPS[kind]) <= set(FIELDS[kind]) for kind in FIELDS)
+
+
+def test_only_what_makes_groups_has_to_be_whole(tmp_path: Path) -> None:
+    # Dollar Street's income_meta is an income, and no group.
+    cases = (([3, 41.5, 1], None), ([3.5, 41, 1], "a group that is no whole number"), ([3, 41], "other than 3"))
+    for values, told in cases:
+        file = io.BytesIO()
+        np.save(file, np.array(values))
+        sample = Sample("a", "0.tar", {"npy": file.getvalue()})
+        if told is None:
+            assert sample.numbers(FIELDS["dollar_street"], GROUPS["dollar_street"]).tolist() == [3]
+        else:
+            with pytest.raises(RunError, match=told):
+                sample.numbers(FIELDS["dollar_street"], GROUPS["dollar_street"])
 
 
 @pytest.mark.parametrize("kind", ["classification", "retrieval", "winogavil"])
