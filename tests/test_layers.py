@@ -38,7 +38,7 @@ LAYERS = (
     ("lower",),
     ("engine", "inspect"),
     ("runtime",),
-    ("demo_pool",),
+    ("demo_pool", "demo_sets"),
     ("compiler",),
     ("locking", "verify", "recorded"),
     ("submission",),

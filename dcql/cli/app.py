@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, features, locks, pools, recipes, reshard, run, subsets, train
+from dcql.cli import errors, evaluate, features, locks, pools, recipes, reshard, run, subsets, train
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -15,7 +15,7 @@ _SECTIONS = {
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
-    "Benchmark": ("reshard", "train"),
+    "Benchmark": ("reshard", "train", "eval"),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -87,6 +87,7 @@ for _name, _short, _command in (
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),
     ("train", "Train a scale on the shards of a run", train.train),
+    ("eval", "Evaluate trained weights on DataComp's tasks", evaluate.evaluate),
     ("explain-error", "Explain an error code", errors.explain_error),
 ):
     app.command(_name, short_help=_short)(guarded(_command))

@@ -14,6 +14,10 @@ PHASES = {
     "E07": "Pool and run",
     "E08": "Lock",
     "E09": "Bugs in dcql",
+    "E10": "Resharding",
+    "E11": "Training",
+    "E12": "Evaluation",
+    "E13": "Submissions and the leaderboard",
 }
 
 INTRODUCTION = """\
