@@ -73,7 +73,7 @@ def _tell(error: DcqlError, *, as_json: bool) -> None:
     if as_json:
         print_json({"errors": [diagnostic.to_json() for diagnostic in error.diagnostics]})
         return
-    stderr().print(_coloured(render(error.diagnostics)))
+    stderr().print(coloured(render(error.diagnostics)))
 
 
 def _internal(error: Exception) -> RunError:
@@ -93,7 +93,7 @@ def _internal(error: Exception) -> RunError:
     )
 
 
-def _coloured(rendered: str) -> "Text":
+def coloured(rendered: str) -> "Text":
     """Colour drawn diagnostics; the text stays what it is."""
     from rich.text import Text
 

@@ -54,24 +54,35 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
     if results and not _has_subset(folder, subset.hash):
         _refuse_results(folder, " and ".join(f"`{name}`" for name in sorted(results)))
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if results:
+        # The subset is the one that lies there, so that the manifest alone can differ.
+        with replaced(folder / MANIFEST) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+        return
+    with whole(folder) as unfinished:
+        try:
+            subset.save(unfinished / SUBSET)
+        except RunError as error:
+            _refuse(folder, error.diagnostics[0].label, error.diagnostics[0].helps)
+        with (unfinished / MANIFEST).open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which becomes `folder` at the end, or nothing where the block raises.
+
+    What was at `folder` before is swapped out for it: the caller has made sure that it may go. Raises RunError where
+    the disk does.
+    """
     with _unwritable(folder):
         place = _target(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         with _unfinished(place) as unfinished:
-            try:
-                subset.save(unfinished / SUBSET)
-            except RunError as error:
-                _refuse(folder, error.diagnostics[0].label, error.diagnostics[0].helps)
-            with (unfinished / MANIFEST).open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            yield unfinished
             _sync(unfinished)
-            if results:
-                # The subset is the one that lies there, so that the manifest alone can differ.
-                os.replace(unfinished / MANIFEST, place / MANIFEST)
-                _sync(place)
-                return
             _put(unfinished, place)
             _sync(place.parent)
 

@@ -118,6 +118,15 @@ RESERVED = frozenset({
 })
 # fmt: on
 
+# All words that the grammar knows, in capitals; those that are not reserved may be names too.
+# fmt: off
+KEYWORDS = RESERVED | frozenset({
+    "ALL", "ASC", "ASSET", "CITE", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT", "LAST",
+    "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256", "TOLERANCE",
+    "USING", "VERSION", "WEIGHTS",
+})
+# fmt: on
+
 MODELS = frozenset({"MODEL", "FEATURE", "ASSET"})
 MODEL_PARTS = frozenset({"FROM", "WEIGHTS", "TOLERANCE", "LICENCE", "CITE"})
 # How a statement with a fixed form is written, for those that stop where no expression is read.
