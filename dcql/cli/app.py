@@ -6,7 +6,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dcql.cli import errors, evaluate, features, locks, pools, recipes, reshard, run, subsets, train
+from dcql.cli import (
+    errors,
+    evaluate,
+    features,
+    leaderboard,
+    locks,
+    pools,
+    recipes,
+    reshard,
+    run,
+    submit,
+    subsets,
+    train,
+)
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
@@ -15,7 +28,7 @@ _SECTIONS = {
     "Subsets": ("diff", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
-    "Benchmark": ("reshard", "train", "eval"),
+    "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
     "Help": ("explain-error",),
 }
 _EPILOG = """\
@@ -94,3 +107,5 @@ for _name, _short, _command in (
 
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
+app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")
+app.add_typer(leaderboard.app, name="leaderboard", short_help="Build the site of a leaderboard")

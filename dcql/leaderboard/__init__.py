@@ -1,0 +1,1 @@
+"""The leaderboard: submissions -> a static site."""
