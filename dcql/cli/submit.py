@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Pack a run for a leaderboard, or check a submission: `dcql submit RUN -o DIR`, `dcql submit check DIR`.",
+    help="Pack a run for a leaderboard: `dcql submit RUN -o DIR`; or check a submission: `dcql submit check DIR`.",
 )
 
 
@@ -234,5 +234,5 @@ def _verdict(report: "Report") -> str:
     return "holds"
 
 
-app.command(_PACK, hidden=True)(guarded(pack))
+app.command(_PACK, short_help="Pack a run: `dcql submit RUN -o DIR` for short")(guarded(pack))
 app.command("check", short_help="Check a submission as the maintainers of a board do")(guarded(check))

@@ -82,8 +82,8 @@ def columns_of(scale: str) -> tuple[Column, ...]:
             Column("Average", "of the demo pool's tasks", lambda one: one.average("demo")),
         )
     return (
-        Column("ImageNet acc.", "zero-shot top-1 on ImageNet 1k", lambda one: one.average("imagenet")),
-        Column("Average perf.", "of DataComp's 38 tasks", lambda one: one.average("average")),
+        Column("ImageNet accuracy", "zero-shot top-1 on ImageNet 1k", lambda one: one.average("imagenet")),
+        Column("Average performance", "of DataComp's 38 tasks", lambda one: one.average("average")),
     )
 
 

@@ -103,6 +103,8 @@ def pack(
     evaluation = _json(trained.evaluation / layout.EVALUATION)
     run_record = _json(trained.training / layout.RUN)
     compiled = _compiled(ran.manifest, recipe)
+    files = _files(compiled)
+    _refuse_strangers(out, frozenset(files))
     lock = _lock(compiled, ran, resources, tell, computing)
     results = sha256_file(trained.evaluation / layout.RESULTS)
     entry = _entry(before, author, _scale_of(trained.training), str(evaluation.get("eval_hash", "")), results)
@@ -116,7 +118,7 @@ def pack(
     with folders.whole(out) as unfinished:
         _write(unfinished / layout.ENTRY, entry.text())
         _write(unfinished / layout.RECIPE, compiled.source.text)
-        for name, path in _files(compiled).items():
+        for name, path in files.items():
             if name in _assets(compiled) and path.stat().st_size > MAX_ASSET_BYTES:
                 left_out.append(name)
                 continue
@@ -149,6 +151,15 @@ def _earlier(out: Path) -> Entry | None:
         help_ = "name a new folder, or a submission to write over"
         raise RunError(Diagnostic("E1303", f"`{out}` is no submission", None, label, (help_,)))
     return read_entry(path.read_text(encoding="utf-8"))
+
+
+def _refuse_strangers(out: Path, named: frozenset[str]) -> None:
+    """Raise RunError (E1303) where a submission that is at `out` holds what would be lost."""
+    there = layout.list_folder(out).files if out.is_dir() else frozenset()
+    stranger = min(there - layout.OWN - named, default=None)
+    if stranger is not None:
+        label = f"it holds `{stranger}`, which would be lost"
+        raise RunError(Diagnostic("E1303", f"`{out}` cannot be written over", None, label, ("move it elsewhere",)))
 
 
 def _entry(before: Entry | None, author: Author, scale: str, evaluation: str, results: str) -> Entry:

@@ -139,9 +139,9 @@ def test_columns_sort(page: Open) -> None:
 def test_what_has_no_value_stays_last(page: Open) -> None:
     driver = page("index.html#filtering-large")
     assert column(driver, 3)[0] == "0.631"
-    click(driver, "Average perf.")
+    click(driver, "Average performance")
     assert column(driver, 4)[:2] == ["0.529", "0.481"]
-    click(driver, "Average perf.")
+    click(driver, "Average performance")
     assert column(driver, 4)[:3] == ["0.481", "0.529", "–"]
 
 

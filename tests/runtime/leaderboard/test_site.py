@@ -73,7 +73,7 @@ def test_baselines_are_quoted_with_their_source(site: Path) -> None:
     told = json.loads((site / "leaderboard.json").read_text())
     medium = next(board for board in told["boards"] if (board["track"], board["scale"]) == ("filtering", "medium"))
     best = medium["rows"][0]
-    assert best["name"] == "Image-based ∩ CLIP score (L/14, 30 %)"
+    assert best["name"] == "Image-based ∩ CLIP score (L/14, 30\u00a0%)"
     assert best["rank"] is None
     assert best["figures"] == [0.297, None]
     assert best["size"] == 14_000_000

@@ -167,6 +167,20 @@ def folder_of_something_else(run: Path, out: Path) -> None:
 
 
 @case("E1303")
+def file_that_would_be_lost(run: Path, out: Path) -> None:
+    out.mkdir()
+    shutil.copy(run.parent / "packed.lock", out / "recipe.dcql")
+    (out / "notes.md").write_text("all that I know")
+    entry = Entry("", (), "", "demo", None, "", "")
+    (out / "entry.toml").write_text(entry.text())
+    try:
+        pack(run, out, AUTHOR)
+    finally:
+        assert (out / "notes.md").exists()
+        shutil.rmtree(out)
+
+
+@case("E1303")
 def file_in_the_way(run: Path, out: Path) -> None:
     out.write_text("a file")
     pack(run, out, AUTHOR)
