@@ -63,5 +63,5 @@ clean:
 
 .venv/dev: .venv/core
 	@echo "Adding what the tests need, torch among it (some minutes, once)"
-	@$(INSTALL) -e '.[dev,clip,runtime,safety]'
+	@$(INSTALL) -e '.[dev,clip,runtime,leaderboard,safety]'
 	@touch $@
