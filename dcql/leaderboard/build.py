@@ -18,12 +18,12 @@ from typing import Any
 from dcql.engine import folder as folders
 from dcql.errors import Diagnostic, RunError
 from dcql.leaderboard.boards import Board, Row, boards
-from dcql.leaderboard.compare import SKETCH, Pair, pair
+from dcql.leaderboard.compare import SKETCH, Pair, mirrored, pair
 from dcql.leaderboard.conflicts import Conflict, conflicts
 from dcql.leaderboard.gather import Accepted, Rejected, gather
 from dcql.leaderboard.highlight import pieces
 from dcql.leaderboard.pages import Pages
-from dcql.leaderboard.view import flat, funnel, results
+from dcql.leaderboard.view import edits, flat, funnel, results
 from dcql.submission import layout
 
 INDEX = "index.html"
@@ -31,6 +31,8 @@ ROWS = "leaderboard.json"
 _STATIC = ("style.css", "board.js")
 # Documents of an entry that its page links to; the uids are too large for some pools, and the lock has their hash.
 _DOCUMENTS = tuple(name for name in layout.REQUIRED)
+# An entry's recipe is compared line by line with those of so many entries, the most alike first.
+MAX_EDITED = 25
 SCHEMA = 1
 
 
@@ -99,17 +101,25 @@ def build_site(submissions: Path, out: Path, title: str = "Leaderboard") -> Buil
             conflicted=conflicted,
         )
         _write(unfinished / INDEX, index)
+        pairs = _Pairs(accepted)
         for board in found:
             for row in board.rows:
                 if row.entry is not None:
-                    _write_entry(unfinished, pages, built, board, row, row.entry)
+                    _write_entry(unfinished, pages, built, board, row, row.entry, pairs.of(row.entry))
     return built
 
 
-def _write_entry(site: Path, pages: Pages, built: Built, board: Board, row: Row, one: Accepted) -> None:
+def _write_entry(
+    site: Path,
+    pages: Pages,
+    built: Built,
+    board: Board,
+    row: Row,
+    one: Accepted,
+    others: list[tuple[Accepted, Pair]],
+) -> None:
     folder = site / "entries" / one.slug
     folder.mkdir(parents=True)
-    others = _others(one, built.entries)
     page = pages.render(
         "entry.html",
         root="../../",
@@ -121,6 +131,7 @@ def _write_entry(site: Path, pages: Pages, built: Built, board: Board, row: Row,
         results=results(one),
         averages=[(name, value) for name, value in one.evaluation.averages.items() if value is not None],
         others=others,
+        edited=[(other, lines) for other, _ in others[:MAX_EDITED] if (lines := edits(other.recipe, one.recipe))],
         estimated=any(not found.exact and found.jaccard is not None for _, found in others),
         error=100 * 0.5 / SKETCH**0.5,
         conflicts=[conflict for conflict in built.conflicts if one in conflict.entries],
@@ -144,14 +155,25 @@ def _environments(one: Accepted) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(" and ".join(what).capitalize(), flat(found[hash_])) for hash_, what in named.items()]
 
 
-def _others(one: Accepted, entries: tuple[Accepted, ...]) -> list[tuple[Accepted, Pair]]:
-    """Compare an entry with every other one over its pool, the most alike first."""
-    found = [
-        (other, pair(one.side, other.side))
-        for other in entries
-        if other is not one and other.lock.key.pool == one.lock.key.pool
-    ]
-    return sorted(found, key=lambda each: (-(each[1].jaccard if each[1].jaccard is not None else -1), each[0].slug))
+class _Pairs:
+    """Comparisons of entries over one pool, each made once and seen from both sides."""
+
+    def __init__(self, entries: tuple[Accepted, ...]) -> None:
+        self._entries = entries
+        self._made: dict[tuple[str, str], Pair] = {}
+
+    def of(self, one: Accepted) -> list[tuple[Accepted, Pair]]:
+        """Compare an entry with every other one, the most alike first."""
+        others = [each for each in self._entries if each is not one and each.lock.key.pool == one.lock.key.pool]
+        found = [(other, self._pair(one, other)) for other in others]
+        return sorted(found, key=lambda each: (-(-1 if each[1].jaccard is None else each[1].jaccard), each[0].slug))
+
+    def _pair(self, one: Accepted, other: Accepted) -> Pair:
+        first, second = sorted((one, other), key=lambda each: each.slug)
+        key = first.slug, second.slug
+        if key not in self._made:
+            self._made[key] = pair(first.side, second.side)
+        return self._made[key] if first is one else mirrored(self._made[key])
 
 
 def _row_to_json(row: Row) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 Up to EXACT distinct samples a subset is compared as it is. A larger one is compared by a sketch: the SKETCH smallest
 of its uids under a fixed mixing of their bits, a uniform sample that is the same sample in every subset. Its Jaccard
-index has a standard error below 0.5 / sqrt(SKETCH), which is 0.2 %. So a board of n entries takes n sketches of half a
-megabyte and n^2 / 2 merges of them, however large the pool is.
+index has a standard error below 0.5 / sqrt(SKETCH), which is 0.3 %. So a board of n entries takes n sketches of a
+quarter of a megabyte and n^2 / 2 merges of them, a millisecond each, however large the pool is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from dcql.inspect.diff import difference
 from dcql.subset import Subset
 
 EXACT = 1 << 18
-SKETCH = 1 << 16
+SKETCH = 1 << 15
 
 Words = NDArray[np.uint64]
 
@@ -40,6 +40,11 @@ class Pair:
     jaccard: float | None
     equal: bool
     exact: bool
+
+
+def mirrored(found: Pair) -> Pair:
+    """Return a comparison seen from the other side."""
+    return replace(found, only_a=found.only_b, only_b=found.only_a)
 
 
 def side(hash_: str, distinct: int, subset: Subset | None) -> Side:
@@ -76,12 +81,17 @@ def sketch(subset: Subset) -> Words:
 
 
 def _jaccard(a: Words, b: Words) -> float:
-    """Return the shared part of the smallest SKETCH of both together."""
-    union = np.union1d(a, b)[:SKETCH]
-    if not len(union):
+    """Return the shared part of the smallest SKETCH values of both together; a and b ascend."""
+    both = np.concatenate([a, b])
+    both.sort(kind="stable")  # two runs that are sorted already
+    again = both[1:] == both[:-1]
+    distinct = len(both) - int(again.sum())
+    if not distinct:
         return 1.0
-    shared = np.intersect1d(a, b, assume_unique=False)
-    return float(np.isin(union, shared, assume_unique=True).sum()) / len(union)
+    taken = min(SKETCH, distinct)
+    # What is taken ends where the next distinct value would begin; a value that comes again begins nothing.
+    ends = np.flatnonzero(~again)[taken - 1] if taken < distinct else len(again)
+    return float(again[:ends].sum()) / taken
 
 
 def _mix(words: Words) -> Words:

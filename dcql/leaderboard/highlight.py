@@ -1,5 +1,7 @@
 """Recipe text in pieces, each with the kind of token that it is, for a page to colour."""
 
+import itertools
+import re
 from dataclasses import dataclass
 
 from dcql.syntax.scan import LANGUAGE, TOKEN
@@ -16,27 +18,21 @@ class Piece:
 
 def pieces(recipe: str) -> tuple[Piece, ...]:
     """Cut a recipe into pieces, which together are the text again, whatever the text is."""
-    found: list[Piece] = []
     matches = list(TOKEN.finditer(recipe))
-    for place, match in enumerate(matches):
-        group, text = match.lastgroup or "", match.group()
-        kind = ""
-        if group == "word":
-            following = next((one.group() for one in matches[place + 1 : place + 3] if one.lastgroup != "space"), "")
-            kind = _kind(text, following)
-        elif group in ("number", "text", "comment"):
-            kind = group
-        elif group not in LANGUAGE:
-            kind = "fault"
-        if found and found[-1].kind == kind:
-            found[-1] = Piece(kind, found[-1].text + text)
-        else:
-            found.append(Piece(kind, text))
-    return tuple(found)
+    kinds = (_kind(matches, place) for place in range(len(matches)))
+    runs = itertools.groupby(zip(kinds, matches, strict=True), key=lambda each: each[0])
+    return tuple(Piece(kind, "".join(match.group() for _, match in run)) for kind, run in runs)
 
 
-def _kind(word: str, following: str) -> str:
-    # A column may be called first or model: such words are keywords where they are written as one.
-    if word.upper() in RESERVED or word in KEYWORDS:
-        return "keyword"
-    return "call" if following == "(" else "name"
+def _kind(matches: list[re.Match[str]], place: int) -> str:
+    """Return the kind of a token, which for a name depends on what follows it."""
+    group, text = matches[place].lastgroup or "", matches[place].group()
+    if group == "word":
+        following = next((one.group() for one in matches[place + 1 : place + 3] if one.lastgroup != "space"), "")
+        # A column may be called first or model: such words are keywords where they are written as one.
+        if text.upper() in RESERVED or text in KEYWORDS:
+            return "keyword"
+        return "call" if following == "(" else "name"
+    if group in ("number", "text", "comment"):
+        return group
+    return "" if group in LANGUAGE else "fault"

@@ -1,5 +1,6 @@
 """Numbers and texts as pages show them."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from dcql.leaderboard.gather import Accepted
 from dcql.runtime.evaluate.tasks import Task, tasks
 from dcql.submission.documents import Line
 from dcql.submission.results import suite_of
+
+MAX_EDITED_LINES = 1000
 
 
 def figure(value: float | None, places: int = 3) -> str:
@@ -44,6 +47,28 @@ def authors(names: tuple[str, ...], most: int = 3) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A line of a comparison of two recipes: `sign` is +, - or a space, or @ where lines were left out."""
+
+    sign: str
+    text: str
+
+
+def edits(theirs: str, ours: str) -> tuple[Edit, ...]:
+    """Return how one recipe becomes another, line by line, with three lines around each change.
+
+    Nothing is returned for recipes of more than MAX_EDITED_LINES: comparing takes the square of their length.
+    """
+    before, after = theirs.splitlines(), ours.splitlines()
+    if len(before) + len(after) > MAX_EDITED_LINES:
+        return ()
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]
+    if lines and lines[0].startswith("@@ -1"):
+        lines = lines[1:]  # nothing was left out
+    return tuple(Edit("@", "") if line.startswith("@@") else Edit(line[0], line[1:]) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dcql.leaderboard.boards import boards
 from dcql.leaderboard.build import build_site
 from dcql.leaderboard.gather import gather
 from dcql.leaderboard.highlight import pieces
+from dcql.leaderboard.view import edits
 from dcql.submission.layout import OWN
 
 ERRORS = Path(__file__).parent / "errors"
@@ -158,6 +159,17 @@ def test_an_entry_page_tells_all_of_it(submitted: Path, site: Path) -> None:
     assert re.findall(r'data-value="([\d.]+)"', row[0]) == ["2784", "0", "3649", "0.432769"]
 
 
+def test_recipes_are_compared_line_by_line(submitted: Path, site: Path) -> None:
+    accepted, _ = gather(submitted)
+    one = next(entry for entry in accepted if entry.place == "clip")
+    text = (site / "entries" / one.slug / "index.html").read_text()
+    assert "<ins>+ SELECT uid FROM pool WHERE clip_l14 &gt;= q(0.7)</ins>" in text
+    assert "<del>- SELECT uid FROM pool</del>" in text
+    found = [(edit.sign, edit.text) for edit in edits("a\nb\nc\n", "a\nx\nc\n")]
+    assert found == [(" ", "a"), ("-", "b"), ("+", "x"), (" ", "c")]
+    assert edits("a\n" * 1000, "b\n") == ()
+
+
 # --- what does not hold -----------------------------------------------------------------------------------------------
 
 
@@ -270,6 +282,7 @@ def test_the_command_tells_what_it_built(folder: Path, tmp_path: Path, capsys: p
         "select uid from pool where first = 1 and model IS NOT NULL",
         "'never closed\n SELECT \x00 \u202e <b>",
         "",
+        ";" * 100_000,
         '"quoted" `back` $var {{x}} /* block */ := ** ???',
     ],
 )
