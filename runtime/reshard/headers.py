@@ -20,8 +20,8 @@ _JSON = b".json\0"
 class Members:
     """All files of a tar in their order.
 
-    `names` is (n, up to 100) uint8, ASCII and then zeros; `offsets` and `sizes` are those of the content. `contents` gives
-    what a .json holds, by its position; one of another case, or too large to be read, is left out.
+    `names` is (n, up to 100) uint8, ASCII and then zeros; `offsets` and `sizes` are those of the content. `contents`
+    gives what a .json holds, by its position; one of another case, or too large to be read, is left out.
     """
 
     names: NDArray[np.uint8]

@@ -133,9 +133,9 @@ def _files(read: Callable[[int, int], bytes], size: int) -> _Files:
 
 
 def _split(names: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]] | None:
-    """Return for names, (n, width), where another key begins, and their kinds; None where a name is out of the ordinary.
+    """Return for names, (n, width), where another key begins, and their kinds: what `key_of` gives.
 
-    It is what `key_of` gives, for names without folders.
+    None where a name is out of the ordinary: in a folder, hidden, or without an extension.
     """
     count, width = names.shape
     wide = np.zeros((count, width + _EXTENSION), np.uint8)
