@@ -78,7 +78,7 @@ def reshard(
             boxes=boxes,
             allow_missing=allow_missing,
             copy=not no_copy,
-            workers=workers if workers is not None else len(os.sched_getaffinity(0)),
+            workers=workers if workers is not None else os.cpu_count() or 1,
             tell=tell,
         )
         made = make(run, _tars(run, shards), out, settings)

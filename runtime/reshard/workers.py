@@ -68,7 +68,8 @@ class _Worker:
     """A process that does one step after another."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "dcql.runtime.reshard.serve", str(folder)]
+        # -P: what lies in the working directory is not imported.
+        command = [sys.executable, "-P", "-m", "dcql.runtime.reshard.serve", str(folder)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, step: str, number: int) -> None:
