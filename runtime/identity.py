@@ -69,10 +69,6 @@ def run_key(shards: ShardSet, scale: Scale, seed: int, sampling: Sampling, preci
 
     Not in it: workers, processes, accumulation, devices and paths. They decide when a sum is rounded, and no more.
     """
-    expanded = plain(scale)
-    # What a command may choose stands beside the scale, so that a choice is seen at a glance.
-    for chosen in ("kind", "sampling", "precision", "gradient_checkpointing"):
-        del expanded[chosen]
     return {
         "schema": SCHEMA,
         "runtime": RUNTIME,
@@ -80,11 +76,20 @@ def run_key(shards: ShardSet, scale: Scale, seed: int, sampling: Sampling, preci
         "pool": shards.pool,
         "shards": shards.digest,
         "policy": dict(shards.policy),
-        "scale": {**expanded, "steps": scale.steps},
+        "scale": scale_key(scale),
         "sampling": sampling,
         "precision": precision,
         "seed": seed,
     }
+
+
+def scale_key(scale: Scale) -> dict[str, Any]:
+    """Return what a run key says of its scale: all that nobody may choose."""
+    expanded = plain(scale)
+    # What a command may choose stands beside the scale, so that a choice is seen at a glance.
+    for chosen in ("kind", "sampling", "precision", "gradient_checkpointing"):
+        del expanded[chosen]
+    return {**expanded, "steps": scale.steps}
 
 
 def run_hash(key: Mapping[str, Any]) -> str:
