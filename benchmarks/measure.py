@@ -48,7 +48,7 @@ def run_once(contender: Contender, folder: Path, keep_home: bool = False) -> Out
     before = _files(contender.home)
     try:
         words = [word.replace("{out}", str(folder / "subset")) for word in contender.words]
-        cpu, wall, peak = _measure(words, folder / "log", contender.home)
+        cpu, wall, peak = spend(words, folder / "log", contender.home)
         subsets = sorted(folder.rglob("*.npy"))
         if len(subsets) != (1 if "{out}" in " ".join(contender.words) else 0):
             raise BenchmarkError(f"{contender.name} wrote {len(subsets)} files of type .npy")
@@ -70,7 +70,7 @@ def _files(home: Path | None) -> set[Path]:
     return {path for path in home.rglob("*") if path.is_file()} if home else set()
 
 
-def _measure(words: list[str], log: Path, home: Path | None) -> tuple[float, float, int]:
+def spend(words: list[str], log: Path, home: Path | None) -> tuple[float, float, int]:
     """Run a command to its end; return CPU seconds, wall seconds and peak resident bytes."""
     environment = dict(os.environ) | ({"DCQL_HOME": str(home)} if home else {})
     with log.open("wb") as stream:

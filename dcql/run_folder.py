@@ -32,8 +32,8 @@ class RunFolder:
 
     @property
     def pool(self) -> str:
-        """The fingerprint of the pool that the recipe ran on, `dcpool1:..`."""
-        return str(self.manifest["pool"]["fingerprint"])
+        """The fingerprint of the pool that the recipe ran on, `dcpool1:..`; empty where that pool was not added."""
+        return str(self.manifest["pool"]["fingerprint"] or "")
 
 
 def read(folder: Path) -> RunFolder:

@@ -25,7 +25,7 @@ MAX_JSON = 4 << 20  # bytes of a .json that is read
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
 _UID = re.compile(r"[0-9a-f]{1,32}")
 _USUAL = (b'{"', b"{\n")  # how objects in UTF-8 begin
-_parse = json.JSONDecoder().scan_once
+_parse = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def described_by(content: bytes) -> dict[str, Any] | None:
                 return None
         else:
             described = json.loads(content)
-    except (ValueError, RecursionError, StopIteration):
+    except (ValueError, RecursionError):
         return None
     return described if isinstance(described, dict) else None
 

@@ -72,7 +72,7 @@ class ShardSet:
 
     folder: str  # a path or a URL of fsspec
     subset: str  # its hash, dcql1:..
-    pool: str  # the pool's fingerprint, dcpool1:..
+    pool: str  # the pool's fingerprint, dcpool1:..; empty where the recipe ran on a pool that was not added
     digest: str
     samples: int  # copies counted
     distinct: int

@@ -68,8 +68,9 @@ def found(code: Code, text: str, folder: Path) -> set[str]:
 
 
 def raised_codes() -> set[str]:
-    """Return the codes that stand as a text of their own in dcql/, outside the tables."""
-    files = [path for path in (ROOT / "dcql").rglob("*.py") if path.parent.name != "codes"]
+    """Return the codes that stand as a text of their own in dcql/ and runtime/, outside the tables."""
+    folders = (ROOT / "dcql", ROOT / "runtime")
+    files = [path for folder in folders for path in folder.rglob("*.py") if path.parent.name != "codes"]
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
     return {text for text in texts if re.fullmatch(r"E\d{4}", text)}
@@ -79,7 +80,7 @@ def raised_codes() -> set[str]:
 def test_every_code_is_explained(code: Code) -> None:
     for text in (code.title, code.meaning, code.example, code.instead):
         assert text.strip() == text != ""
-    assert re.fullmatch(r"E0\d{3}", code.code)
+    assert re.fullmatch(r"E[01]\d{3}", code.code)
     assert not code.title.endswith(".")
     assert code.meaning.endswith(".")
 

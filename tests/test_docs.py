@@ -31,7 +31,7 @@ from dcql.errors import RecipeError
 from dcql.subset import UID, Subset
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/language.md", "docs/models.md", "docs/pools.md", "docs/semantics.md")
+DOCUMENTS = ("README.md", "docs/language.md", "docs/models.md", "docs/pools.md", "docs/reshard.md", "docs/semantics.md")
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption
+from dcql.cli.options import FormatOption, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
@@ -26,9 +26,14 @@ class Blur(enum.StrEnum):
 def reshard(
     run: RunFolderArgument,
     shards: Annotated[
-        str,
-        typer.Option("--shards", metavar="IN", help="Folder, file or URL of the pool's tars, or a pool with shards/."),
-    ],
+        str | None,
+        typer.Option(
+            "--shards",
+            metavar="IN",
+            help="Folder, file or URL of tars, or an added pool's name; those of the run's pool without it.",
+            autocompletion=complete_pool,
+        ),
+    ] = None,
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="OUT", help="Folder or URL to write to; RUN/shards without it.")
     ] = None,
@@ -56,7 +61,7 @@ def reshard(
     """Write the training shards of a run from the tars of its pool.
 
     The same subset, tars and options give the same bytes, whatever the number of workers. A reshard that was stopped
-    goes on where it was when the same command is given again.
+    goes on where it was when the same command is given again. docs/reshard.md says what is in the shards.
     """
     if no_copy and blur is Blur.APPLY:
         raise typer.BadParameter("blurred images have to be written: leave out --no-copy, or take --blur none")
@@ -64,6 +69,7 @@ def reshard(
         raise typer.BadParameter("--boxes says where faces are, and --blur none leaves them: take --blur apply")
     from dcql.runtime.reshard import Settings
     from dcql.runtime.reshard import reshard as make
+    from dcql.runtime.run_folder import shards_of
 
     with progress() as tell:
         settings = Settings(
@@ -75,22 +81,40 @@ def reshard(
             workers=workers if workers is not None else len(os.sched_getaffinity(0)),
             tell=tell,
         )
-        made = make(run, shards, out, settings)
+        made = make(run, _tars(run, shards), out, settings)
     if format_ is Format.JSON:
         from dcql.runtime.shards import to_json
 
         print_json({**to_json(made), "out": made.folder})
         return
     repeats = made.samples - made.distinct
-    copies = f", {repeats:,} of them further copies" if repeats else ""
+    copies = f" (further copies: {repeats:,})" if repeats else ""
     console = stdout()
-    console.print(f"{made.samples:,} samples{copies} in {len(made.sizes):,} shards", highlight=False)
+    console.print(
+        f"{made.samples:,} samples{copies} in {len(made.sizes):,} shard{'s' * (len(made.sizes) > 1)}", highlight=False
+    )
     for count, what in (
-        (made.missing, "uids of the subset are in no tar"),
-        (made.duplicates, "samples of the tars left out, since their uid came before"),
-        (made.unnamed, "images of the tars without a .json that gives a uid"),
+        (made.missing, "uids of the subset that no tar holds"),
+        (made.duplicates, "samples left out, since their uid came before"),
+        (made.unnamed, "images without a .json that gives a uid"),
     ):
         if count:
-            console.print(f"{count:,} {what}", style="yellow", highlight=False)
+            console.print(f"{what}: {count:,}", style="yellow", highlight=False)
     console.print(made.digest, style="bold")
-    console.print(f"wrote {shown(made.folder)}", style="dim")
+    console.print(f"wrote {shown(out if out is not None else str(shards_of(run)))}", style="dim")
+
+
+def _tars(run: Path, named: str | None) -> str:
+    """Return where the tars are: of a pool's name where it is one, of the run's pool without."""
+    from dcql import run_folder
+    from dcql.catalog.pool import list_pools
+    from dcql.cli.subsets import refuse_other_pool
+    from dcql.demo_pool import is_to_be_made, open_or_make, unpack_images
+
+    if named is not None and named not in list_pools() and not is_to_be_made(named):
+        return named
+    stated = run_folder.read(run).manifest["pool"]
+    pool = open_or_make(named if named is not None else str(stated["name"]))
+    refuse_other_pool(pool, stated)
+    unpack_images(pool)
+    return pool.source

@@ -96,7 +96,7 @@ def export(
     else:
         read = run_folder.read(path)
         subset, opened = read.subset, open_pool(pool if pool is not None else str(read.manifest["pool"]["name"]))
-        _refuse_other_pool(opened, read.manifest["pool"])
+        refuse_other_pool(opened, read.manifest["pool"])
     names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
     target = out if out is not None else path.with_name(f"{path.resolve().name.removesuffix('.npy')}.parquet")
     with progress() as tell:
@@ -158,7 +158,8 @@ def _no_param(name: str, params: dict[str, set[str]], recipes: str) -> Diagnosti
     return Diagnostic("E0212", f"`--set {name}`: {what}", helps=(help_,))
 
 
-def _refuse_other_pool(opened: "Pool", stated: dict[str, Any]) -> None:
+def refuse_other_pool(opened: "Pool", stated: dict[str, Any]) -> None:
+    """Raise RunError where a pool is not the one that a run's manifest states."""
     if opened.fingerprint == stated["fingerprint"] or stated["fingerprint"] is None:
         return
     what = f"its fingerprint is {opened.fingerprint}" if opened.added else "it was not added, so it has no fingerprint"

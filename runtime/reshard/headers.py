@@ -20,7 +20,7 @@ _JSON = b".json\0"
 class Members:
     """All files of a tar in their order.
 
-    `names` is (n, 100) uint8, ASCII and then zeros; `offsets` and `sizes` are those of the content. `contents` gives
+    `names` is (n, up to 100) uint8, ASCII and then zeros; `offsets` and `sizes` are those of the content. `contents` gives
     what a .json holds, by its position; one of another case, or too large to be read, is left out.
     """
 
@@ -74,7 +74,9 @@ def plain_members(read: Callable[[int, int], bytes], size: int) -> Members | Non
 
 def _plain_names(headers: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the names that headers, (n, 512), give; None unless each is a whole, plain header of a regular file."""
-    names, digits, total = headers[:, :100], headers[:, 124:135], headers[:, 148:154]
+    # Names are much shorter than they may be, and most of what follows looks at all of their bytes.
+    width = int(np.flatnonzero(headers[:, :100].any(axis=0)).max(initial=0)) + 1
+    names, digits, total = headers[:, :width], headers[:, 124:135], headers[:, 148:154]
     zero = names == 0
     plain = (
         (headers[:, 257:262] == np.frombuffer(b"ustar", np.uint8)).all()
@@ -92,7 +94,7 @@ def _plain_names(headers: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         return None
     stated = (total.astype(np.int64) - ord("0")) @ (8 ** np.arange(5, -1, -1, dtype=np.int64))
     # The sum is taken as if its own eight bytes were spaces.
-    sums = headers.sum(axis=1, dtype=np.int64) - headers[:, 148:156].sum(axis=1, dtype=np.int64) + 8 * ord(" ")
+    sums = headers.sum(axis=1, dtype=np.uint32) - headers[:, 148:156].sum(axis=1, dtype=np.uint32) + 8 * ord(" ")
     if not np.array_equal(stated, sums):
         return None
     return names

@@ -133,13 +133,13 @@ def _files(read: Callable[[int, int], bytes], size: int) -> _Files:
 
 
 def _split(names: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]] | None:
-    """Return for names, (n, 100), where another key begins, and their kinds; None where a name is out of the ordinary.
+    """Return for names, (n, width), where another key begins, and their kinds; None where a name is out of the ordinary.
 
     It is what `key_of` gives, for names without folders.
     """
-    count = len(names)
-    wide = np.zeros((count, 100 + _EXTENSION), np.uint8)
-    wide[:, :100] = names
+    count, width = names.shape
+    wide = np.zeros((count, width + _EXTENSION), np.uint8)
+    wide[:, :width] = names
     dot = (names == ord(".")).argmax(axis=1)
     if count == 0 or (names == ord("/")).any() or (dot == 0).any():
         return None
@@ -149,7 +149,7 @@ def _split(names: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint
     kind = np.full(count, _OTHER, np.uint8)
     for number, (extension, _) in enumerate(_KINDS):
         kind[text == extension.encode()] = number
-    beyond = np.arange(100) > dot[1:, None]
+    beyond = np.arange(width) > dot[1:, None]
     same = ((names[1:] == names[:-1]) | beyond).all(axis=1)
     return np.concatenate([[True], ~same]), kind
 

@@ -90,6 +90,22 @@ def test_a_run_replaces_an_earlier_run_without_an_exchange(
     assert not hidden(here)
 
 
+def test_results_in_a_run_folder_stay_with_their_subset(dcql: Dcql, here: Path) -> None:
+    dcql(*RUN)
+    (here / "out" / "shards").mkdir()
+    (here / "out" / "train" / "demo-seed0").mkdir(parents=True)
+    (here / "out" / "train" / "demo-seed0" / "run.json").write_text("{}")
+    before = run_folder.read(here / "out").hash
+    (here / "out" / "manifest.json").write_text(json.dumps({**run_folder.read(here / "out").manifest, "locked": True}))
+    assert dcql(*RUN).code == 0
+    assert run_folder.read(here / "out").manifest["locked"] is False
+    told = dcql(*RUN, "--set", "keep=0.1")
+    assert (told.code, json.loads(told.out)["errors"][0]["code"]) == (1, "E0765")
+    assert run_folder.read(here / "out").hash == before
+    assert (here / "out" / "train" / "demo-seed0" / "run.json").read_text() == "{}"
+    assert not hidden(here)
+
+
 def test_a_link_to_a_run_folder_stays_a_link(dcql: Dcql, here: Path) -> None:
     dcql(*RUN)
     (here / "out").rename(here / "kept")

@@ -124,6 +124,13 @@ def unwritable(tmp: Path) -> None:
     saved_run(tmp, "notes/run")
 
 
+def results_of_another_subset(tmp: Path) -> None:
+    (saved_run(tmp) / "shards").mkdir()
+    (tmp / "run" / "train").mkdir()
+    other = Subset(np.array([(0, 2)], "u8,u8"))
+    folder.write(tmp / "run", other, {"hash": other.hash})
+
+
 def no_run_folder(tmp: Path) -> None:
     run_folder.read(tmp / "nowhere")
 
@@ -189,6 +196,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0761_pool_of_another_run": pool_of_another_run,
     "E0762_unknown_columns": unknown_columns,
     "E0763_subset_of_another_pool": subset_of_another_pool,
+    "E0765_results_of_another_subset": results_of_another_subset,
 }
 
 # The engine's own words, which its versions may change.

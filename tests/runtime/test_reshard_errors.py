@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -316,25 +315,21 @@ def test_a_pool_at_a_url_is_not_written_over(tmp_path: Path) -> None:
 # Stopped, and going on.
 
 RESHARD = """
-import sys
+import resource, signal, sys
 from pathlib import Path
 from dcql.runtime.reshard import Settings, reshard
-run, tars, out, workers = sys.argv[1:]
+run, tars, out, workers, limit = sys.argv[1:]
+if int(limit):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 reshard(Path(run), tars, out, Settings(shard_size=10, workers=int(workers)))
 """
 
 
-def start(tmp: Path, out: str, workers: int = 1, limit: int | None = None) -> subprocess.Popen[bytes]:
-    """Start a reshard in a process of its own, which may write files of up to `limit` bytes."""
-    command = [sys.executable, "-c", RESHARD, str(tmp / "run"), str(tmp / "tars"), str(tmp / out), str(workers)]
-
-    def limited() -> None:
-        os.setpgid(0, 0)
-        if limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=limited)
+def start(tmp: Path, out: str, workers: int = 1, limit: int = 0) -> subprocess.Popen[bytes]:
+    """Start a reshard in processes of their own, which may write files of up to `limit` bytes."""
+    command = [sys.executable, "-c", RESHARD, *map(str, (tmp / "run", tmp / "tars", tmp / out, workers, limit))]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def same_files(one: Path, other: Path) -> bool:
