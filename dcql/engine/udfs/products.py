@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.embeddings import to_float32
+from dcql.engine.udfs.scratch import scratch
 
 SINGLE = 2.0**-24  # the unit roundoff of float32
 DOUBLE = 2.0**-53  # and of float64
@@ -49,10 +50,13 @@ class Rows:
         return len(self.stored)
 
 
-def prepare(vectors: NDArray[Any], together: bool = False) -> Rows:
-    """Return vectors (n, d) of float16, float32 or float64 as Rows; `together` scales all rows by one power of two."""
+def prepare(vectors: NDArray[Any], together: bool = False, out: NDArray[np.float32] | None = None) -> Rows:
+    """Return vectors (n, d) of float16, float32 or float64 as Rows; `together` scales all rows by one power of two.
+
+    `out` (n, d) is memory for them as float32.
+    """
     double = vectors.dtype == np.float64
-    work = vectors if double else to_float32(vectors)
+    work = vectors if double else to_float32(vectors, out)
     none = np.zeros(len(vectors), np.int64)
     if vectors.dtype == np.float16:
         # Squares and sums of float16 are well inside of float32's range: the lengths say all there is to know.
@@ -108,18 +112,27 @@ def in_double(
     Each pair is summed by itself, along memory, in an order that depends on d alone.
     """
     out = np.empty(len(at))
-    space = np.empty((2, min(_BLOCK, len(at)), a.wide.shape[1]))
+    shape = min(_BLOCK, len(at)), a.wide.shape[1]
+    left_of, right_of = scratch("left", shape, np.float64), scratch("right", shape, np.float64)
     for start in range(0, len(at), _BLOCK):
         part = slice(start, min(start + _BLOCK, len(at)))
-        terms, operand = space[:, : part.stop - start]
-        np.copyto(terms, b.wide[first[part]])
+        left, right = left_of[: part.stop - start], right_of[: part.stop - start]
+        _copy_rows(b.wide, first[part], left)
         if second is not None:
-            np.copyto(operand, b.wide[second[part]])
-            terms -= operand
-        np.copyto(operand, a.wide[at[part]])
-        terms *= operand
-        terms.sum(1, out=out[part])
+            _copy_rows(b.wide, second[part], right)
+            left -= right
+        _copy_rows(a.wide, at[part], right)
+        left *= right
+        left.sum(1, out=out[part])
     return out
+
+
+def _copy_rows(rows: NDArray[Any], at: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """Write rows[at] to `out`, (len(at), d), without memory of its own."""
+    taken = out if rows.dtype == np.float64 else scratch("taken", out.shape, rows.dtype)
+    rows.take(at, 0, out=taken, mode="clip")  # "raise" makes a copy, in case that a place is wrong
+    if taken is not out:
+        np.copyto(out, taken)
 
 
 def double_error(a: Rows, at: NDArray[np.int64], b: Rows, ids: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.udfs.products import Rows, single_bound
+from dcql.engine.udfs.scratch import scratch
 
 BATCH = 2048  # samples in work at a time
 _TILE = 2048  # rows of the matrix in work at a time on a CPU: 16 MiB of scores
@@ -53,11 +54,11 @@ class OnCpu:
     matrix: NDArray[np.float32]
 
     def tiles(self, vectors: NDArray[np.float32]) -> Iterator[tuple[int, Any]]:
-        """Yield the scores; every tile of full width is written to the same memory."""
-        space = np.empty((len(vectors), min(_TILE, len(self.matrix))), np.float32)
+        """Yield the scores, all in the same memory of this thread."""
+        space = scratch("scores", (len(vectors), min(_TILE, len(self.matrix))), np.float32)
         for start in range(0, len(self.matrix), _TILE):
             tile = self.matrix[start : start + _TILE]
-            out = space if len(tile) == space.shape[1] else None
+            out = space if len(tile) == space.shape[1] else scratch("scores", (len(vectors), len(tile)), np.float32)
             yield start, np.matmul(vectors, tile.T, out=out)
 
     def best(
@@ -191,6 +192,9 @@ def _best(
     for start, tile in scores.tiles(vectors):
         floor = _below(best[:, count - 1], slack)
         found, places = scores.best(tile, min(kept, tile.shape[1]), count, floor, slack)
+        if start == 0:
+            best[:, : found.shape[1]], ids[:, : found.shape[1]] = found, places
+            continue
         changed = np.flatnonzero(found[:, 0] >= floor)
         both = np.concatenate([best[changed], found[changed]], 1)
         rows = np.concatenate([ids[changed], places[changed] + start], 1)

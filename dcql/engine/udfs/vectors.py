@@ -5,8 +5,10 @@ Vectors come as (n, d) float16, float32 or float64. A vector with NaN or infinit
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.udfs.answers import Answers, Model
-from dcql.engine.udfs.products import Rows, double_error, in_double, prepare, sign_of_difference, values
+from dcql.engine.udfs.products import (
+    Rows,
+    double_error,
+    in_double,
+    prepare,
+    sign_of_difference,
+    values,
+)
+from dcql.engine.udfs.scratch import scratch
 from dcql.engine.udfs.search import BATCH, OnCpu, OnTorch, Scores, candidates
 from dcql.errors import Diagnostic, RunError, did_you_mean
 
@@ -84,7 +94,7 @@ def ids_nearest(matrix: NDArray[Any], centroids: NDArray[Any], options: Options 
     seen = np.zeros(len(centroids), bool)
 
     def look(part: slice) -> None:
-        rows = prepare(matrix[part])
+        rows = _prepared(matrix[part], 0)
         if not rows.finite.all():
             raise _unfit("matrix", "a row holds NaN or infinity")
         seen[model.leaders(rows)[0]] = True
@@ -109,7 +119,7 @@ class Nearest:
         finite = np.ones(len(vectors), bool)
 
         def answer(part: slice) -> None:
-            rows = prepare(vectors[part])
+            rows = _prepared(vectors[part], 0)
             finite[part] = rows.finite
             ids[part], margin[part] = self.leaders(rows)
 
@@ -154,7 +164,8 @@ class Nearest:
         products = in_double(vectors, sample, self.matrix, row)
         error = double_error(vectors, sample, self.matrix, row)
         order = np.lexsort((-products, sample))
-        samples, starts, counts = np.unique(sample, return_index=True, return_counts=True)
+        starts = np.flatnonzero(np.diff(sample, prepend=-1))
+        samples, counts = sample[starts], np.diff(starts, append=len(sample))
         pairs = np.stack([row[order[starts]], row[order[starts + 1]]], 1)
         least = products[order[starts + 1]] - 2 * np.maximum.reduceat(error, starts)
         near = products >= np.repeat(least, counts)
@@ -228,7 +239,7 @@ def _in_batches(products: Callable[..., NDArray[np.float64]], *arrays: NDArray[A
     finite = np.ones(len(found), bool)
 
     def answer(part: slice) -> None:
-        rows = [prepare(array[part]) for array in arrays]
+        rows = [_prepared(array[part], place) for place, array in enumerate(arrays)]
         finite[part] = np.logical_and.reduce([one.finite for one in rows])
         found[part] = products(*rows)
 
@@ -236,11 +247,39 @@ def _in_batches(products: Callable[..., NDArray[np.float64]], *arrays: NDArray[A
     return _answers(found, finite)
 
 
+def _prepared(vectors: NDArray[Any], place: int) -> Rows:
+    """Return vectors as Rows in memory of this thread, one for each `place`."""
+    return prepare(vectors, out=scratch(f"vectors {place}", vectors.shape, np.float32))
+
+
 def _batches(work: Callable[[slice], None], count: int) -> None:
-    """Do the work for slices of all samples, two at a time: one is prepared or finished while one is multiplied."""
-    with ThreadPoolExecutor(2) as threads:
-        for _ in threads.map(work, (slice(start, start + BATCH) for start in range(0, count, BATCH))):
+    """Do the work for slices of all samples, on as many threads as BLAS would take, each of which multiplies by itself.
+
+    So all of the work is spread and not multiplication alone, and no thread waits for another.
+    """
+    from threadpoolctl import threadpool_info, threadpool_limits  # looks through all loaded libraries: on first use
+
+    threads = max((each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"), default=1)
+    size = min(BATCH, -(-count // threads)) or 1
+    parts = (slice(start, start + size) for start in range(0, count, size))
+    with threadpool_limits(1, "blas"), _swift_turns(), ThreadPoolExecutor(threads) as workers:
+        for _ in workers.map(work, parts):
             pass
+
+
+@contextmanager
+def _swift_turns() -> Iterator[None]:
+    """Let a thread that comes back from a multiplication have its turn soon.
+
+    Another thread that calls numpy again and again takes the interpreter back before a waiting one has woken up, until
+    that one has waited for Python's switch interval: 5 ms, a seventh of what multiplying a batch takes.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _answers(found: NDArray[Any], finite: NDArray[np.bool_], margin: NDArray[np.float32] | None = None) -> Answers:
