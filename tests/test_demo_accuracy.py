@@ -28,8 +28,6 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
                 return ""
 
     monkeypatch.setattr(accuracy, "dcql", dcql)
-    monkeypatch.setattr(accuracy, "open_or_make", lambda name: None)
-    monkeypatch.setattr(accuracy, "unpack_images", lambda pool: None)
     return found
 
 
