@@ -18,9 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcql.catalog import store
-from dcql.demo_pool import NAME, open_or_make, unpack_images
-
 BEGIN, END = "<!-- begin: printed by dcql.demo.accuracy -->", "<!-- end: printed by dcql.demo.accuracy -->"
 TASK = "demo/held_out"
 # The demo pool's drawings are 64 pixels wide: the size rule of 200 would keep none.
@@ -64,9 +61,9 @@ def dcql(*arguments: str) -> str:
 
 def reshard(recipe: str, settings: Sequence[str], folder: Path) -> tuple[int, int]:
     """Run a recipe and plan its shards; return how many samples it keeps, and of how many."""
-    made = json.loads(dcql("run", recipe, *settings, "--pool", NAME, "--out", str(folder), "--format", "json"))
+    made = json.loads(dcql("run", recipe, *settings, "--pool", "demo", "--out", str(folder), "--format", "json"))
     # The pool's own tars are read: nothing has to be copied for so small a pool.
-    dcql("reshard", str(folder), "--shards", str(store.home() / NAME / "shards"), "--no-copy", "--workers", "1")
+    dcql("reshard", str(folder), "--no-copy", "--workers", "1")
     return int(made["total"]), int(made["pool"]["samples"])
 
 
@@ -80,7 +77,6 @@ def accuracy(folder: Path, seed: int) -> Accuracy:
 
 def lines(folder: Path, seeds: int, jobs: int) -> list[Line]:
     """Do all that is not done yet, so many trainings at a time."""
-    unpack_images(open_or_make(NAME))
     kept = {recipe: reshard(recipe, settings, folder / recipe) for recipe, settings in RECIPES}
     asked = [(recipe, seed) for seed in range(seeds) for recipe, _ in RECIPES]
     found: dict[tuple[str, int], Accuracy] = {}

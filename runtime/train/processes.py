@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -93,16 +94,12 @@ _PLACE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
 
 
 def _device(named: str, local: int) -> torch.device:
-    there = torch.cuda.is_available()
-    if named == "auto":
-        named = "cuda" if there else "cpu"
-    if named == "cpu":
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if named == "cpu" or (named == "auto" and not count):
         return torch.device("cpu")
-    if named == "cuda":
-        named = f"cuda:{local}"
-    wanted = torch.device(named)
-    if not there or (wanted.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count() if there else 0
+    # Of several processes on a machine each has a GPU of its own.
+    wanted = re.fullmatch(r"cuda:([0-9]{1,4})", f"cuda:{local}" if named in ("auto", "cuda") else named)
+    if wanted is None or int(wanted[1]) >= count:
         raise RunError(
             Diagnostic(
                 "E1110",
@@ -112,7 +109,7 @@ def _device(named: str, local: int) -> torch.device:
                 ("train on the processor: `--device cpu`",),
             )
         )
-    return wanted
+    return torch.device(wanted[0])
 
 
 def describe(device: torch.device) -> str:

@@ -5,6 +5,7 @@ import math
 import pytest
 from dcql.runtime.scales import SCALES, BagOfWords, Vit, model_of, plain, scale_named
 
+from dcql import torchvision_remedy
 from dcql.errors import RunError
 
 # DataComp's table of scales and what its training fixes: model, batch, learning rate, samples, warm-up, beta2.
@@ -39,7 +40,9 @@ def test_the_scales_in_their_order() -> None:
 
 @pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-16", "ViT-L-14"])
 def test_a_model_is_that_of_open_clip(name: str) -> None:
-    open_clip = pytest.importorskip("open_clip", exc_type=(ImportError, RuntimeError))
+    pytest.importorskip("torch")
+    torchvision_remedy.apply()
+    open_clip = pytest.importorskip("open_clip")
     from dcql.runtime.clip_model import open_clip_config
 
     model = next(scale.model for scale in SCALES.values() if scale.model.name == name)

@@ -157,6 +157,10 @@ def no_such_device(tmp: Path) -> None:
     trained(tmp / "out", device="cuda:7")
 
 
+def a_device_of_another_kind(tmp: Path) -> None:
+    trained(tmp / "out", device="mps")
+
+
 def float16_on_a_processor(tmp: Path) -> None:
     trained(tmp / "out", precision="amp", device="cpu")
 
@@ -213,7 +217,7 @@ CASES: dict[str, tuple[Callable[[Path], None], ...]] = {
     "E1107": (no_image_at_all, too_many_damaged),
     "E1108": (full_disk,),
     "E1109": (another_vocabulary,),
-    "E1110": (no_such_device, float16_on_a_processor),
+    "E1110": (no_such_device, a_device_of_another_kind, float16_on_a_processor),
     "E1111": (no_number,),
     "E1112": (out_of_memory,),
     "E1113": (open_clip_and_demo,),
