@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from dcql.engine.udfs.products import Rows, single_bound
 from dcql.engine.udfs.scratch import scratch
 
-BATCH = 2048  # samples in work at a time
-_TILE = 2048  # rows of the matrix in work at a time on a CPU: 16 MiB of scores
+BATCH = 4096  # samples in work at a time
+_TILE = 1024  # rows of the matrix in work at a time on a CPU: 16 MiB of scores
 _TILE_CUDA = 32768  # and on a GPU: 256 MiB
 _AGAIN = 128  # samples looked at again at a time: all of them may be as near to every row
 _MORE = 3  # scores kept beyond those asked for: nearly always all that come into question
