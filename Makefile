@@ -15,7 +15,7 @@ help:
 demo: .venv/core
 	$(BIN)/dcql run datacomp_1b --out runs/datacomp_1b
 
-# Trains five recipes with three seeds each, two at a time; writes the table of README.md.
+# Trains four recipes with three seeds each, two at a time; writes the table of README.md.
 demo-table: .venv/runtime
 	$(BIN)/python -m dcql.demo.accuracy --write README.md
 
