@@ -32,7 +32,7 @@ board: .venv/runtime
 	$(BIN)/dcql leaderboard build runs/submissions -o runs/site
 	@echo "open runs/site/index.html"
 
-# Trains five recipes with three seeds each, two at a time; writes the table of README.md.
+# Trains four recipes with three seeds each, two at a time; writes the table of README.md.
 demo-table: .venv/runtime
 	$(BIN)/python -m dcql.demo.accuracy --write README.md
 

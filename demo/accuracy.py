@@ -26,7 +26,6 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("basic_filter", ("--set", "side=32")),
     ("clip30", ()),
     ("english_clip30", ()),
-    ("datacomp_1b", ()),
 )
 
 
@@ -93,13 +92,13 @@ def lines(folder: Path, seeds: int, jobs: int) -> list[Line]:
 
 def table(measured: Sequence[Line]) -> str:
     """Lay out the table in Markdown: percent, the mean over the seeds and how far apart they are."""
-    seeds = len(measured[0].accuracies)
-    over = f"mean of {seeds} seeds (lowest to highest)" if seeds > 1 else "one seed"
-    rows = [f"| recipe | kept | top-5, {over} | top-1, {over} |", "|---|--:|--:|--:|"]
+    rows = ["| recipe | kept | seeds | top-5, mean (lowest to highest) | top-1, mean (lowest to highest) |"]
+    rows.append("|---|--:|--:|--:|--:|")
     for line in measured:
         five = _spread([each.top5 for each in line.accuracies])
         one = _spread([each.top1 for each in line.accuracies])
-        rows.append(f"| {line.recipe} | {line.kept:,} ({100 * line.share:.0f} %) | {five} | {one} |")
+        kept = f"{line.kept:,} ({100 * line.share:.0f} %)"
+        rows.append(f"| {line.recipe} | {kept} | {len(line.accuracies)} | {five} | {one} |")
     return "\n".join(rows)
 
 

@@ -53,13 +53,13 @@ def test_the_readme_is_written_between_its_marks(
     written = readme.read_text()
     assert written.startswith(f"before\n{BEGIN}\n| recipe |")
     assert written.endswith(f"|\n{END}\nafter\n")
-    assert "| no_filter | 50 (100 %) | 5.0 (5.0 to 5.0) | 1.5 (1.0 to 2.0) |" in written
+    assert "| no_filter | 50 (100 %) | 2 | 5.0 (5.0 to 5.0) | 1.5 (1.0 to 2.0) |" in written
     readme.write_text("no marks")
     assert accuracy.main() == 1
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert table([Line("a", 5, 0.1, (Accuracy(0.01, 0.05),))]).splitlines()[-1] == "| a | 5 (10 %) | 5.0 | 1.0 |"
+    assert table([Line("a", 5, 0.1, (Accuracy(0.01, 0.05),))]).splitlines()[-1] == "| a | 5 (10 %) | 1 | 5.0 | 1.0 |"
 
 
 def test_the_readme_shows_what_is_measured() -> None:
