@@ -146,7 +146,7 @@ _DEMO_MODEL = ModelConfig(
     128,
     Convolutions(32, (24, 48, 96, 160)),
     BagOfWords(words=16, table=16384, width=128),
-    Pixels(mean=(0.75, 0.75, 0.75), std=(0.25, 0.25, 0.25), margin=8),
+    Pixels(mean=(0.75, 0.75, 0.75), std=(0.25, 0.25, 0.25), margin=4),
     word_dropout=0.3,
 )
 
@@ -157,7 +157,7 @@ SCALES: dict[str, Scale] = {
             "demo",
             _DEMO_MODEL,
             batch=256,
-            samples=230_400,
+            samples=102_400,
             learning_rate=2e-3,
             warmup=20,
             precision="fp32",
