@@ -36,12 +36,17 @@ def arrow_of(values: NDArray[Any]) -> Any:
     )
 
 
-def texts_of(values: Sequence[bytes]) -> Any:
-    """Return UTF-8 texts, of less than 2 GiB together, as an Arrow array of strings."""
-    offsets = np.zeros(len(values) + 1, np.int32)
-    np.cumsum([len(value) for value in values], out=offsets[1:])
+def texts_of(values: Sequence[bytes | None]) -> Any:
+    """Return UTF-8 texts, of less than 2 GiB together, as an Arrow array of strings, None as NULL."""
+    texts = [value or b"" for value in values]
+    offsets = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), out=offsets[1:])
+    validity = None
+    if None in values:
+        there = np.fromiter((value is not None for value in values), np.bool_, len(values))
+        validity = pa.py_buffer(np.packbits(there, bitorder="little"))
     return pa.Array.from_buffers(
-        pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+        pa.string(), len(texts), [validity, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))]
     )
 
 

@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
+from dcql.arrays import texts_of
 from dcql.catalog.types import Type
 from dcql.engine.udfs.answers import Answers, Model
 from dcql.errors import Diagnostic, RunError
@@ -212,8 +213,11 @@ def _column(table: Any, name: str) -> Any:
 
 def _table(answers: Answers) -> Any:
     rows = len(answers.values)
-    failures = pa.array([answers.failures.get(place) for place in range(rows)], pa.string())
-    columns = {"value": answers.values, "failure": failures if answers.failures else pa.nulls(rows, pa.string())}
+    failures = pa.nulls(rows, pa.string())
+    if answers.failures:
+        reasons = (answers.failures.get(place) for place in range(rows))
+        failures = texts_of([None if reason is None else reason.encode() for reason in reasons])
+    columns = {"value": answers.values, "failure": failures}
     if answers.margin is not None:
         columns["margin"] = pa.array(answers.margin, pa.float32())
     return pa.table(columns)

@@ -36,6 +36,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dcql.arrays import indices, numbers, present, texts_of
 from dcql.engine.udfs.fasttext_model import EOS, LABEL, FastTextModel
 
 _ROUNDING = 1.02 * 2.0**-24  # u, and what (1 + k u) and rounding the bound itself add, up to k = 160,000
@@ -60,7 +61,7 @@ class FastTextBatch:
         if len(model.tree.levels) > _DEEPEST:
             raise ValueError("not a model as lid.176.ftz is: a tree too deep")
         self._tree, self._nodes = model.tree, model.nodes
-        self._labels = pa.array(model.labels, pa.string())
+        self._labels = texts_of([*(label.encode() for label in model.labels), None])
         self._words = _Words(model, _path_weights(model))
 
     def __call__(self, texts: Any) -> Any:
@@ -75,33 +76,32 @@ class FastTextBatch:
             texts.validate(full=True)
         except pa.ArrowInvalid:
             return unknown
-        short = pc.fill_null(pc.less_equal(pc.binary_length(texts), _CAPTION_BYTES), False)
-        texts = texts if pc.all(short).as_py() else pc.if_else(short, texts, "")
-        found = [self._block(block) for block in _blocks(texts)]
-        best, sure = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        sure &= short.to_numpy(zero_copy_only=False)
-        return self._labels.take(pa.array(best, mask=~sure))
+        usable = np.flatnonzero(present(texts) & (np.diff(_offsets(texts)) <= _CAPTION_BYTES))
+        best = np.full(len(texts), len(self._labels) - 1)
+        first = 0
+        for block in _blocks(texts if len(usable) == len(texts) else texts.take(indices(usable))):
+            best[usable[first : first + len(block)]] = self._block(block)
+            first += len(block)
+        return self._labels.take(indices(best))
 
-    def _block(self, texts: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the best label of each of n captions, as a number, and whether it is certain."""
+    def _block(self, texts: Any) -> NDArray[np.int64]:
+        """Return where in `_labels` the best label of each of n captions is, the NULL where it is not certain."""
         means, margin = self._words.means(texts)
-        parts = [
-            self._search(means[start : start + _SEARCHED], margin[start : start + _SEARCHED])
-            for start in range(0, len(means), _SEARCHED)
-        ]
-        best, sure = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return best, sure
+        best = np.empty(len(texts), np.int64)
+        for start in range(0, len(texts), _SEARCHED):
+            part = slice(start, start + _SEARCHED)
+            best[part] = self._search(means[part], margin[part])
+        return best
 
-    def _search(
-        self, means: NDArray[np.float32], margin: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the best labels of (n, d) means, and where no other one is within the margin."""
+    def _search(self, means: NDArray[np.float32], margin: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Do so for (n, d) means and (n,) margins."""
         scores = self._scores(means)
         lowest = scores.max(axis=0) - margin
         labels, places = np.nonzero(scores >= lowest)
-        best = np.zeros(len(means), np.int64)
+        best = np.empty(len(means), np.int64)
         best[places] = labels
-        return best, (np.bincount(places, minlength=len(means)) == 1) & (lowest >= _LOWEST)
+        best[(np.bincount(places, minlength=len(means)) > 1) | (lowest < _LOWEST)] = len(self._labels) - 1
+        return best
 
     def _scores(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (l, n), the score of every label for (n, d) means."""
@@ -141,31 +141,31 @@ class _Words:
         """Return the mean row of each of n captions as (n, d), and the margin that makes a label certain."""
         pieces = pc.split_pattern(_with_blanks(texts), " ")
         words = pieces.flatten().dictionary_encode()
-        offsets = pieces.offsets.to_numpy()
+        offsets = numbers(pieces.offsets)
         word_counts = np.diff(offsets)
         assert word_counts.min() > 0  # an empty caption is one empty word
-        numbers = self._numbers(words.dictionary.to_pylist())
-        sums = np.add.reduceat(self._sums.take(numbers[words.indices.to_numpy()], axis=0), offsets[:-1], axis=0)
+        places = self._places(words.dictionary.to_pylist())
+        sums = np.add.reduceat(self._sums.take(places[numbers(words.indices)], axis=0), offsets[:-1], axis=0)
         rows = sums[:, -1] + 1
         means = (sums[:, :-1] + self._end) / rows[:, None]
         margin = _SLACK + 2 * _ROUNDING * (rows + (word_counts + _MORE_ROUNDINGS)) * means[:, -1]
         return means[:, :-1], margin.astype(np.float32)
 
-    def _numbers(self, words: list[str]) -> NDArray[np.int64]:
+    def _places(self, words: list[str]) -> NDArray[np.int64]:
         """Return where in `_sums` each of these distinct words is."""
         if not 0 < len(self._known) <= _WORDS:
             self._known = {"": 0}
             self._sums[0] = 0
-        numbers = np.fromiter(map(self._known.get, words, repeat(-1)), np.int64, len(words))
-        missing = np.flatnonzero(numbers < 0)
+        places = np.fromiter(map(self._known.get, words, repeat(-1)), np.int64, len(words))
+        missing = np.flatnonzero(places < 0)
         for start in range(0, len(missing), _NEW_WORDS):
-            places = missing[start : start + _NEW_WORDS]
-            new = [words[place] for place in places]
-            first = len(self._known)
-            numbers[places] = range(first, first + len(new))
-            self._sums[first : first + len(new)] = self._sums_of(new)
-            self._known.update(zip(new, range(first, first + len(new)), strict=True))
-        return numbers
+            these = missing[start : start + _NEW_WORDS]
+            new = [words[this] for this in these]
+            given = range(len(self._known), len(self._known) + len(new))
+            places[these] = given
+            self._sums[given.start : given.stop] = self._sums_of(new)
+            self._known.update(zip(new, given, strict=True))
+        return places
 
     def _sums_of(self, words: list[str]) -> NDArray[np.float32]:
         """Return what `_sums` holds of some words: those that are no words to fastText, or long, weigh infinitely."""

@@ -45,17 +45,19 @@ class Language:
         """Answer for n captions, text as a pyarrow array; NULL for NULL."""
         import pyarrow.compute as pc
 
+        from dcql.arrays import indices, truths
+
         if self._foretell is None:
             return self._identified(texts)
         values = self._foretell(texts)
-        open_ones = values.is_null()
-        places = open_ones.to_numpy(zero_copy_only=False).nonzero()[0]
-        rest = self._identified(texts.take(places))
+        unknown = values.is_null()
+        places = truths(unknown).nonzero()[0]
+        rest = self._identified(texts.take(indices(places)))
         failures = {int(places[place]): reason for place, reason in rest.failures.items()}
-        return Answers(pc.replace_with_mask(values, open_ones, rest.values), failures)
+        return Answers(pc.replace_with_mask(values, unknown, rest.values), failures)
 
     def _identified(self, texts: Any) -> Answers:
-        import pyarrow as pa
+        from dcql.arrays import texts_of
 
         read, failures = captions(texts)
         labels = iter(self._identify([text.replace("\n", " ") for text in read if text is not None]))
@@ -63,7 +65,7 @@ class Language:
         for position, (text, language) in enumerate(zip(read, found, strict=True)):
             if language is None and text is not None:
                 failures[position] = "the model gave no label"
-        return Answers(pa.array(found, pa.string()), failures)
+        return Answers(texts_of([None if language is None else language.encode() for language in found]), failures)
 
 
 def packaged_weights(name: str) -> Path | None:
