@@ -94,7 +94,7 @@ class FastTextBatch:
         return best
 
     def _search(self, means: NDArray[np.float32], margin: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Do so for (n, d) means and (n,) margins."""
+        """Return the same for (n, d) means and (n,) margins."""
         scores = self._scores(means)
         lowest = scores.max(axis=0) - margin
         labels, places = np.nonzero(scores >= lowest)
