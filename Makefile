@@ -27,7 +27,8 @@ board: .venv/runtime
 	  $(BIN)/dcql eval runs/board/$$recipe && \
 	  $(BIN)/dcql submit runs/board/$$recipe -o runs/submissions/$$recipe \
 	    --name $$recipe --author "make board" --track filtering && \
-	  $(BIN)/dcql submit check runs/submissions/$$recipe || exit; \
+	  $(BIN)/dcql submit check runs/submissions/$$recipe --shards demo \
+	    --weights runs/board/$$recipe/train/demo-seed0/weights.safetensors || exit; \
 	done
 	$(BIN)/dcql leaderboard build runs/submissions -o runs/site
 	@echo "open runs/site/index.html"

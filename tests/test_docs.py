@@ -40,6 +40,7 @@ DOCUMENTS = (
     "docs/pools.md",
     "docs/reshard.md",
     "docs/semantics.md",
+    "docs/training.md",
 )
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

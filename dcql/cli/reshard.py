@@ -3,13 +3,16 @@
 import enum
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcql.cli.options import FormatOption, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
+
+if TYPE_CHECKING:
+    from dcql.catalog.pool import Pool
 
 RunFolderArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, as `dcql run --out RUN` writes it.", show_default=False)
@@ -107,14 +110,28 @@ def reshard(
 def _tars(run: Path, named: str | None) -> str:
     """Return where the tars are: of a pool's name where it is one, of the run's pool without."""
     from dcql import run_folder
-    from dcql.catalog.pool import list_pools
     from dcql.cli.subsets import refuse_other_pool
-    from dcql.demo_pool import is_to_be_made, open_or_make, unpack_images
 
-    if named is not None and named not in list_pools() and not is_to_be_made(named):
+    if named is not None and not is_added(named):
         return named
     stated = run_folder.read(run).manifest["pool"]
-    pool = open_or_make(named if named is not None else str(stated["name"]))
+    pool = with_images(named if named is not None else str(stated["name"]))
     refuse_other_pool(pool, stated)
-    unpack_images(pool)
     return pool.source
+
+
+def is_added(named: str) -> bool:
+    """Return whether a pool was added under a name, or is on first use."""
+    from dcql.catalog.pool import list_pools
+    from dcql.demo_pool import is_to_be_made
+
+    return named in list_pools() or is_to_be_made(named)
+
+
+def with_images(named: str) -> "Pool":
+    """Open a pool whose images are to be read."""
+    from dcql.demo_pool import open_or_make, unpack_images
+
+    pool = open_or_make(named)
+    unpack_images(pool)
+    return pool

@@ -149,7 +149,9 @@ def check(
     ] = False,
     shards: Annotated[
         str | None,
-        typer.Option("--shards", metavar="IN", help="The pool's shards, a folder or URL: compute their digest again."),
+        typer.Option(
+            "--shards", metavar="IN", help="The pool's shards, a folder, URL or added pool: compute their digest again."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="The weights: compute their SHA-256 again.")
@@ -169,6 +171,7 @@ def check(
     --no-recompute declines, and shards and weights that were not given.
     """
     from dcql.cli.progress import progress
+    from dcql.cli.reshard import is_added, with_images
     from dcql.engine.duck import Resources
     from dcql.submission.check import check_submission
 
@@ -178,7 +181,7 @@ def check(
             submission,
             pool,
             recompute=not no_recompute,
-            shards=shards,
+            shards=with_images(shards).source if shards is not None and is_added(shards) else shards,
             weights=weights,
             resources=Resources(threads, memory),
             tell=tell,
