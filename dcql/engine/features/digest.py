@@ -12,7 +12,7 @@ from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.features.columns import Features
-from dcql.subset import MerkleTree
+from dcql.subset import UID, MerkleTree
 
 _DOMAIN = b"dcql.feature.v1"
 _CHUNK = 1 << 18
@@ -39,7 +39,8 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
         if not len(positions):
             continue
         assert file.rank is not None
-        ranks = np.load(file.rank)[positions]
+        # As wide as pointers, indices come several times faster.
+        ranks = np.load(file.rank, mmap_mode="r")[positions].astype(np.intp)
         taken = features.values(spec, number).value.take(indices(positions))
         asked[ranks], there[ranks] = True, present(taken)
         if isinstance(encoding, _Vectors):
@@ -47,11 +48,12 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
         else:
             held[ranks] = encoding.codes(taken)
     order = np.flatnonzero(asked)
-    uids = np.load(pool.uids, mmap_mode="r")
+    # Taken as 16-byte items, uids come several times faster than as pairs.
+    uids = np.load(pool.uids, mmap_mode="r").view("V16")
     tree = MerkleTree(_DOMAIN)
     for start in range(0, len(order), _CHUNK):
         here = order[start : start + _CHUNK]
-        uid = uids[here]
+        uid = uids.take(here).view(UID)
         records = np.zeros(len(here), _RECORD)
         high = np.ascontiguousarray(uid["f0"])
         records["high"], records["low"], records["present"] = high, uid["f1"], there[here]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -143,6 +142,8 @@ def _as_read(array: Any, type_: Type) -> Any:
     array = decoded(array).cast(_ARROW[type_])
     if type_ not in (Type.FLOAT, Type.DOUBLE):
         return array
+    import pyarrow.compute as pc  # slow to import, and few inputs are floats
+
     numbers = pc.add(array, pa.scalar(0.0, array.type))
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, array.type), numbers)
 
