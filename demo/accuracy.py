@@ -18,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-BEGIN, END = "<!-- begin: printed by dcql.demo.accuracy -->", "<!-- end: printed by dcql.demo.accuracy -->"
+from dcql.demo.page import put
+
+PROGRAM = "dcql.demo.accuracy"
 TASK = "demo/held_out"
 # The demo pool's drawings are 64 pixels wide: the size rule of 200 would keep none.
 RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -117,15 +119,7 @@ def main() -> int:
     given = parser.parse_args()
     text = table(lines(given.folder, given.seeds, given.jobs))
     print(text)
-    if given.write is None:
-        return 0
-    before, begin, rest = given.write.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        print(f"{given.write} has no lines {BEGIN} and {END}", file=sys.stderr)
-        return 1
-    given.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-    return 0
+    return 0 if given.write is None else put(given.write, PROGRAM, text)
 
 
 if __name__ == "__main__":

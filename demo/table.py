@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcql.demo.page import put
 from dcql.demo.truth import Profile, profile
 
 import dcql
 
-BEGIN, END = "<!-- begin: printed by dcql.demo.table -->", "<!-- end: printed by dcql.demo.table -->"
+PROGRAM = "dcql.demo.table"
 # The demo pool's drawings are 64 pixels wide: the size rule of 200 would keep none.
 SMALL = {"side": "32"}
 # From no filter to the one that DataComp found best.
@@ -67,15 +68,7 @@ def main() -> int:
     given = parser.parse_args()
     text = table(list(lines()))
     print(text)
-    if given.write is None:
-        return 0
-    before, begin, rest = given.write.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        print(f"{given.write} has no lines {BEGIN} and {END}", file=sys.stderr)
-        return 1
-    given.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-    return 0
+    return 0 if given.write is None else put(given.write, PROGRAM, text)
 
 
 if __name__ == "__main__":

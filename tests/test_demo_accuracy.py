@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from dcql.demo import accuracy
-from dcql.demo.accuracy import BEGIN, END, RECIPES, Accuracy, Line, lines, table
+from dcql.demo.accuracy import PROGRAM, RECIPES, Accuracy, Line, lines, table
+from dcql.demo.page import between
+
+BEGIN, END = between(PROGRAM)
 
 
 @pytest.fixture

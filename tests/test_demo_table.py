@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from dcql.demo.table import BASELINES, BEGIN, END, Line, lines, table
+from dcql.demo.page import between
+from dcql.demo.table import BASELINES, PROGRAM, Line, lines, table
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -16,8 +17,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
 
 
 def test_the_readme_shows_it(measured: list[Line]) -> None:
-    _, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    assert rest.partition(END)[0].strip() == table(measured)
+    begin, end = between(PROGRAM)
+    _, _, rest = README.read_text(encoding="utf-8").partition(begin)
+    assert rest.partition(end)[0].strip() == table(measured)
 
 
 def test_every_baseline_keeps_more_clean_pairs_than_no_filter(measured: list[Line]) -> None:
