@@ -118,7 +118,7 @@ def read_values(path: Path, rows: int) -> Values:
 
 
 def read_value(path: Path, rows: int) -> Any:
-    """Read a version's values alone, (rows,) as an arrow array, texts by dictionary. Raises RunError as `read_values`."""
+    """Read a version's values alone, (rows,) as an arrow array, texts by dictionary. Raises as `read_values` does."""
     (value,) = _columns(path, rows, ["value"], by_dictionary=("value",))
     return value
 
