@@ -27,6 +27,7 @@ LEAVES = (
     "run_folder",
     "tars",
     "images",
+    "checksum",
     "extras",
     "torchvision_remedy",
 )
@@ -60,6 +61,7 @@ WHERE_ALLOWED = {
     "PIL": ("images.py", "runtime/"),
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
+    "isal": ("checksum.py",),
     "fasttext": ("engine/udfs/language.py",),
     "jinja2": ("leaderboard/pages.py",),
     "gcld3": ("engine/udfs/language.py",),
