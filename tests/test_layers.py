@@ -39,7 +39,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("runtime",),
     ("demo_pool", "demo_sets"),
-    ("compiler", "variants"),
+    ("compiler", "variants", "sweep"),
     ("locking", "verify", "recorded"),
     ("submission",),
     ("leaderboard",),

@@ -427,13 +427,18 @@ def uneven() -> RunError:
     )
 
 
+def holds(promise: Promise, kept: int, samples: int) -> bool:
+    """Return whether an EXPECT holds where a recipe keeps `kept` of `samples`."""
+    low = promise.low * samples / 100 if promise.low_percent else promise.low
+    high = promise.high * samples / 100 if promise.high_percent else promise.high
+    return low <= kept <= high
+
+
 def _keep_promises(promises: tuple[Promise, ...], result: Result) -> None:
     """Raise BrokenPromiseError for the first EXPECT that does not hold."""
     kept, samples = result.subset.distinct, result.samples
     for promise in promises:
-        low = promise.low * samples / 100 if promise.low_percent else promise.low
-        high = promise.high * samples / 100 if promise.high_percent else promise.high
-        if not low <= kept <= high:
+        if not holds(promise, kept, samples):
             share = f"{100 * kept / samples:.4g} PERCENT" if samples else "of none"
             raise BrokenPromiseError(
                 result,

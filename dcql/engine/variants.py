@@ -21,6 +21,8 @@ from dcql.subset import UID, Subset, Uids, hashes, sort_order
 if TYPE_CHECKING:
     from dcql.engine.features.report import Computing
 
+_PIECE = 1 << 16
+
 
 @dataclass(frozen=True, eq=False)
 class Variants:
@@ -28,8 +30,8 @@ class Variants:
 
     `uids` is (n,) of dtype u8,u8: every sample of the pool, in order. `kept` has an (n,) array for each variant, of
     which samples it keeps; `copies` an (n,) array of how many copies of each, 0 where it is left out, or None where
-    each kept sample is taken once. `statistics` are what each variant compares with, named as in that variant alone. All
-    are read-only.
+    each kept sample is taken once. `statistics` are what each variant compares with, named as in that variant alone.
+    All are read-only.
     """
 
     uids: Uids
@@ -67,9 +69,10 @@ def run_merged(
         uids = np.load(pool.uids, mmap_mode="r")  # type: ignore[arg-type]
     else:
         uids, told = _sorted(told)
-    numbered = {name: number for number, name in enumerate(dict.fromkeys(merged.queries))}
-    kept = {name: _kept(told.words, number) for name, number in numbered.items()}
-    copies = {name: _several(told.copies[number]) for name, number in numbered.items()}
+    # Plans that mean the same have one query.
+    queries = tuple(dict.fromkeys(merged.queries))
+    kept = dict(zip(queries, _kept(told.words, len(queries)), strict=True))
+    copies = dict(zip(queries, map(_several, told.copies), strict=True))
     found: dict[str, list[Found]] = {}
     for one in (one for stage in statistics.found for one in stage):
         found.setdefault(one.name, []).append(one)
@@ -172,10 +175,17 @@ def _sorted(told: _Told) -> tuple[Uids, _Told]:
     return uids, _Told(tuple(word.take(order) for word in told.words), copies)
 
 
-def _kept(words: tuple[NDArray[Any], ...], number: int) -> NDArray[np.bool_]:
-    word = words[number // WORD_BITS]
-    kept: NDArray[np.bool_] = word & word.dtype.type(1 << number % WORD_BITS) != 0
-    kept.flags.writeable = False
+def _kept(words: tuple[NDArray[Any], ...], queries: int) -> list[NDArray[np.bool_]]:
+    """Return which samples each query keeps, out of the bits of words."""
+    kept = [np.empty(len(words[0]), np.bool_) for _ in range(queries)]
+    # Piece by piece, so that what lies between the words and the answer stays in the cache.
+    for start in range(0, len(words[0]), _PIECE):
+        here = slice(start, start + _PIECE)
+        for number, one in enumerate(kept):
+            piece = words[number // WORD_BITS][here]
+            np.not_equal(piece & piece.dtype.type(1 << number % WORD_BITS), 0, out=one[here])
+    for one in kept:
+        one.flags.writeable = False
     return kept
 
 
