@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 80
 _COUNTED = 10  # variants up to which the matrix has counts: more do not fit on a line
-_LEGEND = "< inside   > around   = the same   ~ in part   - nothing in common"
+_LEGEND = "< inside   > around   = the same samples   ~ in part   - nothing in common"
 
 SweepOption = Annotated[
     list[str] | None,

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from dcql.errors import Diagnostics
@@ -30,7 +30,7 @@ def combinations(given: Mapping[str, str]) -> tuple[dict[str, str], ...]:
     values: list[list[str]] = []
     # A range may hold more than can be written out.
     if max(counts, default=0) <= _MOST_WRITTEN:
-        values = [list(dict(value for piece in each for value in piece.values()).values()) for each in pieces.values()]
+        values = [_distinct(value for piece in each for value in piece.values()) for each in pieces.values()]
         counts = [len(each) for each in values]
     _refuse_count(counts, diagnostics)
     diagnostics.raise_any()
@@ -96,6 +96,13 @@ class _Piece:
             yield value, _decimal(value)
 
 
+def _distinct(values: Iterable[tuple[Fraction | str, str]]) -> list[str]:
+    found: dict[Fraction | str, str] = {}
+    for value, text in values:
+        found.setdefault(value, text)
+    return list(found.values())
+
+
 def _number(text: str) -> Fraction:
     value = read_number(text.strip()).value
     assert value is not None
@@ -119,8 +126,10 @@ def _refuse_count(counts: list[int], diagnostics: Diagnostics) -> None:
         helps = (f"give one several values: `--set keep={_FORM}` or `--set keep=0.1,0.3`",)
         diagnostics.add("E1402", "nothing to sweep over", None, label, helps)
     elif product > MOST_VARIANTS:
-        told = " × ".join(_large(count) for count in counts if count > 1)
-        label = f"the values make {told}, and {MOST_VARIANTS} is the most"
+        several = [_large(count) for count in counts if count > 1]
+        label = f"{MOST_VARIANTS} is the most" + (
+            f"; the values make {' × '.join(several)}" if len(several) > 1 else ""
+        )
         helps = ("take larger steps, or sweep over one PARAM at a time",)
         diagnostics.add("E1403", f"{_large(product)} variants are too many", None, label, helps)
 
