@@ -15,6 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E14xx | sweeps |
 """
 
 from dcql.codes import (
@@ -28,6 +29,7 @@ from dcql.codes import (
     reshard,
     run,
     submission,
+    sweep,
     syntax,
     train,
     types,
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        sweep,
     )
     for row in table.CODES
 }
