@@ -15,11 +15,13 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E149x | formatting |
 """
 
 from dcql.codes import (
     determinism,
     evaluate,
+    formatting,
     internal,
     limits,
     lock,
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        formatting,
     )
     for row in table.CODES
 }

@@ -99,24 +99,27 @@ def _parts(source: Source) -> list[_Part]:
     return parts + [_own_line(comment) for comment in comments[at:]]
 
 
-def _attached(text: str, start: int, found: list[Word], comments: list[_Comment]) -> dict[int, Comments]:
+def _attached(text: str, start: int, found: list[Word], comments: list[_Comment]) -> dict[Word, Comments]:
     """Give each comment of a statement that begins at `start` to one of its words."""
-    attached: dict[int, Comments] = defaultdict(Comments)
+    attached: dict[Word, Comments] = defaultdict(Comments)
+    if not comments:
+        return attached
     at = 0
     for word, following in pairwise([*found, None]):
         assert word is not None
         while at < len(comments) and (following is None or comments[at].start < start + following.start):
             comment = comments[at]
             if "\n" not in text[start + word.end : comment.start]:
-                attached[word.start].beside = comment.text
+                attached[word].beside = comment.text
             elif following is not None:
                 deeper = _column(text, comment.start) > _column(text, start + following.start)
-                attached[following.start].above.append((comment.text, deeper))
+                attached[following].above.append((comment.text, deeper))
+                attached[word].below |= deeper
             at += 1
     for i, word in enumerate(found):
         if word.text == ",":
-            _behind_comma(attached[found[i - 1].start], attached[word.start], attached[found[i + 1].start])
-    last, semicolon = attached[found[-2].start], attached[found[-1].start]
+            _behind_comma(attached[found[i - 1]], attached[word], attached[found[i + 1]])
+    last, semicolon = attached[found[-2]], attached[found[-1]]
     if not semicolon.above and semicolon.beside is None:
         last.beside, semicolon.beside = None, last.beside
     return attached

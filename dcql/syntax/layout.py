@@ -40,9 +40,13 @@ class Nest:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What stays on one line if it fits."""
+    """What stays on one line if it fits.
+
+    A comment below an `open` one that was indented deeper than what follows it belongs to it, and is a line too many.
+    """
 
     inner: "Layout"
+    open: bool = False
 
 
 # A plain text is the space between two words that stay on one line.
@@ -55,10 +59,14 @@ END = Line(must=True)
 
 @dataclass(slots=True)
 class Comments:
-    """The comments of one word: lines above it, each with whether it was indented deeper, and the one beside it."""
+    """The comments of one word: lines above it, each with whether it was indented deeper, and the one beside it.
+
+    `below` says whether such a deeper one stands above the next word.
+    """
 
     above: list[tuple[str, bool]] = field(default_factory=list)
     beside: str | None = None
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +84,14 @@ def words(layout: Layout) -> Iterator[Word]:
         match waiting.pop():
             case Word() as word:
                 yield word
-            case Nest(_, inner) | Group(inner):
+            case Nest(_, inner) | Group(inner, _):
                 waiting.append(inner)
             case tuple() as parts:
                 waiting += reversed(parts)
 
 
-def printed(layout: Layout, comments: Mapping[int, Comments]) -> list[Printed]:
-    """Return the lines of a layout; `comments` has those of a word by its `start`."""
+def printed(layout: Layout, comments: Mapping[Word, Comments]) -> list[Printed]:
+    """Return the lines of a layout; `comments` has those of a word."""
     return _Printer(layout, comments).lines
 
 
@@ -109,7 +117,7 @@ class _Printer:
     An entry is an indentation, whether lines end in it, and a layout.
     """
 
-    def __init__(self, layout: Layout, comments: Mapping[int, Comments]) -> None:
+    def __init__(self, layout: Layout, comments: Mapping[Word, Comments]) -> None:
         self.lines: list[Printed] = []
         self._comments = comments
         self._line = ""
@@ -135,12 +143,12 @@ class _Printer:
             case Nest(by, inner):
                 self._stack.append((indent + by, broken, inner))
             case Group(inner):
-                self._stack.append((indent, broken and not self._fits(inner), inner))
+                self._stack.append((indent, broken and not self._fits(layout), inner))
             case _:
                 self._stack += [(indent, broken, part) for part in reversed(layout)]
 
     def _word(self, indent: int, word: Word) -> None:
-        comments = self._comments.get(word.start)
+        comments = self._comments.get(word)
         if self._beside is not None:
             self._newline(indent)
         if comments is not None and comments.above:
@@ -159,16 +167,18 @@ class _Printer:
             self._depth = self._indent
         self._line, self._beside, self._indent = "", None, indent
 
-    def _fits(self, inner: Layout) -> bool:
+    def _fits(self, group: Group) -> bool:
         """Return whether a group fits on the rest of the line, with what follows up to where a line may end."""
+        if group.open and any(comments.below for comments in self._of_last(group)):
+            return False
         room = WIDTH - self._indent - len(self._line)
         blank = not self._line.strip()
         beside = past = False
-        waiting: list[tuple[bool, Layout]] = [(False, inner)]
+        waiting: list[tuple[bool, Layout]] = [(False, group.inner)]
         after = len(self._stack)
         while room >= 0:
             if not waiting:
-                if beside or not after:
+                if not after:
                     return True
                 past, after = True, after - 1
                 waiting.append(self._stack[after][1:])
@@ -176,11 +186,11 @@ class _Printer:
             match layout:
                 case str():
                     room -= len(layout)
-                case Word(text, start):
-                    comments = self._comments.get(start)
+                case Word() as word:
+                    comments = self._comments.get(word)
                     if beside or (comments is not None and comments.above and not blank):
                         return past
-                    room -= len(text)
+                    room -= len(word.text)
                     beside, blank = comments is not None and comments.beside is not None, False
                 case Line(flat, must):
                     if broken or must:
@@ -191,3 +201,17 @@ class _Printer:
                 case _:
                     waiting += [(broken, part) for part in reversed(layout)]
         return False
+
+    def _of_last(self, layout: Layout) -> Iterator[Comments]:
+        """Yield the comments of the last word of a layout, if it has any."""
+        waiting = [layout]
+        while waiting:
+            match waiting.pop():
+                case Word() as word:
+                    if word in self._comments:
+                        yield self._comments[word]
+                    return
+                case Nest(_, inner) | Group(inner, _):
+                    waiting.append(inner)
+                case tuple() as parts:
+                    waiting += parts

@@ -5,6 +5,7 @@ printed, but for parentheses that change nothing.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from dcql.syntax._standalone import Token
@@ -151,10 +152,13 @@ class ShapeBuilder:
         name, equal, value = c
         if name is not None:
             return phrase(c)
-        bare = bare_of(value)
-        first = [found.text for found, _ in zip(words(bare.layout), range(2), strict=False)]
+        layout = alone(value)
+        first, second, *_ = *islice(words(layout), 2), None
+        if second is None or second.text != "=":
+            return layout
         # `a = b` would be an argument by name.
-        return alone(value if first[1:] == ["="] and value.inner is not None else bare)
+        *_, last = words(layout)
+        return Word("(", first.start, first.start), layout, Word(")", last.end, last.end)
 
     # --- queries ---
 
@@ -186,7 +190,7 @@ class ShapeBuilder:
             tail.append((word(order), " ", word(by), " ", Nest(INDENT, filled(keys))))
         if limit is not None:
             tail.append(limit)
-        return Query(Group((body.layout, (SPACE, Group(spaced(tail))) if tail else "")))
+        return Query(Group((body.layout, (SPACE, Group(spaced(tail))) if tail else ""), open=True))
 
     def set_operation(self, c: Children) -> Body:
         left, *operators, right = c
@@ -204,7 +208,7 @@ class ShapeBuilder:
         bare = bare_of(condition)
         parts = bare.layout if bare.level <= AND else Group(bare.layout)
         indent = 3 if bare.level == OR else 2  # AND and OR end where WHERE does
-        return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts))), OPERAND)
+        return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts)), open=True), OPERAND)
 
     def distinct_on(self, c: Children) -> Layout:
         distinct, on, opening, keys, closing = c
