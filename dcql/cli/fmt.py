@@ -61,8 +61,8 @@ def fmt(
     if diff:
         for one in changed:
             _print_diff(one)
-    elif not check and paths != [STDIN]:
-        _tell(changed, seen)
+    elif paths != [STDIN]:
+        _tell([] if check else changed, len(seen) - len(changed))
     if check and changed:
         faults.append(RunError(_unformatted(changed)))
     if faults:
@@ -139,15 +139,14 @@ def _print_diff(one: _Formatted) -> None:
             print("\\ No newline at end of file")
 
 
-def _tell(changed: list[_Formatted], seen: list[_Formatted]) -> None:
+def _tell(written: list[_Formatted], already: int) -> None:
     from rich.text import Text
 
     console = stdout()
-    for one in changed:
+    for one in written:
         console.print(Text.assemble(("formatted", "bold green"), f"  {shown(one.name)}"))
-    if seen and not changed:
-        was = "it was" if len(seen) == 1 else "all were"
-        console.print(f"{plural(len(seen), 'file')}: {was} formatted already")
+    if already:
+        console.print(f"{plural(already, 'file')} {'is' if already == 1 else 'are'} formatted already")
 
 
 def _unformatted(changed: list[_Formatted]) -> Diagnostic:

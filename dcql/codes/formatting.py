@@ -6,8 +6,8 @@ CODES: tuple[Code, ...] = (
     Code(
         code="E1491",
         title="recipe is not formatted",
-        meaning="`dcql fmt --check` compares recipes with their canonical form, in which all recipes look alike. A file "
-        "is not in that form, or has other line endings than \\n, or a byte order mark. Its meaning is the same.",
+        meaning="`dcql fmt --check` compares recipes with their canonical form, in which all recipes look alike. A "
+        "file is not in that form, or has other line endings than \\n, or a byte order mark. Its meaning is the same.",
         example="dcql fmt --check recipes",
         instead="dcql fmt recipes",
     ),
@@ -22,8 +22,8 @@ CODES: tuple[Code, ...] = (
     Code(
         code="E1493",
         title="folder without recipes",
-        meaning="`dcql fmt` formats the .dcql files of a folder and of the folders in it, but for hidden ones. There is "
-        "none.",
+        meaning="`dcql fmt` formats the .dcql files of a folder and of the folders in it, but for hidden ones. "
+        "There is none.",
         example="dcql fmt recipe",
         instead="dcql fmt recipes",
     ),

@@ -149,7 +149,7 @@ class ShapeBuilder:
         return items(c)
 
     def model_argument(self, c: Children) -> Layout:
-        name, equal, value = c
+        name, _, value = c
         if name is not None:
             return phrase(c)
         layout = alone(value)
@@ -185,7 +185,7 @@ class ShapeBuilder:
 
     def query(self, c: Children) -> Query:
         body, order, by, keys, limit = c
-        tail = []
+        tail: list[Layout] = []
         if order is not None:
             tail.append((word(order), " ", word(by), " ", Nest(INDENT, filled(keys))))
         if limit is not None:
@@ -270,7 +270,9 @@ class ShapeBuilder:
 
     def arithmetic(self, c: Children) -> Expression:
         level = SUM if c[1].type == "SIGN" else PRODUCT
-        rest = tuple((SPACE, word(sign), " ", operand(right, level + 1)) for sign, right in zip(c[1::2], c[2::2], strict=True))
+        rest = tuple(
+            (SPACE, word(sign), " ", operand(right, level + 1)) for sign, right in zip(c[1::2], c[2::2], strict=True)
+        )
         return Expression(Group((operand(c[0], level + 1), Nest(INDENT, rest))), level)
 
     def sign(self, c: Children) -> Expression:
@@ -366,7 +368,7 @@ def spaced(parts: list[Layout]) -> Layout:
 def items(c: Children) -> Items:
     """Return the items of a list out of items and the commas between them."""
     layouts = [alone(item) if isinstance(item, Expression) else phrase([item]) for item in c[::2]]
-    commas = [*map(word, c[1::2]), ""]
+    commas: list[Layout] = [*map(word, c[1::2]), ""]
     return Items(tuple((item, comma) for item, comma in zip(layouts, commas, strict=True)))
 
 
