@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo board demo-table test check lint types tests errors parser bench clean
+.PHONY: help demo board demo-table test check lint types recipes tests errors parser bench clean
 
 help:
 	@sed -n '2,6p' Makefile | sed 's/^# *//'
@@ -39,7 +39,7 @@ demo-table: .venv/runtime
 
 test: check tests
 
-check: lint types
+check: lint types recipes
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -49,6 +49,10 @@ lint: .venv/dev
 types: .venv/dev
 	@rm -rf build/types && mkdir -p build/types/dcql && ln -s $(CURDIR)/dcql/* $(CURDIR)/runtime build/types/dcql/
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml dcql
+
+# example.dcql stays as it was typed: its lock quotes it.
+recipes: .venv/core
+	$(BIN)/dcql fmt --check $(filter-out recipes/example.dcql,$(wildcard recipes/*.dcql recipes/*/*.dcql stdlib/*.dcql))
 
 tests: .venv/dev
 	$(BIN)/python -m pytest -m "not slow and not gpu"

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
     "docs/evaluation.md",
+    "docs/fmt.md",
     "docs/language.md",
     "docs/leaderboard.md",
     "docs/models.md",

@@ -10,6 +10,7 @@ from dcql.cli import (
     errors,
     evaluate,
     features,
+    fmt,
     leaderboard,
     locks,
     pools,
@@ -25,7 +26,7 @@ from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
-    "Recipes": ("check", "plan", "sql", "recipes"),
+    "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
     "Subsets": ("diff", "sweep", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
@@ -94,6 +95,7 @@ for _name, _short, _command in (
     ("lock", "Write what a recipe selects, and what decides it", locks.lock),
     ("verify", "Compute a locked subset or a run again", locks.verify),
     ("check", "Check a recipe without running it", recipes.check),
+    ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),

@@ -15,12 +15,13 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
-| E14xx | sweeps |
+| E14xx | sweeps, diffs, why, reports, verification, limits, formatting |
 """
 
 from dcql.codes import (
     determinism,
     evaluate,
+    formatting,
     internal,
     limits,
     lock,
@@ -53,6 +54,7 @@ CODES: dict[str, Code] = {
         evaluate,
         submission,
         sweep,
+        formatting,
     )
     for row in table.CODES
 }

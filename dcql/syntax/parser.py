@@ -13,7 +13,7 @@ from dcql.syntax._standalone import Lark_StandAlone, UnexpectedCharacters, Unexp
 from dcql.syntax.scan import MAX_DEPTH, MAX_ERRORS, Statement, check_size, read, scan, too_deep, words
 from dcql.syntax.tree import FinalQuery, TreeBuilder
 
-__all__ = ["parse", "parse_library", "read"]
+__all__ = ["parse", "parse_either", "parse_library", "read"]
 
 Tree = ast.Definition | FinalQuery
 
@@ -31,28 +31,22 @@ def _parser() -> Any:
 def parse(source: Source) -> ast.Recipe:
     """Parse a recipe: definitions, then one query. Raises RecipeError with everything that is wrong."""
     trees, errors = _statements(source)
-    query: FinalQuery | None = None
-    definitions: list[ast.Definition] = []
-    for tree in trees:
-        if query is None:
-            if isinstance(tree, FinalQuery):
-                query = tree
-            else:
-                definitions.append(tree)
-        elif isinstance(tree, FinalQuery):
-            help_ = "one query is the recipe: join two with UNION, or name the first one: WITH a AS (..)"
-            errors.add("E0141", "a second query", tree.span, "the recipe already has its query", (help_,))
-        else:
-            help_ = "write it before the query"
-            errors.add("E0142", "statement after the query", tree.span, "the query ends the recipe", (help_,))
-    if query is None and not errors.found:
+    recipe = _ordered(source, trees, errors)
+    if recipe.query is None and not errors.found:
         end = len(source.text.rstrip())
         what = "the recipe has no query" if trees else "the recipe is empty"
         help_ = "end it with a query: SELECT uid FROM pool WHERE ..;"
         errors.add("E0140", what, source.span(end, end), "expected `SELECT`", (help_,))
     errors.raise_any()
-    assert query is not None
-    return ast.Recipe(source, tuple(definitions), query.stages, query.query, query.expects)
+    return recipe
+
+
+def parse_either(source: Source) -> ast.Recipe:
+    """Parse a recipe, or a file with definitions alone. Raises RecipeError with everything that is wrong."""
+    trees, errors = _statements(source)
+    recipe = _ordered(source, trees, errors)
+    errors.raise_any()
+    return recipe
 
 
 def parse_library(source: Source) -> ast.Recipe:
@@ -67,6 +61,27 @@ def parse_library(source: Source) -> ast.Recipe:
             definitions.append(tree)
     errors.raise_any()
     return ast.Recipe(source, tuple(definitions), (), None, ())
+
+
+def _ordered(source: Source, trees: list[Tree], errors: Diagnostics) -> ast.Recipe:
+    """Put statements together: a query ends the file, and there is one at most."""
+    query: FinalQuery | None = None
+    definitions: list[ast.Definition] = []
+    for tree in trees:
+        if query is None:
+            if isinstance(tree, FinalQuery):
+                query = tree
+            else:
+                definitions.append(tree)
+        elif isinstance(tree, FinalQuery):
+            help_ = "one query is the recipe: join two with UNION, or name the first one: WITH a AS (..)"
+            errors.add("E0141", "a second query", tree.span, "the recipe already has its query", (help_,))
+        else:
+            help_ = "write it before the query"
+            errors.add("E0142", "statement after the query", tree.span, "the query ends the recipe", (help_,))
+    if query is None:
+        return ast.Recipe(source, tuple(definitions), (), None, ())
+    return ast.Recipe(source, tuple(definitions), query.stages, query.query, query.expects)
 
 
 def _statements(source: Source) -> tuple[list[Tree], Diagnostics]:

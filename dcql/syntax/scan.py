@@ -100,6 +100,11 @@ def read(path: Path, name: str | None = None) -> Source:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RecipeError(Diagnostic("E0155", f"cannot read `{name}`", label=why.lower())) from None
+    return decoded(name, data)
+
+
+def decoded(name: str, data: bytes) -> Source:
+    """Return the bytes of a recipe file as text, to be shown as `name`; raises RecipeError as `read` does."""
     if len(data) > MAX_BYTES:
         raise RecipeError(_too_large(name))
     try:

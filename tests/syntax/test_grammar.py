@@ -11,6 +11,7 @@ import pytest
 
 from dcql.syntax import _standalone, vocabulary
 from dcql.syntax.build import GRAMMAR, STANDALONE, generate
+from dcql.syntax.shapes import ShapeBuilder
 from dcql.syntax.tree import TreeBuilder
 
 
@@ -51,6 +52,7 @@ def test_every_rule_has_its_method() -> None:
     shared = {"begin", "span", "widened", "operands"}
     methods = {name for name in vars(TreeBuilder) if not name.startswith("_")} - shared
     assert rules == methods
+    assert rules == {name for name in vars(ShapeBuilder) if not name.startswith("_")}
 
 
 def test_reserved_words_are_those_of_the_grammar() -> None:

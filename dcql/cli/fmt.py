@@ -1,0 +1,156 @@
+"""`dcql fmt`."""
+
+import difflib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcql.cli.shell import plural, shown, stdout
+from dcql.errors import DcqlError, Diagnostic, RecipeError, RunError
+
+STDIN = "-"
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+SUFFIX = ".dcql"
+
+
+@dataclass(frozen=True, slots=True)
+class _Formatted:
+    """A file's text as it is and as it is to be; both without a change of their line endings."""
+
+    name: str
+    path: Path | None
+    before: str
+    after: str
+
+
+def fmt(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH..", help="Recipe files, folders with .dcql files, or - for standard input."),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; name the files that are not formatted, and exit with 1.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+) -> None:
+    """Write recipes in the one form that all recipes have: layout changes, meaning and comments do not.
+
+    A file that is formatted already is not touched, nor is one with errors. `-` reads standard input and prints the
+    formatted recipe.
+    """
+    if STDIN in paths and len(paths) > 1:
+        raise typer.BadParameter("- stands alone: standard input is one recipe")
+    faults: list[DcqlError] = []
+    seen: list[_Formatted] = []
+    for path in _named(paths, faults):
+        try:
+            one = _formatted(path)
+            seen.append(one)
+            if not (check or diff):
+                _write(one)
+        except DcqlError as error:
+            faults.append(error)
+    changed = [one for one in seen if one.before != one.after]
+    if diff:
+        for one in changed:
+            _print_diff(one)
+    elif paths != [STDIN]:
+        _tell([] if check else changed, len(seen) - len(changed))
+    if check and changed:
+        faults.append(RunError(_unformatted(changed)))
+    if faults:
+        kind = next((type(error) for error in faults if error.exit_code == RecipeError.exit_code), type(faults[0]))
+        raise kind(*(diagnostic for error in faults for diagnostic in error.diagnostics))
+
+
+def _named(paths: list[str], faults: list[DcqlError]) -> Iterator[Path | None]:
+    """Yield the files that paths name, each once; None is standard input. A folder without any is a fault."""
+    seen: set[Path] = set()
+    for named in paths:
+        if named == STDIN:
+            yield None
+            continue
+        path = Path(named)
+        found = list(_below(path)) if path.is_dir() else [path]
+        if not found:
+            helps = (f"files to format end with {SUFFIX}; name one of another name itself",)
+            faults.append(RunError(Diagnostic("E1493", f"no recipe in `{path}`", None, f"no {SUFFIX} file", helps)))
+        for file in found:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the .dcql files of a folder in order, but not those below hidden folders."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in sorted(names) if name.endswith(SUFFIX))
+
+
+def _formatted(path: Path | None) -> _Formatted:
+    from dcql.syntax.formatter import formatted
+    from dcql.syntax.scan import MAX_BYTES, decoded, read
+
+    if path is None:
+        name, data = "<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        name = str(path)
+        read(path)  # says what is wrong with a file that cannot be read
+        data = path.read_bytes()
+    after = formatted(decoded(name, data))
+    return _Formatted(name, path, data.decode("utf-8"), after)
+
+
+def _write(one: _Formatted) -> None:
+    """Put a formatted text where it belongs; a file that would stay the same is not written."""
+    from dcql.engine.folder import replaced
+
+    if one.path is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(one.after.encode("utf-8"))
+    elif one.before != one.after:
+        with replaced(one.path) as unfinished:
+            unfinished.write_bytes(one.after.encode("utf-8"))
+            shutil.copymode(one.path, unfinished)
+
+
+def _print_diff(one: _Formatted) -> None:
+    """Print a unified diff, which `patch` takes; on a terminal, control characters are escaped."""
+    from rich.text import Text
+
+    console = stdout()
+    before, after = (_LINE.findall(text) for text in (one.before, one.after))
+    for line in difflib.unified_diff(before, after, one.name, one.name):
+        text, end = line.removesuffix("\n"), line.endswith("\n")
+        if console.is_terminal:
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "")
+            console.print(Text(shown(text), "bold" if text[:3] in ("+++", "---") else colour))
+        else:
+            print(text)
+        if not end:
+            print("\\ No newline at end of file")
+
+
+def _tell(written: list[_Formatted], already: int) -> None:
+    from rich.text import Text
+
+    console = stdout()
+    for one in written:
+        console.print(Text.assemble(("formatted", "bold green"), f"  {shown(one.name)}"))
+    if already:
+        console.print(f"{plural(already, 'file')} {'is' if already == 1 else 'are'} formatted already")
+
+
+def _unformatted(changed: list[_Formatted]) -> Diagnostic:
+    names = [one.name for one in changed]
+    message = f"{plural(len(names), 'file')} {'is' if len(names) == 1 else 'are'} not formatted"
+    helps = ("`dcql fmt` with the same paths formats them, `dcql fmt --diff` shows how",)
+    return Diagnostic("E1491", message, None, "\n".join(names), helps)
