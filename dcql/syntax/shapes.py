@@ -1,7 +1,7 @@
 """Grammar rules -> layouts: one method for each rule or alias of grammar.lark, of the same name.
 
 As in tree.py, the parser calls a method as soon as its rule is complete. All tokens come through here and each is
-printed, but for parentheses that change nothing.
+printed, but for parentheses and a sign `+` that change nothing.
 """
 
 from dataclasses import dataclass
@@ -276,9 +276,12 @@ class ShapeBuilder:
         return Expression(Group((operand(c[0], level + 1), Nest(INDENT, rest))), level)
 
     def sign(self, c: Children) -> Expression:
+        if c[0] == "+":  # like parentheses, it changes nothing
+            found: Expression = c[1]
+            return found
         inner = operand(c[1], SIGN)
         # `--` would begin a comment.
-        space = " " if next(words(inner)).text in ("+", "-") else ""
+        space = " " if next(words(inner)).text == "-" else ""
         return Expression((word(c[0]), space, inner), SIGN)
 
     def group(self, c: Children) -> Expression | Body:
