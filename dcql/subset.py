@@ -219,16 +219,20 @@ class MerkleTree:
 
     def update(self, high: Words, records: NDArray[Any]) -> None:
         """Append `records`, (n, ..) contiguous, of the uids that begin with `high`, (n,) uint64 ascending."""
-        if not len(high):
+        if len(high):
+            first, edges = leaf_edges(high)
+            self.update_leaves(first, edges, records)
+
+    def update_leaves(self, first: int, edges: NDArray[np.intp], records: NDArray[Any]) -> None:
+        """Append `records`, (n, ..) contiguous, of leaf `first` and those after it; each begins at one of `edges`."""
+        if not len(records):
             return
-        shift = np.uint64(64 - HASH_BITS)
-        first, last = int(high[0] >> shift), int(high[-1] >> shift)
-        edges = np.searchsorted(high, np.arange(first + 1, last + 1, dtype=np.uint64) << shift).tolist()
         data = records.view(np.uint8).reshape(-1).data
-        width = records.nbytes // len(high)
-        for leaf, start, end in zip(range(first, last + 1), [0, *edges], [*edges, len(high)], strict=True):
+        width = records.nbytes // len(records)
+        ends = (edges * width).tolist()
+        for leaf, start, end in zip(range(first, first + len(ends) + 1), [0, *ends], [*ends, len(data)], strict=True):
             if start < end:
-                self._hash_of(leaf).update(data[start * width : end * width])
+                self._hash_of(leaf).update(data[start:end])
 
     def _hash_of(self, leaf: int) -> Any:
         if self._open is None or self._open[0] != leaf:
@@ -253,6 +257,13 @@ class MerkleTree:
         return hashlib.sha256(self._tag + b"\2" + bytes([HASH_BITS]) + header + level[0]).digest()
 
 
+def leaf_edges(high: Words) -> tuple[int, NDArray[np.intp]]:
+    """Return the leaf of the first of uids that begin with `high`, (n,) ascending, and where each later one begins."""
+    shift = np.uint64(64 - HASH_BITS)
+    first, last = int(high[0] >> shift), int(high[-1] >> shift)
+    return first, np.searchsorted(high, np.arange(first + 1, last + 1, dtype=np.uint64) << shift)
+
+
 def hashes(
     uids: Uids, kept: Sequence[NDArray[np.bool_]], copies: Sequence[NDArray[np.uint32] | None]
 ) -> tuple[str, ...]:
@@ -264,17 +275,18 @@ def hashes(
     for start in range(0, len(uids), _SHARED_CHUNK):
         here = slice(start, start + _SHARED_CHUNK)
         part = uids[here]
-        high, records = np.ascontiguousarray(part["f0"]), _records(part)
-        for tree, taken, count in zip(trees, kept, copies, strict=True):
+        first, edges = leaf_edges(np.ascontiguousarray(part["f0"]))
+        records = _records(part)
+        for tree, taken, many in zip(trees, kept, copies, strict=True):
             places = np.flatnonzero(taken[here])
             # As one item each, records come several times faster than field by field.
             own = records.view(f"V{records.itemsize}").take(places)
-            if count is not None:
-                own.view(_RECORD)["copies"] = count[here].take(places)
-            tree.update(high.take(places), own)
+            if many is not None:
+                own.view(_RECORD)["copies"] = many[here].take(places)
+            tree.update_leaves(first, np.searchsorted(places, edges), own)
     return tuple(
-        _sealed(tree, (distinct := int(np.count_nonzero(taken))), distinct if count is None else _sum(count))
-        for tree, taken, count in zip(trees, kept, copies, strict=True)
+        _sealed(tree, (distinct := int(np.count_nonzero(taken))), distinct if many is None else _sum(many))
+        for tree, taken, many in zip(trees, kept, copies, strict=True)
     )
 
 

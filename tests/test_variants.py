@@ -162,6 +162,8 @@ def test_text_is_looked_at_where_some_variant_needs_it(monkeypatch: pytest.Monke
     guard = sent[-1][: sent[-1].lower().index("contains")]
     assert "100" in guard
     assert "300" in guard
+    for widths in ((100, 300), (300, 100)):
+        assert list(differences(plans_of(*map(text.format, widths), pool=pool), pool)) == []
     text_alone = "SELECT uid FROM pool WHERE contains(text, 'dog')"
     sent = queries_of(plans_of(text.format(100), text_alone, pool=pool), pool, monkeypatch)
     assert list(differences(plans_of(text.format(100), text_alone, pool=pool), pool)) == []
@@ -202,6 +204,15 @@ def test_more_variants_than_a_word_has_bits() -> None:
     assert [int(kept.sum()) for kept in together.kept] == [*expected, expected[5]]
     with shared_sessions():
         assert together.subset(40) == alone(plans[40], pool).subset
+
+
+@pytest.mark.parametrize("form", ["raw", "added"])
+def test_a_pool_that_comes_in_many_pieces(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcql.engine.sources._ROWS_TOGETHER", 900)
+    monkeypatch.setattr("dcql.engine.duck._BATCH_ROWS", 500)
+    pool = dict(adversarial("mixed").opened)[form]
+    doubled = "SELECT uid FROM pool UNION ALL SELECT uid FROM pool WHERE width >= 300"
+    assert list(differences(plans_of("SELECT uid FROM pool WHERE safe", doubled, pool=pool), pool)) == []
 
 
 def test_an_error_of_one_is_the_error_of_all() -> None:
