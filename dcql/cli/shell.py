@@ -22,6 +22,7 @@ from typing import Any, ParamSpec
 import typer
 
 from dcql.errors import DcqlError, Diagnostic, RunError, printable, render
+from dcql.limits import Limits, hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class Format(StrEnum):
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """Wrap a command so that whatever it raises becomes a few lines and an exit code."""
+    """Wrap a command so that whatever it raises becomes a few lines and an exit code; its `limits` are held."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        limits = kwargs.get("limits")
         try:
-            command(*args, **kwargs)
+            with hold(limits if isinstance(limits, Limits) else None):
+                command(*args, **kwargs)
             sys.stdout.flush()
         except DcqlError as error:
             _tell(error, as_json=kwargs.get("format_") is Format.JSON)

@@ -15,6 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E146x | limits on what a command takes |
 """
 
 from dcql.codes import (
@@ -22,6 +23,7 @@ from dcql.codes import (
     evaluate,
     internal,
     limits,
+    limits_run,
     lock,
     models,
     names,
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        limits_run,
     )
     for row in table.CODES
 }
