@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    Recipe,
+    SetOption,
+    ThreadsOption,
+    settings,
+)
 from dcql.cli.shell import Format, print_json, shown
 
 if TYPE_CHECKING:

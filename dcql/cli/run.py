@@ -7,7 +7,16 @@ import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    Recipe,
+    SetOption,
+    ThreadsOption,
+    settings,
+)
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
