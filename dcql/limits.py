@@ -164,7 +164,7 @@ class _Watch:
         if most.time is not None and seconds > most.time:
             return Diagnostic(
                 "E1461",
-                f"it took longer than {most.time:g} seconds",
+                f"it took longer than {most.time:g} second{'' if most.time == 1 else 's'}",
                 None,
                 "it was stopped, and nothing was written",
                 ("allow more, if the recipe is worth it: `--limits time=3600`",),

@@ -146,8 +146,6 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "enable_progress_bar": False,
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
-        # A name that no table has is an error, not a variable of this program.
-        "python_enable_replacements": False,
     }
     limits = held()
     memory = resources.memory

@@ -416,7 +416,7 @@ def model_that_never_ends(folder: Path) -> Arguments:
 
 def model_that_takes_memory(folder: Path) -> Arguments:
     """Each process has the bound of the command: what the model asks for fails in the model."""
-    code = model("kept = []", "while True: kept.append(bytearray(50_000_000))")
+    code = model("return [len(bytearray(2 * 10**9)) for one in given]")
     return [*_own_model(folder, code), "--limits", "time=60,memory=300MB"]
 
 

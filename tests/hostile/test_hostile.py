@@ -58,6 +58,28 @@ def test_every_message_has_its_case() -> None:
     assert len(NAMES) >= 50
 
 
+def test_what_the_page_names_is_there() -> None:
+    """docs/threat_model.md says for each attack which cases and tests are about it."""
+    text = (HERE.parents[1] / "docs" / "threat_model.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.parent.rglob("test_*.py"))
+    rows = [line for line in text.split("## Who attacks")[1].splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split(" | ")[-1])]
+    known = {*NAMES, *re.findall(r"^def (test_\w+)", tests, re.MULTILINE)}
+    missing = [name for name in named if name not in known and not (HERE.parents[1] / name).is_file()]
+    assert missing == []
+    assert len(named) > 50
+
+
+def test_what_a_pool_holds_is_drawn_as_text(machine: Machine) -> None:
+    folder = machine.work / "drawn"
+    folder.mkdir()
+    CASES["pool_with_columns_that_inject"](folder)
+    for command in ("pool add drawing own", "pool describe drawing", "pool show drawing", "pool ls"):
+        told = machine.dcql(folder, command.split())
+        assert told.code == 0
+        assert all(one == "\n" or one.isprintable() for one in told.out + told.err)
+
+
 @pytest.mark.slow
 def test_the_system_saw_nothing_else(traced: Machine) -> None:
     """What the engine opens by itself, Python does not see: the system does."""
