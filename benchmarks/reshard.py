@@ -22,7 +22,7 @@ from measure import BenchmarkError, spend
 from spine import BY_HAND, MEBIBYTE, find_dcql, replace_between
 
 BEGIN, END = "<!-- begin: printed by reshard.py -->", "<!-- end: printed by reshard.py -->"
-COPY, WRITER = "read and write bytes", "tarfile + TarWriter"
+COPY, FLOOR, WRITER = "read and write bytes", "kept bytes, digested", "tarfile + TarWriter"
 
 
 class Run(NamedTuple):
@@ -33,14 +33,16 @@ class Run(NamedTuple):
     peak: int
 
 
-def contenders(pool: Path, dcql: list[str], kept: int) -> dict[str, tuple[str, ...]]:
-    """Return the commands by name; `{out}` stands for the folder to write."""
+def contenders(pool: Path, dcql: list[str], kept: int, written: Path) -> dict[str, tuple[str, ...]]:
+    """Return the commands by name; `{out}` stands for the folder to write, `written` are shards of the same run."""
     shards, run = str(pool / "shards"), pool / "run"
     ours = (*dcql, "reshard", str(run), "--shards", shards, "--out", "{out}")
     script = (sys.executable, str(BY_HAND / "copy_bytes.py"), shards, "{out}", "--bytes", str(kept))
     writer = (sys.executable, str(BY_HAND / "tar_writer.py"), shards, str(run / "subset.npy"), "{out}")
+    floor = (sys.executable, str(BY_HAND / "kept_bytes.py"), str(written), "{out}")
     return {
         COPY: script,
+        FLOOR: floor,
         "dcql reshard": (*ours, "--workers", "1"),
         "dcql reshard, 2 workers": (*ours, "--workers", "2"),
         "dcql reshard --no-copy": (*ours, "--workers", "1", "--no-copy"),
@@ -69,12 +71,12 @@ def contents(folder: Path) -> str:
 def compare(pool: Path, dcql: list[str], repeats: int, work: Path) -> str:
     """Return the report. Raises BenchmarkError where the resharders do not write the same files."""
     out = work / "out"
-    probe = contenders(pool, dcql, 0)
-    once(probe["dcql reshard"], out)
-    kept = sum(path.stat().st_size for path in out.glob("*.tar"))
-    stated = json.loads((out / "shards.json").read_text())
-    ours = contents(out)
-    commands = contenders(pool, dcql, kept)
+    written = work / "written"
+    once(contenders(pool, dcql, 0, written)["dcql reshard"], written)
+    kept = sum(path.stat().st_size for path in written.glob("*.tar"))
+    stated = json.loads((written / "shards.json").read_text())
+    ours = contents(written)
+    commands = contenders(pool, dcql, kept, written)
     once(commands[WRITER], out)
     if contents(out) != ours:
         raise BenchmarkError("dcql and tarfile + TarWriter wrote other files")

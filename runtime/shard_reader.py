@@ -2,7 +2,6 @@
 
 import os
 import threading
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ from dcql.runtime.shards import ShardSet, open_index
 from numpy.typing import NDArray
 
 from dcql.arrays import numbers
+from dcql.checksum import crc32
 from dcql.errors import Diagnostic, RunError
 from dcql.files import LocalFiles, locate, unreadable
 
@@ -84,7 +84,7 @@ class ShardReader:
             caption = content[caption_at - start : caption_at - start + caption_size]
         else:
             image, caption = opened.read(image_at, image_size), opened.read(caption_at, caption_size)
-        if zlib.crc32(caption, zlib.crc32(image)) != int(self._crc32[position]):
+        if crc32(caption, crc32(image)) != int(self._crc32[position]):
             _refuse_sample(self.shards.place(tar), self.key(position), start)
         # A caption that is not UTF-8 is trained on as far as it can be read: no sample of a subset is left out.
         text = caption.decode("utf-8", "replace")

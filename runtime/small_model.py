@@ -8,7 +8,6 @@ why the convolutions are followed by group normalisation.
 # mypy: disable-error-code="misc"
 
 import re
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,8 @@ import torch
 from dcql.runtime.scales import BagOfWords, Convolutions, ModelConfig
 from numpy.typing import NDArray
 from torch import nn
+
+from dcql.checksum import crc32
 
 NO_WORD = 0
 _WORD = re.compile(r"[^\W_]+")
@@ -63,5 +64,5 @@ def word_ids(text: BagOfWords, captions: Sequence[str]) -> NDArray[np.int64]:
     ids = np.full((len(captions), text.words), NO_WORD, np.int64)
     for row, caption in zip(ids, captions, strict=True):
         words = _WORD.findall(caption.lower())[: text.words]
-        row[: len(words)] = [1 + zlib.crc32(word.encode()) % (text.table - 1) for word in words]
+        row[: len(words)] = [1 + crc32(word.encode()) % (text.table - 1) for word in words]
     return ids

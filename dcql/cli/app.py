@@ -18,6 +18,7 @@ from dcql.cli import (
     run,
     submit,
     subsets,
+    sweep,
     train,
 )
 from dcql.cli.shell import guarded
@@ -25,7 +26,7 @@ from dcql.cli.shell import guarded
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
     "Recipes": ("check", "plan", "sql", "recipes"),
-    "Subsets": ("diff", "export"),
+    "Subsets": ("diff", "sweep", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
@@ -97,6 +98,7 @@ for _name, _short, _command in (
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", subsets.diff),
+    ("sweep", "Run a recipe with several values of its PARAMs", sweep.sweep),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),
     ("train", "Train a scale on the shards of a run", train.train),

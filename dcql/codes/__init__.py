@@ -15,6 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E14xx | sweeps |
 | E146x | limits on what a command takes |
 """
 
@@ -30,6 +31,7 @@ from dcql.codes import (
     reshard,
     run,
     submission,
+    sweep,
     syntax,
     train,
     types,
@@ -52,6 +54,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        sweep,
         limits_run,
     )
     for row in table.CODES

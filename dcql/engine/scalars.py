@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dcql.catalog.parquet import type_of
@@ -47,6 +46,8 @@ def read_scalars(array: Any, *, column: str, file: str) -> tuple[NDArray[Any], N
         ) from error
     nulls = np.zeros(len(array), np.bool_)
     if array.null_count:
+        import pyarrow.compute as pc
+
         nulls = pc.is_null(array).to_numpy(zero_copy_only=False).copy()
         array = pc.fill_null(array, pa.scalar(0).cast(array.type))
     values = array.to_numpy(zero_copy_only=False)
@@ -60,5 +61,7 @@ def decoded(array: Any) -> Any:
     if pa.types.is_dictionary(array.type):
         return decoded(array.dictionary_decode())
     if pa.types.is_run_end_encoded(array.type):
+        import pyarrow.compute as pc  # slow to import, and hardly ever needed
+
         return decoded(pc.run_end_decode(array))
     return array

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.checksum import crc32
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
 from dcql.subset import UID, Uids, Words, find
@@ -199,7 +199,7 @@ def _walk(read: _Reader, size: int) -> _Tar:
             if extension == "json":
                 sample.uid = _uid(read, member)
             elif extension in EXTENSIONS and sample.image is None:
-                check = zlib.crc32(read(member.header, BLOCK))
+                check = crc32(read(member.header, BLOCK))
                 sample.image = (member.offset, member.size, check, EXTENSIONS.index(extension))
     except DamagedTarError as stop:
         damage = (stop.offset, stop.reason)
@@ -299,7 +299,7 @@ def _fetch(shards: ShardIndex, places: NDArray[np.int64], threads: Executor) -> 
         for position in stretch.positions:
             entry = entries[position]
             start = int(entry["offset"]) - stretch.start
-            if zlib.crc32(content[start - BLOCK : start]) != int(entry["header"]):
+            if crc32(content[start - BLOCK : start]) != int(entry["header"]):
                 raise _changed(shards.tars[stretch.tar], f"no image begins at byte {int(entry['offset'])} any more")
             images[position] = content[start : start + int(entry["size"])]
     return images

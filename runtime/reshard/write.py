@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import operator
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from dcql.runtime.reshard.scan import FORMATS
 from dcql.runtime.reshard.ustar import BLOCK, PADDING, end, header
 from numpy.typing import NDArray
 
+from dcql.checksum import crc32
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, LocalFiles, locate, unreadable
 
@@ -124,8 +124,8 @@ def write_shard(
             ):
                 put(at - BLOCK, header(b"%b.%b" % (key, extension), size))
                 put(at + size, PADDING[room - BLOCK - size])
-            crc32 = zlib.crc32(caption, zlib.crc32(image))
-            placed.append((flushed + image_at, image_size, kind, flushed + caption_at, caption_size, crc32))
+            check = crc32(caption, crc32(image))
+            placed.append((flushed + image_at, image_size, kind, flushed + caption_at, caption_size, check))
             used = image_at - BLOCK + image_room
     last = end(flushed + used)
     reserve(len(last))

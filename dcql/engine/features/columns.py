@@ -156,10 +156,15 @@ class Features:
         file = self.pool.files[number]
         return files.read_values(self.path(spec, file), file.rows)
 
+    def value(self, spec: FeatureSpec, number: int) -> Any:
+        """Return a feature's values alone for the pool's n-th file, as `files.read_value` does."""
+        file = self.pool.files[number]
+        return files.read_value(self.path(spec, file), file.rows)
+
     def vectors(self, spec: FeatureSpec, number: int) -> NDArray[np.float16]:
         """Return an EMBEDDING feature's vectors for the pool's n-th file, (rows, d), anything where there is none."""
         file = self.pool.files[number]
-        return vectors_or_none(self.path(spec, file), self.values(spec, number).value)
+        return vectors_or_none(self.path(spec, file), self.value(spec, number))
 
     # --- computing ----------------------------------------------------------------------------------------------------
 

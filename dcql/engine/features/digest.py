@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dcql.arrays import indices, numbers, present
+from dcql.arrays import numbers, present, truths
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
@@ -41,12 +41,12 @@ def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
         assert file.rank is not None
         # As wide as pointers, indices come several times faster.
         ranks = np.load(file.rank, mmap_mode="r")[positions].astype(np.intp)
-        taken = features.values(spec, number).value.take(indices(positions))
-        asked[ranks], there[ranks] = True, present(taken)
+        values = features.value(spec, number)
+        asked[ranks], there[ranks] = True, present(values)[positions]
         if isinstance(encoding, _Vectors):
             held[ranks] = encoding.codes(features.vectors(spec, number), positions)
         else:
-            held[ranks] = encoding.codes(taken)
+            held[ranks] = encoding.codes(values)[positions]
     order = np.flatnonzero(asked)
     # Taken as 16-byte items, uids come several times faster than as pairs.
     uids = np.load(pool.uids, mmap_mode="r").view("V16")
@@ -66,7 +66,7 @@ class _Integers:
     """Whole numbers and truth values as 16 bytes."""
 
     def codes(self, values: Any) -> NDArray[np.int64]:
-        return numbers(values.cast(pa.int64()))
+        return (truths(values) if values.type == pa.bool_() else numbers(values)).astype(np.int64)
 
     def values(self, codes: NDArray[np.int64]) -> NDArray[np.void]:
         wide = np.zeros((len(codes), 2), ">i8")
@@ -82,9 +82,8 @@ class _Texts:
         self._digests: list[bytes] = []
 
     def codes(self, values: Any) -> NDArray[np.int64]:
-        coded = values.dictionary_encode()
-        table = np.array([self._code(text) for text in coded.dictionary.to_pylist()] or [0], np.int64)
-        codes: NDArray[np.int64] = table[np.where(present(values), numbers(coded.indices), 0)]
+        table = np.array([self._code(text) for text in values.dictionary.to_pylist()] or [0], np.int64)
+        codes: NDArray[np.int64] = table[np.where(present(values), numbers(values.indices), 0)]
         return codes
 
     def _code(self, text: str) -> int:

@@ -10,7 +10,7 @@ Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie be
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,12 @@ def read_values(path: Path, rows: int) -> Values:
     return Values(value, truths(known), failure, margin)
 
 
+def read_value(path: Path, rows: int) -> Any:
+    """Read a version's values alone, (rows,) as an arrow array, texts by dictionary. Raises as `read_values` does."""
+    (value,) = _columns(path, rows, ["value"], by_dictionary=("value",))
+    return value
+
+
 def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
     """Return for which rows a version of a file's values knows an answer, (rows,) bool."""
     counts = read_counts(path)
@@ -126,9 +132,9 @@ def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
     return truths(known)
 
 
-def _columns(path: Path, rows: int, names: list[str]) -> list[Any]:
+def _columns(path: Path, rows: int, names: list[str], by_dictionary: Sequence[str] = ()) -> list[Any]:
     try:
-        table = pq.ParquetFile(path).read(names)
+        table = pq.ParquetFile(path, read_dictionary=by_dictionary).read(names)
         found = [_whole(table.column(name)) for name in names]
     except (OSError, pa.ArrowException, KeyError) as error:
         raise RunError(_damaged(path, str(error))) from error

@@ -25,7 +25,7 @@ def margins(features: Features, parameters: Mapping[str, Any]) -> tuple[MarginFo
             asked += len(rows)
             if value is None or not len(rows):
                 continue
-            values = features.values(spec, number).value
+            values = features.value(spec, number)
             taken = values.take(indices(rows)).drop_null()
             near += int(np.count_nonzero(np.abs(numbers(taken) * step - value) <= step))
         found.append(MarginFound(one.text, one.feature, step, near, asked))

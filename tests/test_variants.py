@@ -1,0 +1,318 @@
+"""Several plans in one run keep what each of them keeps alone."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pools
+import pytest
+from conformance import ONE_THREAD, RECIPES, adversarial, shared_sessions
+from conformance.models import ready_for_models
+from features.own import Here, logging_model, recipe_file
+from generate import NUMBERS, recipes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pools.featured import featured, write_featured
+from properties import COUNT, small
+
+import dcql
+from dcql.catalog.pool import Pool, open_pool
+from dcql.catalog.recipes import shipped_recipes
+from dcql.compiler import check
+from dcql.engine.add import add
+from dcql.engine.duck import Session
+from dcql.engine.features.report import Computing
+from dcql.engine.run import Result, run
+from dcql.errors import DcqlError, RunError
+from dcql.lower.lower import lower
+from dcql.lower.program import Program
+from dcql.plan.nodes import Plan, PoolScan
+from dcql.plan.passes import optimize
+from dcql.source import Source
+from dcql.variants import run_variants
+
+OWN_CODE = Computing(own_code=True)
+
+
+@cache
+def program_of(plan: Plan) -> Program:
+    return lower(optimize(replace(plan, promises=())))
+
+
+def alone(plan: Plan, pool: Pool) -> Result:
+    """Run a plan as the only one, its promises left out."""
+    return run(program_of(plan), pool, ONE_THREAD, computing=OWN_CODE)
+
+
+def differences(plans: Sequence[Plan], pool: Pool) -> Iterator[str]:
+    """Yield in what plans that run together differ from each alone."""
+    with shared_sessions():
+        results = [alone(plan, pool) for plan in plans]
+        every = alone(Plan((), PoolScan(), (), ()), pool)
+        together = run_variants(plans, pool, ONE_THREAD, computing=OWN_CODE)
+    if not np.array_equal(together.uids, every.subset.uids):
+        yield "other uids"
+    assert len(together.kept) == len(together.copies) == len(together.statistics) == len(plans)
+    hashes = together.hashes()
+    for number, result in enumerate(results):
+        if together.subset(number) != result.subset:
+            yield f"{number}: {together.subset(number)!r}, alone {result.subset!r}"
+        if hashes[number] != result.subset.hash:
+            yield f"{number}: another hash"
+        if (copies := together.copies[number]) is not None and np.any((copies > 0) != together.kept[number]):
+            yield f"{number}: copies of samples that are left out"
+        found = tuple(one for stage in result.stages for one in stage)
+        if together.statistics[number] != found:
+            yield f"{number}: {together.statistics[number]}, alone {found}"
+
+
+def planned(text: str, pool: Pool) -> Plan | None:
+    """Check a recipe; return None where dcql refuses it."""
+    try:
+        return check(Source("generated.dcql", text), pool.schema)
+    except DcqlError:
+        return None
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[str]:
+    """Recipes that have much in common: some, and the same with other numbers or one clause less."""
+    found: list[str] = []
+    for text in draw(st.lists(recipes(depth=2), min_size=1, max_size=3)):
+        found.append(text)
+        for _ in range(draw(st.integers(0, 3))):
+            places = list(re.finditer(r"(?<![\w.'])\d+(\.\d+)?(?![\w.'])", text))
+            if not places:
+                break
+            at = places[draw(st.integers(0, len(places) - 1))]
+            found.append(text[: at.start()] + draw(st.sampled_from(NUMBERS)) + text[at.end() :])
+    return found
+
+
+numbers = st.integers(0, COUNT - 1)
+forms = st.sampled_from(["raw", "added"])
+
+
+@settings(max_examples=settings().max_examples // 5)
+@given(families(), numbers, forms)
+def test_plans_together_keep_what_each_keeps_alone(texts: list[str], number: int, form: str) -> None:
+    pool = dict(small(number).opened)[form]
+    plans = [plan for text in texts if (plan := planned(text, pool)) is not None]
+    if plans:
+        assert list(differences(plans, pool)) == []
+
+
+@settings(max_examples=settings().max_examples // 60)
+@given(st.lists(recipes(depth=2), min_size=32, max_size=32), numbers, forms)
+def test_thirty_two_plans_together(texts: list[str], number: int, form: str) -> None:
+    pool = dict(small(number).opened)[form]
+    plans = [plan for text in texts if (plan := planned(text, pool)) is not None]
+    assert list(differences(plans, pool)) == []
+
+
+@pytest.mark.parametrize(("name", "form"), [("not_a_number", "raw"), ("odd_uids", "added")])
+def test_every_recipe_of_the_conformance_tests_together(name: str, form: str) -> None:
+    pool = dict(adversarial(name).opened)[form]
+    plans = [dcql.compile(path, pool.schema).plan for path in RECIPES.values()]
+    assert list(differences(plans, pool)) == []
+
+
+# --- what plans share, and what has but the name in common ------------------------------------------------------------
+
+
+def plans_of(*texts: str, pool: Pool) -> list[Plan]:
+    return [check(Source("recipe.dcql", text), pool.schema) for text in texts]
+
+
+def queries_of(plans: Sequence[Plan], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run plans together; return the SQL that is sent to DuckDB, in order."""
+    sent: list[str] = []
+    query = Session._query
+
+    def noted(session: Session, statement: Any, *rest: Any) -> Any:
+        sent.append(statement.text)
+        return query(session, statement, *rest)
+
+    monkeypatch.setattr(Session, "_query", noted)
+    run_variants(plans, pool, ONE_THREAD)
+    return sent
+
+
+def test_thresholds_of_one_stage_come_from_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = adversarial("mixed").raw
+    text = "SELECT uid FROM pool WHERE contains(text, 'dog') AND clip_l14 * 2 >= q(0.{}) AND clip_b32 >= 0.2"
+    sent = queries_of(plans_of(*(text.format(tenth) for tenth in range(1, 10)), pool=pool), pool, monkeypatch)
+    assert len(sent) == 2
+    assert sent[0].count("value1") == 1
+    assert "value2" not in sent[0]
+    # One column each, for nine WHEREs hold these clauses; a WHEN for each threshold.
+    assert sent[1].lower().count("contains") == 1
+    assert sent[1].count("0.2") == 1
+    assert len(set(re.findall(r"\$q\d+", sent[1]))) == 9
+
+
+def test_text_is_looked_at_where_some_variant_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = adversarial("mixed").raw
+    text = "SELECT uid FROM pool WHERE contains(text, 'dog') AND width >= {}"
+    sent = queries_of(plans_of(text.format(100), text.format(300), pool=pool), pool, monkeypatch)
+    guard = sent[-1][: sent[-1].lower().index("contains")]
+    assert "100" in guard
+    assert "300" in guard
+    text_alone = "SELECT uid FROM pool WHERE contains(text, 'dog')"
+    sent = queries_of(plans_of(text.format(100), text_alone, pool=pool), pool, monkeypatch)
+    assert list(differences(plans_of(text.format(100), text_alone, pool=pool), pool)) == []
+    assert "100" not in sent[-1][: sent[-1].lower().index("contains")].split("FROM")[-1]
+
+
+STAGE = "WITH some AS (SELECT uid FROM pool WHERE {}) SELECT uid FROM some WHERE clip_l14 >= q(0.5 OF some)"
+
+
+@pytest.mark.parametrize("form", ["raw", "added"])
+def test_stages_of_one_name_and_stages_of_one_meaning(form: str) -> None:
+    pool = dict(adversarial("mixed").opened)[form]
+    plans = plans_of(
+        STAGE.format("width >= 300"),
+        STAGE.format("width >= 200"),
+        STAGE.format("width >= 300").replace("some", "other"),
+        "WITH some AS (SELECT uid FROM pool WHERE width >= 300) SELECT uid FROM some",
+        "WITH other AS (SELECT uid FROM pool WHERE width >= 200), some AS (SELECT uid FROM other WHERE safe) "
+        "SELECT uid FROM pool WHERE uid IN some OR clip_l14 >= q(0.9 OF other BY grp)",
+        pool=pool,
+    )
+    assert list(differences(plans, pool)) == []
+    together = run_variants(plans, pool, ONE_THREAD)
+    assert together.statistics[0][0].population == "some"
+    assert together.statistics[2][0].population == "other"
+    assert together.statistics[0][0].value == together.statistics[2][0].value
+
+
+def test_more_variants_than_a_word_has_bits() -> None:
+    pool = adversarial("fp16_ties").added
+    assert pool is not None
+    texts = [f"SELECT uid FROM pool WHERE clip_l14 >= q(0.{number:02})" for number in range(70)]
+    plans = plans_of(*texts, texts[5], pool=pool)
+    together = run_variants(plans, pool, ONE_THREAD)
+    values = np.sort(np.array(adversarial("fp16_ties").rows.columns["clip_l14_similarity_score"], "f4"))
+    thresholds = [values[max(1, -(-300 * number // 100)) - 1] for number in range(70)]
+    expected = [int((values >= each).sum()) for each in thresholds]
+    assert [int(kept.sum()) for kept in together.kept] == [*expected, expected[5]]
+    with shared_sessions():
+        assert together.subset(40) == alone(plans[40], pool).subset
+
+
+def test_an_error_of_one_is_the_error_of_all() -> None:
+    pool = adversarial("fp16_ties").raw
+    stages = ", ".join(
+        f"s{n} AS (SELECT uid FROM {source} UNION ALL SELECT uid FROM {source})"
+        for n, source in enumerate(["pool", *(f"s{n}" for n in range(32))])
+    )
+    plans = plans_of("SELECT uid FROM pool", f"WITH {stages} SELECT uid FROM s32", pool=pool)
+    with pytest.raises(RunError, match="E0755"):
+        run_variants(plans, pool, ONE_THREAD)
+
+
+def test_a_raw_pool_that_holds_a_uid_twice_is_refused(tmp_path: Path) -> None:
+    rows = pools.base(20, 1)
+    uids = rows.columns["uid"]
+    pools.write(rows.with_columns(uid=[*uids[:19], uids[3]]), tmp_path / "twice")
+    pool = open_pool(tmp_path / "twice")
+    with pytest.raises(RunError, match="E0754"):
+        run_variants(plans_of("SELECT uid FROM pool WHERE width < 0", pool=pool), pool, ONE_THREAD)
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of its own."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("DCQL_HOME", str(folder))
+    monkeypatch.setattr("dcql.engine.features.running.Workers", Here)
+    return folder
+
+
+WORDS = "FEATURE words INT USING {model}(uid, text);\n"
+KEPT = (
+    "SELECT uid FROM pool WHERE words > 3 AND safe",
+    "SELECT uid FROM pool WHERE words > 5 AND safe AND clip_l14 >= q(0.4)",
+    "WITH few AS (SELECT uid FROM pool WHERE grp = 1) SELECT uid FROM few WHERE words <= q(0.5 OF few)",
+)
+
+
+def both_forms(rows: pools.Pool, folder: Path) -> list[Pool]:
+    pools.write(rows, folder / "pool", layout=pools.Layout(files=3, empty_file=True))
+    return [open_pool(folder / "pool"), add("small", folder / "pool")]
+
+
+def with_models(*texts: str, folder: Path, pool: Pool) -> list[Plan]:
+    return [dcql.compile(recipe_file(folder, text), pool.schema).plan for text in texts]
+
+
+def test_a_feature_is_computed_once_for_all_that_ask(home: Path, tmp_path: Path) -> None:
+    rows = pools.base(300, 4)
+    counts = logging_model(tmp_path, "words_of", "return len(text.split())", "INT")
+    head = counts.statement + WORDS.format(model="words_of")
+    pool = both_forms(rows, tmp_path)[1]
+    plans = with_models(*(head + text for text in KEPT), folder=tmp_path, pool=pool)
+    run_variants(plans, pool, ONE_THREAD, computing=OWN_CODE)
+    safe_or_1 = zip(rows.columns["uid"], rows.columns["safe"], rows.columns["grp"], strict=True)
+    assert sorted(counts.asked()) == sorted(uid for uid, safe, grp in safe_or_1 if safe or grp == 1)
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["raw", "added"])
+def test_features_of_one_name_may_be_of_two_models(form: int, home: Path, tmp_path: Path) -> None:
+    pool = both_forms(pools.base(300, 4), tmp_path)[form]
+    models = [
+        logging_model(tmp_path, "words_of", "return len(text.split())", "INT"),
+        logging_model(tmp_path, "letters_of", "return len(text) // 6", "INT"),
+    ]
+    texts = [
+        models[number].statement + WORDS.format(model=name) + text
+        for number, name in enumerate(["words_of", "letters_of"])
+        for text in KEPT
+    ]
+    plans = with_models(*texts, folder=tmp_path, pool=pool)
+    together = run_variants(plans, pool, ONE_THREAD, computing=OWN_CODE)
+    assert list(differences(plans, pool)) == []  # everything is stored now, so one scan does all
+    assert [kept.tolist() for kept in together.kept] == [
+        kept.tolist() for kept in run_variants(plans, pool, ONE_THREAD).kept
+    ]
+    assert together.kept[0].tolist() != together.kept[3].tolist()
+
+
+PLACES = """
+ASSET places AS FIT kmeans(l14_img, k = 4) ON {on} SEED {seed};
+FEATURE near INT USING nearest(l14_img, places);
+"""
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["raw", "added"])
+def test_assets_of_one_name_may_be_fitted_to_other_samples(form: int, home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    write_featured(featured(pools.base(240, 41), 42), tmp_path / "pool", layout=pools.Layout(files=2))
+    pool = [open_pool(tmp_path / "pool"), add("small", tmp_path / "pool")][form]
+    some = "WITH some AS (SELECT uid FROM pool WHERE {}) SELECT uid FROM some WHERE near = 2 OR near = 1"
+    plans = plans_of(
+        PLACES.format(on="some", seed=7) + some.format("safe"),
+        PLACES.format(on="some", seed=7) + some.format("width >= 300"),
+        PLACES.format(on="some", seed=8) + some.format("safe"),
+        PLACES.format(on="pool", seed=7) + some.format("safe"),
+        PLACES.format(on="other", seed=7) + some.format("safe").replace("some", "other"),
+        pool=pool,
+    )
+    assert list(differences(plans, pool)) == []
+
+
+def test_recipes_with_models_together(home: Path) -> None:
+    ready = ready_for_models(home)
+    schema = ready.raw.schema
+    paths = sorted((Path(__file__).parent / "golden").glob("*.dcql"))
+    plans = [dcql.compile(path, schema).plan for path in (*paths, *shipped_recipes().values())]
+    for _, pool in ready.opened:
+        assert list(differences(plans, pool)) == []
