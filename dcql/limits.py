@@ -166,7 +166,7 @@ class _Watch:
                 "E1461",
                 f"it took longer than {most.time:g} second{'' if most.time == 1 else 's'}",
                 None,
-                "it was stopped, and nothing was written",
+                "it was stopped, and nothing is half written",
                 ("allow more, if the recipe is worth it: `--limits time=3600`",),
             )
         if most.memory is not None and _memory_in_use() > most.memory:
@@ -252,7 +252,7 @@ def _memory(most: int) -> Diagnostic:
         "E1462",
         f"it needs more than {_bytes(most)} of memory",
         None,
-        "it was stopped, and nothing was written",
+        "it was stopped, and nothing is half written",
         ("allow more, if the recipe is worth it: `--limits memory=16GB`", "with fewer --threads it needs less"),
     )
 

@@ -8,7 +8,7 @@ CODES: tuple[Code, ...] = (
         title="it took longer than it may",
         meaning=(
             "`--limits time=..` bounds a command by the clock. Its queries, models and Python were stopped, its "
-            "processes ended, and nothing was written but values of features that were already known."
+            "processes ended, and nothing is half written. Values of features that were known by then are kept."
         ),
         example="dcql count stranger.dcql --pool small --limits time=0.5",
         instead="dcql count stranger.dcql --pool small --limits time=600",

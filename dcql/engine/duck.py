@@ -129,7 +129,8 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
 
             connection.register_filesystem(fsspec.filesystem(protocol))
         # Nothing but the pool's files from here on, local or remote, whatever the SQL says.
-        connection.execute("SET allowed_paths = ?", [list(files)])
+        # It compares paths both as they are written and as they are found.
+        connection.execute("SET allowed_paths = ?", [[*files, *map(_literally, files)]])
         connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -215,7 +216,11 @@ def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
                 "E0750",
                 "not enough memory",
                 label=_first(error),
-                helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
+                helps=(
+                    "allow more: `--limits memory=16GB`, or use fewer `--threads`"
+                    if held().memory is not None
+                    else "give more: `--memory 4GB`, or use fewer `--threads`",
+                ),
             )
         )
     # What is of no kind of DuckDB's own: the parquet reader met bytes that are no page.

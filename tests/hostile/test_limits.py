@@ -1,10 +1,14 @@
 """Limits on time, memory, output and nesting: what they stop, and that nothing of them is left behind."""
 
 import itertools
+import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,8 @@ from dcql.limits import STRANGERS, Limits, held, hold
 from dcql.lower.program import Statement
 from dcql.source import Source
 from dcql.subset import Subset
+
+from .made import model
 
 MESSAGES = Path(__file__).parent / "limits"
 NOTHING = Rows(Statement("SELECT 1", ()), ())
@@ -119,6 +125,39 @@ def test_limits_are_not_held_twice() -> None:
     with pytest.raises(ValueError, match="once at a time"), hold(STRANGERS), hold(STRANGERS):
         pass
     assert held() == Limits()
+
+
+def test_a_model_does_not_outlive_who_asked(tmp_path: Path) -> None:
+    """As where the process had to be ended from outside: its model is at work on an answer, and hears of nothing."""
+    code = tmp_path / "m.py"
+    code.write_text(model("while True: pass"))
+    asking = f"""
+import os, threading, time
+import pyarrow
+from dcql.engine.features.workers import Ask, Workers
+workers = Workers(Ask("m", {str(code)!r}, {sha256(code.read_bytes()).hexdigest()!r}, "INT", "", {{}}, {{}}), 1)
+asked = [(pyarrow.array(["a"]),)]
+threading.Thread(target=lambda: list(workers.ask(asked)), daemon=True).start()
+time.sleep(1)
+print(workers._all[0]._process.pid, flush=True)
+os._exit(1)
+"""
+    told = subprocess.run([sys.executable, "-c", asking], stdout=subprocess.PIPE, text=True)
+    number = int(told.stdout)
+    for _ in range(600):
+        if not alive(number):
+            return
+        time.sleep(0.1)
+    os.kill(number, signal.SIGKILL)
+    pytest.fail("the model still runs")
+
+
+def alive(number: int) -> bool:
+    """Return whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_output_is_refused_before_the_first_byte(tmp_path: Path) -> None:

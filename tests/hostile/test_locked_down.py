@@ -61,6 +61,20 @@ def test_a_session_reads_the_pool(place: tuple[str, str]) -> None:
     assert ran.subset.distinct == 20
 
 
+@pytest.mark.parametrize(
+    "name", ["a[1].parquet", "a*.parquet", "a?.parquet", "a #%20.parquet", "part_0/\u00fc.parquet"]
+)
+def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
+    """Of which the engine would take some for patterns."""
+    content = write(samples(20), tmp_path / "pool" / name).read_bytes()
+    memory = fsspec.filesystem("memory")
+    memory.pipe(f"/names/{name}", content)
+    recipe = Source("recipe.dcql", "SELECT uid FROM pool WHERE original_height > 0;")
+    for place in (str(tmp_path / "pool"), f"file://{tmp_path / 'pool'}", "memory://names"):
+        assert run(recipe, place).subset.distinct == 20
+    memory.rm("/names", recursive=True)
+
+
 @pytest.mark.parametrize("sql", FORBIDDEN)
 def test_a_session_does_nothing_else(sql: str, place: tuple[str, str], tmp_path: Path) -> None:
     pool = open_pool(place[0])
