@@ -139,8 +139,8 @@ LimitsOption = Annotated[
         "--limits",
         metavar="LIMITS",
         parser=limits,
-        help="Stop beyond time=SECONDS,memory=SIZE,output=SIZE,nesting=LEVELS, some or all; strangers stands for "
-        "time=3600,memory=8GB,output=4GB,nesting=100.",
+        help="Stop beyond time=SECONDS, memory=SIZE, output=SIZE, nesting=LEVELS, some or all, with commas; strangers "
+        "is time=3600, memory=8GB, output=4GB, nesting=100.",
     ),
 ]
 FormatOption = Annotated[
