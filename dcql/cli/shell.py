@@ -126,8 +126,9 @@ def _console(stream: Any) -> "Console":
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document on standard output; in its texts, what could steer a terminal is escaped."""
+    for line in json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).split("\n"):
+        print(line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line))
 
 
 def plural(count: int, noun: str) -> str:

@@ -291,6 +291,10 @@ def pool_with_columns_that_inject(folder: Path) -> Arguments:
     return ["pool", "show", "own"]
 
 
+def pool_with_columns_that_inject_json(folder: Path) -> Arguments:
+    return [*pool_with_columns_that_inject(folder), "--format", "json"]
+
+
 def pool_with_columns_that_inject_runs(folder: Path) -> Arguments:
     pool_with_columns_that_inject(folder)
     return on_own(folder)

@@ -136,6 +136,7 @@ def cleaned(told: Told, machine: Machine) -> str:
     text = told.out + told.err + (f"[exit {told.code}]\n" if told.code else "")
     text = text.replace(str(machine.root), "<tmp>").replace(SECRET_SHA256, "<digest of a secret>")
     text = re.sub(r"[0-9.]+ kB|[0-9.]+ [KMG]iB(?=[/ ]used)|[0-9.]+ KiB", "SIZE", text)
+    text = re.sub(r'(?<="bytes": )[0-9]+', "SIZE", text)
     return re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", text)
 
 
