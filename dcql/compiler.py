@@ -13,6 +13,7 @@ from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
 from dcql.demo_pool import open_or_make, unpack_images
+from dcql.limits import held
 from dcql.source import Source
 
 # Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
@@ -141,12 +142,15 @@ def compile_once(
 ) -> Compiled:
     """Compile a recipe, or take the program that it was compiled to before from the store.
 
-    A recipe that names files is always compiled, for they may have changed. Raises what `compile` raises.
+    A recipe that names files is always compiled, for they may have changed, and so is one that is held to a nesting.
+    Raises what `compile` raises.
     """
     from dcql.lower import stored
 
     source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
     given = dict(settings or {})
+    if held().nesting is not None:
+        return _compile(source, path, schema, given)
     place = program_file(stored.key(source, schema, given))
     try:
         return Compiled(source, path, schema, given, stored.decode(place.read_text(encoding="utf-8"), source))

@@ -4,7 +4,7 @@ import os
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dcql.errors import Diagnostic, RunError
@@ -69,6 +69,12 @@ def locate(place: str) -> tuple[Any, str]:
         filesystem, path = fsspec.core.url_to_fs(place)
         return filesystem, str(path)
     return LocalFiles(), os.fspath(Path(place).absolute())
+
+
+def is_below(path: str) -> bool:
+    """Return whether a path that somebody else wrote stays below the folder that it starts at, as text; links aside."""
+    pure = PurePosixPath(path)
+    return not (pure.is_absolute() or ".." in pure.parts or "\0" in path or "://" in path)
 
 
 def list_files(source: str) -> tuple[Listed, ...]:

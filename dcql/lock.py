@@ -18,6 +18,7 @@ import tomli_w
 
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, LockError
+from dcql.limits import refuse_output
 
 LOCK_VERSION = 1
 # The rules of SEMANTICS.md that a recipe was read by; the language version says the same number.
@@ -242,11 +243,16 @@ def read_scalar(text: str) -> Scalar:
 
 
 def write_lock(lock: Lock, path: Path) -> None:
-    """Write a lock; the file appears whole or not at all. Raises LockError where it cannot be written."""
+    """Write a lock; the file appears whole or not at all. Raises LockError where it cannot be written.
+
+    Raises RunError where it is larger than may be written.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = lock.text()
+    refuse_output(len(text), "the lock")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(lock.text())
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)

@@ -16,11 +16,12 @@ from dcql.engine.duck import VERSION, Resources
 from dcql.engine.features.report import Computing
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
-from dcql.errors import Diagnostic, LockError
-from dcql.lock import SEMANTICS, Lock, read_lock, scalar_text
+from dcql.errors import Diagnostic, LockError, RecipeError
+from dcql.lock import MAX_BYTES, SEMANTICS, Lock, read_lock, scalar_text
 from dcql.lock_changes import shown
 from dcql.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
+from dcql.syntax.scan import read
 
 MANIFEST = "manifest.json"
 _COUNTS = ("n", "nulls", "k", "ties")
@@ -113,7 +114,10 @@ def _setting(value: str) -> str | None:
     """Write a PARAM's value as `--set` takes it; None for a fraction that no decimal equals."""
     if "/" not in value or value.startswith("'"):
         return value
-    exact = Fraction(value)
+    try:
+        exact = Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        return None  # no value that a PARAM was ever given
     places = 0
     while (exact * 10**places).denominator != 1:
         places += 1
@@ -128,18 +132,28 @@ def _setting(value: str) -> str | None:
 def _of_folder(folder: Path) -> Recorded:
     path = folder / MANIFEST
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_BYTES):
+            raise ValueError("all that a manifest holds: it is no plain file, or too large")
         manifest = json.loads(path.read_text(encoding="utf-8"))
         recipe, parameters = manifest["recipe"], dict(manifest["parameters"])
         source = Source(str(recipe["name"]), str(recipe["text"]))
         pool = str(manifest["pool"]["name"])
         manifest["hash"], manifest["distinct"], manifest["total"], manifest["versions"], manifest["effect"]
         [(row["name"], row["group"]) for row in manifest["thresholds"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         _refuse(folder, error)
     # A recipe that imports or reads sets does so beside its own file.
     file = Path(source.name)
-    same = file.is_file() and file.read_bytes().decode("utf-8", "replace") == source.text
+    same = file.suffix == ".dcql" and file.is_file() and _holds(file, source.text)
     return Recorded(folder.name, file if same else source, pool, parameters, None, manifest)
+
+
+def _holds(file: Path, text: str) -> bool:
+    """Return whether a file, which a stranger's manifest may have named, is a recipe of this text."""
+    try:
+        return read(file).text == text
+    except RecipeError:
+        return False
 
 
 def _refuse(folder: Path, error: Exception) -> NoReturn:

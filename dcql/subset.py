@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -194,6 +195,17 @@ class Subset:
                 uids = np.fromfile(file, UID, rows)
         except OSError as error:
             _refuse("E0737", f"cannot read subset `{path}`", error.strerror or str(error), _advice(error))
+        return cls._in_order(uids, path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: str | Path) -> "Subset":
+        """Return what the content of a subset file says; `path` is for messages. Raises RunError as `load` does."""
+        file = io.BytesIO(content)
+        rows = _rows(file, len(content), Path(path))
+        return cls._in_order(np.frombuffer(content, UID, rows, file.tell()), Path(path))
+
+    @classmethod
+    def _in_order(cls, uids: Uids, path: Path) -> "Subset":
         place = _first_descent(uids, strict=False)
         if place is not None:
             _refuse(
@@ -431,7 +443,10 @@ def _rows(file: BinaryIO, size: int, path: Path) -> int:
     except OSError:
         raise
     except Exception as error:  # numpy reads the header as Python's text, which can fail in many ways
-        _refuse("E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {error}", "write it again")
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        _refuse(
+            "E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {reason}", "write it again"
+        )
     if dtype != UID:
         _refuse(
             "E0731",

@@ -41,6 +41,7 @@ DOCUMENTS = (
     "docs/pools.md",
     "docs/reshard.md",
     "docs/semantics.md",
+    "docs/threat_model.md",
     "docs/training.md",
 )
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

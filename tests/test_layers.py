@@ -24,6 +24,7 @@ LEAVES = (
     "lock",
     "lock_changes",
     "files",
+    "limits",
     "run_folder",
     "tars",
     "images",

@@ -97,7 +97,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _formatted(path: Path | None) -> _Formatted:
     from dcql.syntax.formatter import formatted
-    from dcql.syntax.scan import MAX_BYTES, decoded, read
+    from dcql.syntax.scan import MAX_BYTES, source_of, read
 
     if path is None:
         name, data = "<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -105,7 +105,7 @@ def _formatted(path: Path | None) -> _Formatted:
         name = str(path)
         read(path)  # says what is wrong with a file that cannot be read
         data = path.read_bytes()
-    after = formatted(decoded(name, data))
+    after = formatted(source_of(data, name))
     return _Formatted(name, path, data.decode("utf-8"), after)
 
 

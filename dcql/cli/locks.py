@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    Recipe,
+    SetOption,
+    ThreadsOption,
+    settings,
+)
 from dcql.cli.shell import Format, print_json, shown
 
 if TYPE_CHECKING:
@@ -40,6 +49,7 @@ def lock(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Write the lock of a recipe: what it selects from a pool, and everything that decides it.
@@ -96,6 +106,7 @@ def verify(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Compute a locked subset or a run again, from the pool alone, and compare it with what is recorded.

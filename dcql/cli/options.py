@@ -1,17 +1,21 @@
 """Options that several commands share, and how their text is read."""
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from dcql.cli.shell import Format
 from dcql.errors import did_you_mean
+from dcql.limits import STRANGERS, Limits
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {f"{unit[0]}iB": 1024**power for power, unit in enumerate(("KB", "MB", "GB", "TB"), start=1)}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)")
 _SMALLEST = 10**6
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
@@ -37,6 +41,45 @@ def memory_size(text: str) -> int:
     if whole < _SMALLEST:
         raise typer.BadParameter(f"{text!r} is too little: give 1MB or more")
     return whole
+
+
+def limits(text: str) -> Limits:
+    """Read limits such as `time=600,memory=4GB`, or `strangers`, which may be followed by others in its place."""
+    first, _, rest = text.partition(",")
+    result = STRANGERS if first.strip() == "strangers" else Limits()
+    parts = (rest if result is STRANGERS else text).split(",")
+    seen: set[str] = set()
+    for part in filter(None, parts) if result is STRANGERS else parts:
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name not in _LIMITS or not equals:
+            raise typer.BadParameter(
+                f"{part!r} is no limit: write strangers, or some of time=SECONDS,memory=SIZE,output=SIZE,nesting=LEVELS"
+            )
+        if name in seen:
+            raise typer.BadParameter(f"{name!r} is limited twice")
+        seen.add(name)
+        result = replace(result, **{name: _LIMITS[name](value)})
+    return result
+
+
+def _seconds(text: str) -> float:
+    if _NUMBER.fullmatch(text) is None or float(text) == 0:
+        raise typer.BadParameter(f"{text!r} is no time: write a number of seconds, as in time=600")
+    return float(text)
+
+
+def _levels(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is no number of levels: write one as in nesting=100")
+    return int(text)
+
+
+_LIMITS: dict[str, Callable[[str], Any]] = {
+    "time": _seconds,
+    "memory": memory_size,
+    "output": memory_size,
+    "nesting": _levels,
+}
 
 
 def settings(given: list[str] | None) -> dict[str, str]:
@@ -89,6 +132,16 @@ ThreadsOption = Annotated[
 MemoryOption = Annotated[
     int | None,
     typer.Option("--memory", "-m", metavar="SIZE", parser=memory_size, help="Memory to use, as in 512MB, 1GB, 2GiB."),
+]
+LimitsOption = Annotated[
+    Limits | None,
+    typer.Option(
+        "--limits",
+        metavar="LIMITS",
+        parser=limits,
+        help="Stop beyond time=SECONDS, memory=SIZE, output=SIZE, nesting=LEVELS, some or all, with commas; strangers "
+        "is time=3600, memory=8GB, output=4GB, nesting=100.",
+    ),
 ]
 FormatOption = Annotated[
     Format, typer.Option("--format", "-f", help="Lines for people, or one JSON document on standard output.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, PoolOption, Recipe, SetOption, settings
+from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipe, SetOption, settings
 from dcql.cli.shell import Format, plural, print_json, shown, stdout
 
 if TYPE_CHECKING:
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from dcql.source import Source
 
 
-def check(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None, format_: FormatOption = Format.TEXT) -> None:
+def check(
+    recipe: Recipe,
+    pool: PoolOption = None,
+    set_: SetOption = None,
+    limits: LimitsOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
     """Check a recipe without running it: print `ok` and a summary, or everything that is wrong.
 
     Without --pool the recipe is checked against the columns of DataComp's metadata.

@@ -7,7 +7,16 @@ import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    Recipe,
+    SetOption,
+    ThreadsOption,
+    settings,
+)
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
@@ -44,6 +53,7 @@ def run(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Run a recipe on a pool; print the funnel and the hash, and write the subset.
@@ -95,6 +105,7 @@ def count(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Count what a recipe keeps, and write nothing."""

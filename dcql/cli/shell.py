@@ -22,6 +22,7 @@ from typing import Any, ParamSpec
 import typer
 
 from dcql.errors import DcqlError, Diagnostic, RunError, printable, render
+from dcql.limits import Limits, hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class Format(StrEnum):
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """Wrap a command so that whatever it raises becomes a few lines and an exit code."""
+    """Wrap a command so that whatever it raises becomes a few lines and an exit code; its `limits` are held."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        limits = kwargs.get("limits")
         try:
-            command(*args, **kwargs)
+            with hold(limits if isinstance(limits, Limits) else None):
+                command(*args, **kwargs)
             sys.stdout.flush()
         except DcqlError as error:
             _tell(error, as_json=kwargs.get("format_") is Format.JSON)
@@ -123,8 +126,9 @@ def _console(stream: Any) -> "Console":
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document on standard output; in its texts, what could steer a terminal is escaped."""
+    for line in json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).split("\n"):
+        print(line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line))
 
 
 def plural(count: int, noun: str) -> str:

@@ -8,8 +8,9 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, ThreadsOption
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, ThreadsOption
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, stdout
+from dcql.limits import STRANGERS
 
 if TYPE_CHECKING:
     from dcql.submission.report import Check, Report
@@ -162,13 +163,15 @@ def check(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    stranger: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Check a submission: compute its subset again, compare every hash, and hold it to the rules of its track.
 
     --pool is the pool of the scale; without it, the added pool of the scale's name, or the demo pool at scale demo.
     A check that cannot be made is no pass: the exit code is 0 where all agrees and nothing was left open but what
-    --no-recompute declines, and shards and weights that were not given.
+    --no-recompute declines, and shards and weights that were not given. Reading the submission and running its recipe
+    are each held to --limits, `strangers` without it.
     """
     from dcql.cli.progress import progress
     from dcql.cli.reshard import is_added, with_images
@@ -186,6 +189,7 @@ def check(
             resources=Resources(threads, memory),
             tell=tell,
             computing=allowed,
+            limits=stranger if stranger is not None else STRANGERS,
         )
     if format_ is Format.JSON:
         print_json(report.to_json())

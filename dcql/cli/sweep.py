@@ -7,7 +7,7 @@ import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, Recipe, ThreadsOption, settings
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, Recipe, ThreadsOption, settings
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
@@ -44,6 +44,7 @@ def sweep(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Run a recipe with several values of its PARAMs in one pass over the pool, and compare what they keep.

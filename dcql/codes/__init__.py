@@ -24,6 +24,7 @@ from dcql.codes import (
     formatting,
     internal,
     limits,
+    limits_run,
     lock,
     models,
     names,
@@ -55,6 +56,7 @@ CODES: dict[str, Code] = {
         submission,
         sweep,
         formatting,
+        limits_run,
     )
     for row in table.CODES
 }

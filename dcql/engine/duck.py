@@ -17,6 +17,7 @@ import duckdb
 
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
+from dcql.limits import held, stopped_by
 from dcql.lower.program import SAMPLES, Statement
 
 VERSION: str = duckdb.__version__
@@ -123,18 +124,18 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
     with TemporaryDirectory(prefix="dcql-") as spill, duckdb.connect(":memory:") as connection:
         for name, value in _settings(Path(spill), resources).items():
             connection.execute(f"SET {name} = ?", [value])
-        remote = {protocol for file in files if (protocol := _protocol(file))}
-        for protocol in remote:
+        for protocol in {protocol for file in files if (protocol := _protocol(file))}:
             import fsspec  # few pools are remote, and it is slow to import
 
             connection.register_filesystem(fsspec.filesystem(protocol))
-        if not remote:
-            # Nothing but the pool's files from here on, whatever the SQL says.
-            connection.execute("SET allowed_paths = ?", [list(files)])
-            connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
-            connection.execute("SET enable_external_access = false")
+        # Nothing but the pool's files from here on, local or remote, whatever the SQL says.
+        # It compares paths both as they are written and as they are found.
+        connection.execute("SET allowed_paths = ?", [[*files, *map(_literally, files)]])
+        connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
+        connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        yield Session(connection)
+        with stopped_by(connection.interrupt):
+            yield Session(connection)
 
 
 def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
@@ -147,8 +148,15 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
     }
-    if resources.memory is not None:
-        settings["memory_limit"] = f"{resources.memory}B"
+    limits = held()
+    memory = resources.memory
+    if memory is None and limits.memory is not None:
+        # The other half is for what is not DuckDB's: uids, features, models.
+        memory = limits.memory // 2
+    if memory is not None:
+        settings["memory_limit"] = f"{memory}B"
+    if limits.output is not None:
+        settings["max_temp_directory_size"] = f"{limits.output}B"
     return settings
 
 
@@ -180,6 +188,8 @@ def _run_errors() -> Iterator[None]:
         raise KeyboardInterrupt from error
     except OSError as error:
         # Once a result streams, Arrow passes on DuckDB's errors as text.
+        if str(error).startswith("INTERRUPT Error:"):
+            raise KeyboardInterrupt from error
         kind = next((kind for prefix, kind in _KINDS.items() if str(error).startswith(prefix)), None)
         if kind is None:
             raise
@@ -206,7 +216,11 @@ def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
                 "E0750",
                 "not enough memory",
                 label=_first(error),
-                helps=("give more: `--memory 4GB`, or use fewer `--threads`",),
+                helps=(
+                    "allow more: `--limits memory=16GB`, or use fewer `--threads`"
+                    if held().memory is not None
+                    else "give more: `--memory 4GB`, or use fewer `--threads`",
+                ),
             )
         )
     # What is of no kind of DuckDB's own: the parquet reader met bytes that are no page.

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dcql.errors import Diagnostic, RunError
+from dcql.limits import refuse_output
 from dcql.run_folder import MANIFEST, SUBSET, read
-from dcql.subset import Subset
+from dcql.subset import UID, Subset
 
 FILES = frozenset({SUBSET, MANIFEST})
 # What `dcql reshard` and `dcql train` make of a run, beside it.
@@ -54,6 +55,7 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
     if results and not _has_subset(folder, subset.hash):
         _refuse_results(folder, " and ".join(f"`{name}`" for name in sorted(results)))
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    refuse_output(len(text) + UID.itemsize * subset.total, "the subset with its manifest")
     if results:
         # The subset is the one that lies there, so that the manifest alone can differ.
         with replaced(folder / MANIFEST) as unfinished:

@@ -195,7 +195,7 @@ def store_sets(program: Program, open_session: Session) -> None:
         rows: list[tuple[Any, ...]]
         content = _read(named)
         if named.is_subset:
-            rows = [(uid,) for uid in Subset.load(named.path).hex()]
+            rows = [(uid,) for uid in Subset.parse(content, named.path).hex()]
         else:
             rows = [(value,) for value in set_values(named, content)]
         open_session.store(table, [("value", named.type)], rows)

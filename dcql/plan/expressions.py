@@ -35,7 +35,7 @@ from dcql.plan.features import feature_node, usable_feature
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
 from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
-from dcql.plan.patterns import check_pattern
+from dcql.plan.patterns import MAX_PATTERN, TOO_LONG, check_pattern
 from dcql.plan.scope import FeatureEntry, Scope
 from dcql.source import Span
 from dcql.syntax import ast
@@ -204,7 +204,11 @@ class Expressions(Lookup):
                 with all_faults() as attempt:
                     text = attempt(self.of_type, self.inside(bound, expr.subject), Type.TEXT, "LIKE")
                     like = attempt(self.of_type, self.inside(bound, expr.pattern), Type.TEXT, "LIKE")
-                return negated(nodes.Like(text(), like()), expr.negated)
+                pattern = like()
+                if isinstance(pattern, nodes.Literal) and len(str(pattern.value)) > MAX_PATTERN:
+                    where = self.inside(bound, expr.pattern)
+                    self.wrong("E0307", "a pattern that is too long", where, TOO_LONG, "test its parts")
+                return negated(nodes.Like(text(), pattern), expr.negated)
             case ast.IsNull():
                 value = self.resolve(self.inside(bound, expr.subject))
                 if isinstance(value, Untyped):

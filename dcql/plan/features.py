@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from dcql.catalog import models
 from dcql.catalog.types import Type
+from dcql.files import is_below
 from dcql.plan import nodes
 from dcql.plan.constants import Exact
 from dcql.plan.faults import WrongError, all_faults
@@ -137,6 +138,15 @@ def _model(expressions: "Expressions", entry: ModelEntry) -> models.ModelSpec:
             "only the library's models come with dcql",
             "say where it is: `.. VERSION 1 FROM 'model.py' SHA256 '..'`",
         )
+    for one in statement.weights:
+        if not is_below(one.file.value):
+            expressions.wrong_at(
+                "E0209",
+                f"`{one.file.value}` lies outside the folder of weights",
+                one.file.span,
+                "weights are files in the folder `weights` of the store",
+                "name the file alone",
+            )
     with all_faults() as attempt:
         parameters = [attempt(_parameter, expressions, one, entry.scope) for one in statement.parameters]
         returns = attempt(_returns, expressions, statement.returns)

@@ -7,6 +7,7 @@ from dcql.catalog.pool import Pool, list_pools
 from dcql.demo_pool import NAME as DEMO
 from dcql.demo_pool import open_or_make
 from dcql.errors import Diagnostic, RunError
+from dcql.limits import STRANGERS, Limits, hold
 from dcql.submission import layout
 from dcql.submission.chain import check_manifest, check_run, check_shards, check_weights
 from dcql.submission.digests import check_shards_digest, check_weights_digest
@@ -39,19 +40,22 @@ def check_submission(
     resources: "Resources | None" = None,
     tell: "Progress | None" = None,
     computing: "Computing | None" = None,
+    limits: Limits | None = STRANGERS,
 ) -> Report:
     """Check a submission as the maintainers of a board do.
 
     `pool` is the pool of the scale; without it, it is the demo pool for the scale `demo`, and else the added pool that
     has the name of the scale or the name that the lock states. Without `recompute` the recipe does not run. `shards`
     are the pool's own shards, a folder or URL, from which the shards digest is computed again; `weights` is the file
-    of the weights.
+    of the weights. Reading the submission is held to `limits`, and so is running its recipe.
 
-    Raises RunError where there is no submission, or `pool` is named and is none.
+    Raises RunError where there is no submission, or `pool` is named and is none, or reading it exceeds the limits.
     """
-    submission = read_submission(folder)
+    with hold(limits):
+        submission = read_submission(folder)
     opened, reason = _pool(submission, pool)
-    recipe, read = check_recipe(submission, opened)
+    with hold(limits):
+        recipe, read = check_recipe(submission, opened)
     notes: tuple[str, ...] = ()
     if not recompute:
         subset = not_made("subset", "the recipe did not run: --no-recompute", declined=True)
@@ -62,7 +66,7 @@ def check_submission(
     elif opened is None:
         subset = not_made("subset", reason)
     else:
-        subset, notes = check_subset(submission, opened, resources, tell, computing)
+        subset, notes = check_subset(submission, opened, resources, tell, computing, limits)
     extra = [check_shards_digest(submission, shards, tell), check_weights_digest(submission, weights)]
     return _report(submission, opened, (recipe, read, subset), notes, extra)
 

@@ -10,6 +10,7 @@ from dcql.compiler import Compiled, compile
 from dcql.engine.run import BrokenPromiseError
 from dcql.errors import DcqlError, Diagnostic, LockError, RecipeError, RunError
 from dcql.inspect.manifest import manifest
+from dcql.limits import Limits, hold
 from dcql.locking import check_inputs
 from dcql.recorded import Recorded, check_recorded, run_again, settings_for
 from dcql.submission import layout
@@ -107,14 +108,19 @@ def check_subset(
     resources: "Resources | None" = None,
     tell: "Progress | None" = None,
     computing: "Computing | None" = None,
+    limits: Limits | None = None,
 ) -> tuple[Check, tuple[str, ...]]:
-    """Run the recipe over the pool and compare what comes out with lock, manifest and uids; return notes too."""
+    """Run the recipe over the pool and compare what comes out with lock, manifest and uids; return notes too.
+
+    The run is held to `limits`; one that exceeds them is a check that was not made.
+    """
     lock, stated = submission.lock, submission.manifest
     assert lock is not None
     recorded = Recorded(layout.LOCK, submission.folder / layout.RECIPE, lock.pool_name, lock.key.parameters, lock, None)
     told = f"the recipe over `{pool.name}`"
     try:
-        run = run_again(recorded, pool, resources, tell, computing)
+        with hold(limits):
+            run = run_again(recorded, pool, resources, tell, computing)
     except LockError as error:
         return checked("subset", told, [_recomputed(one, lock.pool_name, pool.name) for one in error.diagnostics]), ()
     except RunError as error:

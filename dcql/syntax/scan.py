@@ -100,11 +100,14 @@ def read(path: Path, name: str | None = None) -> Source:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RecipeError(Diagnostic("E0155", f"cannot read `{name}`", label=why.lower())) from None
-    return decoded(name, data)
+    return source_of(data, name)
 
 
-def decoded(name: str, data: bytes) -> Source:
-    """Return the bytes of a recipe file as text, to be shown as `name`; raises RecipeError as `read` does."""
+def source_of(data: bytes, name: str) -> Source:
+    """Return the bytes of a recipe's file, or the first MAX_BYTES + 1 of them, as a source called `name`.
+
+    Raises RecipeError when they are too many, or not UTF-8.
+    """
     if len(data) > MAX_BYTES:
         raise RecipeError(_too_large(name))
     try:

@@ -26,7 +26,7 @@ from dcql.catalog.models import Asset, FileAsset, FitAsset, MadeAsset, PoolAsset
 from dcql.catalog.pool import Pool, unwritable
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError, did_you_mean
-from dcql.files import locate
+from dcql.files import is_below, locate
 
 ASSETS_FILE = "assets.toml"
 _LIBRARY = "stdlib:"
@@ -64,7 +64,10 @@ class Assets:
         if asset not in self._arrays:
             match asset:
                 case PoolAsset() | FileAsset():
-                    self._arrays[asset] = read_asset(self._file(asset), asset.name)
+                    path = self._file(asset)
+                    self._arrays[asset] = read_asset(path, asset.name)
+                    # After it was read: a file that took the place of the one that was hashed is noticed.
+                    checked_sha256(path, *self._promised(asset))
                 case MadeAsset():
                     self._arrays[asset] = self._kept(asset, self.digest(asset), lambda: self._made(asset))
                 case FitAsset():
@@ -178,6 +181,8 @@ def bound_assets(pool: Pool) -> tuple[Path, dict[str, dict[str, Any]]]:
 
     Raises RunError for a file that is no assets.toml.
     """
+    if "://" in pool.source and not pool.source.startswith("file://"):
+        return Path(), {}  # its path means nothing on this machine
     _, root = locate(pool.source)
     folders = [root] if os.path.isdir(root) else [posixpath.dirname(root)]
     if posixpath.basename(folders[0]) == "metadata":
@@ -189,10 +194,10 @@ def bound_assets(pool: Pool) -> tuple[Path, dict[str, dict[str, Any]]]:
         try:
             bound = tomllib.loads(path.read_text(encoding="utf-8"))
             for name, row in bound.items():
-                if not (isinstance(row["file"], str) and isinstance(row["sha256"], str)):
+                if not (isinstance(row["file"], str) and isinstance(row["sha256"], str) and is_below(row["file"])):
                     raise TypeError(f"[{name}]")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            help_ = 'each asset is a table with file = ".." and sha256 = ".."'
+            help_ = 'each asset is a table with file = ".." and sha256 = "..", its path below the folder of the pool'
             _refuse("E0608", f"`{path}` cannot be read", f"it lacks or garbles {error}", (help_,))
         return path.parent, bound
     return Path(folders[-1]), {}
@@ -241,7 +246,7 @@ def read_asset(path: Path, name: str) -> NDArray[Any] | tuple[str, ...]:
                 return np.array([int(word) for word in words], np.int64)
             return words
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError, OverflowError, TypeError, SyntaxError, EOFError) as error:
         _refuse("E0608", f"asset `{name}` cannot be read", f"`{path}`: {error}", ("assets are .npy or text files",))
     if array.ndim == 2 and array.dtype.kind == "f":
         return np.asarray(array)

@@ -11,6 +11,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -232,6 +234,7 @@ def _serve() -> None:
         os.dup2(nothing.fileno(), 0)
     # Control-C goes to every process of a terminal; the one that asks ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     head = json.loads(source.readline())
     model: Model | None = None
     while (table := _receive(source)) is not None:
@@ -243,6 +246,13 @@ def _serve() -> None:
             fault = {"code": first.code, "message": first.message, "label": first.label, "helps": list(first.helps)}
             answered = pa.table({"value": pa.nulls(0)}).replace_schema_metadata({"fault": json.dumps(fault)})
         _send(answers, answered)
+
+
+def _end_with(parent: int) -> None:
+    """End this process once the one that asks is gone: a model that never answers would run on for nobody."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _loaded(ask: Ask) -> Model:

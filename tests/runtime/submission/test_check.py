@@ -16,6 +16,7 @@ from submissions import AUTHOR, ran, read, write_json
 from dcql.cli import main
 from dcql.engine.features.report import Computing
 from dcql.errors import render
+from dcql.limits import STRANGERS, Limits, held
 from dcql.lock import read_lock, write_lock
 from dcql.submission.check import check_submission
 from dcql.submission.pack import pack
@@ -86,6 +87,33 @@ def test_own_code_is_not_run_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     report = check_submission(tmp_path / "packed", computing=Computing(own_code=True))
     assert state(report, "subset") is State.HOLDS
     assert report.passed
+
+
+def test_a_recipe_that_takes_too_long_is_not_recomputed(honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*given: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr("dcql.submission.recompute.run_again", endless)
+    report = check_submission(honest, limits=Limits(time=0.3))
+    assert state(report, "subset") is State.NOT_MADE
+    told = next(check.told for check in report.checks if check.name == "subset")
+    assert "it took longer than 0.3 seconds" in told
+    assert not report.passed
+
+
+def test_a_recipe_that_nests_too_deep_is_refused(honest: Path) -> None:
+    report = check_submission(honest, limits=Limits(nesting=1))
+    assert state(report, "recipe") is State.DIFFERS
+    assert "more than 1 levels" in render(report.faults)
+
+
+def test_strangers_are_limited_unless_told_otherwise(honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Limits] = []
+    monkeypatch.setattr("dcql.submission.recompute.run_again", lambda *given: seen.append(held()))
+    for arguments in ([], ["--limits", "time=7"]):
+        ended(["submit", "check", str(honest), *arguments])
+    assert seen == [STRANGERS, Limits(time=7)]
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
