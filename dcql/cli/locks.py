@@ -23,8 +23,13 @@ Output = Annotated[
 Perturb = Annotated[
     bool,
     typer.Option(
-        "--perturb", help="Run again with other threads, memory and orders of files, and from the raw files alone."
+        "--perturb",
+        help="Run again with other threads, memory, files, row groups, stores and processes, and from raw files.",
     ),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="With --perturb: what takes long too, such as writing a pool of any size anew."),
 ]
 
 
@@ -90,6 +95,7 @@ def verify(
     target: Target,
     pool: PoolOption = None,
     perturb: Perturb = False,
+    full: Full = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
     no_compute: NoComputeOption = False,
@@ -126,13 +132,15 @@ def verify(
     outcomes: list[Outcome] = []
     if perturb:
         with progress() as tell:
-            for outcome in perturbed(run, conditions_for(run), tell, allowed):
+            for outcome in perturbed(run, conditions_for(run, allowed, full=full), tell, allowed):
                 outcomes.append(outcome)
                 if text:
                     print(shown(_line(outcome)), flush=True)
         refuse(outcomes)
     if not text:
-        conditions = [{"name": outcome.condition.name, "hash": outcome.hash} for outcome in outcomes]
+        conditions = [
+            {"name": one.name, "hash": one.hash or None, "told": one.told, "left_out": one.left_out} for one in outcomes
+        ]
         told = {"name": recorded.name, "recorded": is_recorded, "pool": opened.name, "hash": run.hash}
         print_json({**told, "notes": list(notes), "conditions": conditions})
 
@@ -160,6 +168,9 @@ def _summary(lock: "Lock") -> dict[str, Any]:
 
 
 def _line(outcome: "Outcome") -> str:
+    name = f"{outcome.name:<16}"
+    if outcome.left_out is not None:
+        return f"{name}  left out: {outcome.left_out}"
     if outcome.failure is not None:
-        return f"{outcome.condition.name:<16}  failed: {outcome.failure.diagnostics[0].message}"
-    return f"{outcome.condition.name:<16}  {outcome.hash}{'  DIFFERS' if outcome.difference is not None else ''}"
+        return f"{name}  failed: {outcome.failure.diagnostics[0].message}"
+    return f"{name}  {outcome.hash or outcome.told}{'  DIFFERS' if outcome.difference is not None else ''}"

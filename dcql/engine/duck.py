@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -18,6 +17,7 @@ import duckdb
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import SAMPLES, Statement
+from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__
 
@@ -120,8 +120,8 @@ def _literally(file: str) -> str:
 @contextmanager
 def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] = ()) -> Iterator[Session]:
     """Open a session that may read `files`, what lies in `folders`, and nothing else."""
-    with TemporaryDirectory(prefix="dcql-") as spill, duckdb.connect(":memory:") as connection:
-        for name, value in _settings(Path(spill), resources).items():
+    with scratch() as spill, duckdb.connect(":memory:") as connection:
+        for name, value in _settings(spill, resources).items():
             connection.execute(f"SET {name} = ?", [value])
         remote = {protocol for file in files if (protocol := _protocol(file))}
         for protocol in remote:
@@ -131,7 +131,7 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
         if not remote:
             # Nothing but the pool's files from here on, whatever the SQL says.
             connection.execute("SET allowed_paths = ?", [list(files)])
-            connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
+            connection.execute("SET allowed_directories = ?", [[str(spill), *map(str, folders)]])
             connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield Session(connection)
