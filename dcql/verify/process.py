@@ -80,15 +80,8 @@ def _request(run: Run, computing: Computing) -> dict[str, Any]:
 
 def _asked(request: dict[str, Any], folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "dcql.verify.process"]
-    done = subprocess.run(
-        command,
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        cwd=folder,
-        env=environment,
-    )
+    content = json.dumps(request).encode()
+    done = subprocess.run(command, input=content, capture_output=True, cwd=folder, env=environment)
     try:
         answer = json.loads(done.stdout)
     except ValueError:
