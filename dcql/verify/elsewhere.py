@@ -97,8 +97,11 @@ def _some(answers: Answers, kept: NDArray[np.int64]) -> Answers:
 
 @contextlib.contextmanager
 def store_for(run: Run) -> Iterator[Other]:
-    """Let $DCQL_HOME be an empty folder, with the user's weights, until the block ends."""
-    real, before = store.home(), os.environ.get("DCQL_HOME")
+    """Let $DCQL_HOME be an empty folder, with the user's weights, until the block ends.
+
+    Processes that start meanwhile have another seed for Python's hashes than this one was given.
+    """
+    real, before = store.home(), {name: os.environ.get(name) for name in ("DCQL_HOME", "PYTHONHASHSEED")}
     with scratch() as folder:
         home = folder / "home"
         home.mkdir()
@@ -108,13 +111,14 @@ def store_for(run: Run) -> Iterator[Other]:
         if (real / "shards").is_dir() and _looks_at_images(run):
             shutil.copytree(real / "shards", home / "shards")
         os.environ["DCQL_HOME"] = str(home)
+        os.environ["PYTHONHASHSEED"] = "2" if before["PYTHONHASHSEED"] == "1" else "1"
         try:
             yield Other(run, real, folder)
         finally:
-            if before is None:
-                del os.environ["DCQL_HOME"]
-            else:
-                os.environ["DCQL_HOME"] = before
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def opened(pool: Pool, source: str | Path, *, is_added: bool) -> Pool:

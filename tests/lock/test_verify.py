@@ -19,6 +19,7 @@ from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lower.program import Cut, Firsts, Program, Statement
 from dcql.source import Source
 from dcql.verify import conditions_for, first_difference, perturb
+from dcql.verify.conditions import _reversed, _shuffled, raw
 
 RECIPES = {
     "threshold": "SELECT uid FROM pool WHERE clip_l14 >= q(0.7)",
@@ -37,7 +38,7 @@ def done(name: str, pool: Pool) -> Run:
 def differences(reference: Run) -> dict[str, str]:
     """Return what each condition that differs says first."""
     outcomes = perturb(reference, conditions_for(reference))
-    return {o.condition.name: o.difference for o in outcomes if o.difference is not None}
+    return {o.name: o.difference for o in outcomes if o.difference is not None}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -51,15 +52,20 @@ def test_nothing_matters_that_must_not(name: str, mixed: Pool) -> None:
 
 def test_the_conditions(mixed: Pool, ties: Pool) -> None:
     names = ["threads: 1", "threads: 2", "threads: 8", "memory: 512 MB", "files reversed", "files shuffled"]
+    layouts = ["row groups", "files merged", "files split"]
+    last = ["stored program", "new process: 1", "new process: 2"]
     assert [c.name for c in conditions_for(done("threshold", mixed))] == [
         *names,
         "file by file",
         "raw files",
-        "stored program",
+        *layouts,
+        "cold store",
+        *last,
     ]
-    assert [c.name for c in conditions_for(done("first", mixed))] == [*names, "raw files", "stored program"]
-    assert [c.name for c in conditions_for(done("first", verify.raw(mixed)))] == [*names, "stored program"]
-    shuffled, backwards = (c.arrange(mixed).files for c in conditions_for(done("first", mixed))[4:6])
+    first = done("first", mixed)
+    assert [c.name for c in conditions_for(first)] == [*names, "raw files", *layouts, "cold store", *last]
+    assert [c.name for c in conditions_for(done("first", raw(mixed)))] == [*names, *layouts, *last]
+    shuffled, backwards = _shuffled(mixed).files, _reversed(mixed).files
     assert len({shuffled, backwards, mixed.files}) == 3
     assert set(shuffled) == set(backwards) == set(mixed.files)
 
@@ -67,7 +73,7 @@ def test_the_conditions(mixed: Pool, ties: Pool) -> None:
 def test_raw_files_leave_out_everything_recorded(mixed: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = done("threshold", mixed)
     monkeypatch.setattr("dcql.engine.statistics.load_distribution", lambda *_: pytest.fail("a record was read"))
-    again = run_compiled(reference.compiled, verify.raw(mixed))
+    again = run_compiled(reference.compiled, raw(mixed))
     assert first_difference(reference.result, again.result) is None
 
 
@@ -233,7 +239,7 @@ def test_a_failed_condition_does_not_hide_the_others(mixed: Pool, monkeypatch: p
     monkeypatch.setattr(Session, "batches", planted)
     reference = done("threshold", mixed)
     outcomes = list(perturb(reference, conditions_for(reference)))
-    assert [o.condition.name for o in outcomes if o.failure is not None] == ["threads: 2"]
+    assert [o.name for o in outcomes if o.failure is not None] == ["threads: 2"]
     with pytest.raises(RunError, match="not enough memory"):
         verify.refuse(outcomes)
     worse = [*outcomes, replace(outcomes[0], difference="subset: other")]
