@@ -26,8 +26,8 @@ from dcql.scratch import scratch
 from dcql.source import Source
 from dcql.verify.perturb import Attempt, Tried
 
-# A raw directory is named by its path here, which may be another way to the same place.
-_APART = frozenset({"pool.name"})
+# Recipe and raw directory are named by their paths, and those that the process is given are absolute.
+_APART = frozenset({"pool.name", "recipe.name"})
 _PLACES = {
     1: {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "LANG": "C"},
     2: {"TZ": "America/Los_Angeles", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"},
