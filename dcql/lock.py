@@ -18,6 +18,7 @@ import tomli_w
 
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, LockError
+from dcql.scratch import unfinished
 
 LOCK_VERSION = 1
 # The rules of SEMANTICS.md that a recipe was read by; the language version says the same number.
@@ -243,13 +244,13 @@ def read_scalar(text: str) -> Scalar:
 
 def write_lock(lock: Lock, path: Path) -> None:
     """Write a lock; the file appears whole or not at all. Raises LockError where it cannot be written."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(lock.text())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        with unfinished(path) as place:
+            with place.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(lock.text())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(place, path)
     except OSError as error:
         raise LockError(
             Diagnostic(
@@ -259,8 +260,6 @@ def write_lock(lock: Lock, path: Path) -> None:
                 helps=("name another file: `dcql lock recipe.dcql -o FILE`",),
             )
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_lock(path: Path) -> Lock:

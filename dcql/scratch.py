@@ -1,11 +1,12 @@
-"""Folders for what is gone when a command ends: DuckDB's spill, a pool that was written anew.
+"""What is gone when a command ends: folders for DuckDB's spill or a pool that was written anew, unfinished files.
 
-A killed process cannot remove its own. So each folder is held by flock for as long as its process lives, and the next
-process that makes one removes those that nobody holds.
+A killed process cannot remove its own. So each is held by flock for as long as its process lives, and the next process
+that makes one removes those that nobody holds.
 """
 
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -24,6 +25,26 @@ def scratch() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Give an empty file beside `path` to write to and then to rename; what is left of it is removed at the end.
+
+    Raises OSError where it cannot be made.
+    """
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+        _remove_unheld(other)
+    place = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        # Not every disk has locks. Without them what a killed process left stays.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -54,10 +75,18 @@ def _made() -> tuple[Path, int]:
 def _sweep() -> None:
     """Remove the folders that nobody holds."""
     for path in left():
-        with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_unheld(path)
+
+
+def _remove_unheld(path: Path) -> None:
+    """Remove a folder or file, unless a living process holds it or it cannot be removed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+            else:
+                path.unlink()
+        finally:
+            os.close(descriptor)
