@@ -18,7 +18,7 @@ from dcql.compiler import Run
 from dcql.engine.embeddings import Embeddings
 from dcql.engine.features.inputs import npz_beside
 from dcql.errors import Diagnostic, RunError
-from dcql.files import locate
+from dcql.files import first_line, locate
 from dcql.lower.program import Program
 
 # Beyond these a pool is not written anew unless it is asked for.
@@ -118,7 +118,7 @@ def write(run: Run, layout: Layout, folder: Path, row_group: int) -> None:
                     "E1453",
                     f"`{run.pool.name}` cannot be written in other files",
                     None,
-                    str(error).splitlines()[0],
+                    (error.strerror if isinstance(error, OSError) else None) or first_line(error),
                     ("free some space for temporary files, or name another place for them: TMPDIR",),
                 )
             ) from error

@@ -6,6 +6,7 @@ run's manifest, or the diagnostic that stopped it.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -93,13 +94,16 @@ def _asked(request: dict[str, Any], folder: Path, environment: dict[str, str]) -
 
 def _ended(done: "subprocess.CompletedProcess[bytes]") -> NoReturn:
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    ended = said[-1] if said else f"its exit code was {done.returncode}"
+    if done.returncode < 0:
+        ended = f"it was ended by {signal.Signals(-done.returncode).name}"
     raise RunError(
         Diagnostic(
             "E1452",
             "the process of a condition ended before it answered",
             None,
-            said[-1] if said else f"its exit code was {done.returncode}",
-            ("with less memory in use it may come to its end: run it again", "or verify without --perturb"),
+            ended,
+            ("run it again where nothing else takes the memory",),
         )
     )
 
