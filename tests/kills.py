@@ -1,8 +1,9 @@
 """Kills: commands of dcql that end by SIGKILL at a random moment, and what is looked at then.
 
 Importing takes longer than all else that a small command does, so commands run in forks of one process that has
-everything imported: `python tests/kills.py`. A kill comes after a time, or at the n-th thing that the command does to
-files: an audit hook sees every open, rename, mkdir and removal, so that no moment between two of them is too short.
+everything imported: `python tests/kills.py`. A kill comes after a time, or before the n-th change that the command
+makes to files: an audit hook sees every opening to write, rename, mkdir and removal, so that no moment between two of
+them is too short.
 """
 
 import contextlib
@@ -22,7 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-FILE_EVENTS = frozenset({"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"})
+CHANGES = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"})
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 # What a command is at, by the function that does it; the innermost one counts.
 PHASES = (
     ("dcql.engine.add", "take_in", "add: reads a file"),
@@ -44,7 +46,7 @@ PRELOADED = (*SHARED, "dcql.engine.features.asking", "dcql.engine.udfs.language"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code, or -9; after how many seconds and things done to files; in which phase."""
+    """How a command ended: exit code, or -9; after how many seconds and changes of files; in which phase."""
 
     code: int
     seconds: float
@@ -66,7 +68,7 @@ class Commands:
         )
 
     def run(self, *arguments: str, cwd: Path, after: float | None = None, at: int | None = None) -> Ended:
-        """Run a command in a Scene's folder, and kill it after some seconds, or at the n-th thing done to files."""
+        """Run a command in a Scene's folder, and kill it after some seconds, or before its n-th change of a file."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"arguments": arguments, "cwd": str(cwd), "after": after, "at": at}
@@ -134,8 +136,8 @@ def _become(arguments: list[str], cwd: str, at: int | None, tells: int) -> None:
         _mark(import_module(module), name, number, tells)
     left = [at]
 
-    def seen(event: str, _: Any) -> None:
-        if event not in FILE_EVENTS:
+    def seen(event: str, given: Any) -> None:
+        if event not in CHANGES and not (event == "open" and given[2] & WRITES):
             return
         os.write(tells, bytes([_EVENT]))
         if left[0] is not None:
@@ -199,7 +201,7 @@ def copied(scene: Scene, to: Path) -> Iterator[Scene]:
 
 
 def moments(count: int, seed: int, usual: Ended) -> Iterator[dict[str, Any]]:
-    """Yield moments to kill at, as options of `run`: by time and by things done to files in turn."""
+    """Yield moments to kill at, as options of `run`: by time and by changes of files in turn."""
     chance = random.Random(seed)
     for number in range(count):
         if number % 2:

@@ -86,9 +86,8 @@ def why_not(pool: Pool, arrays: tuple[str, ...], *, full: bool) -> str | None:
     """Return why a pool is not written anew: it is too large, or there is no room; None where it is."""
     size = sum(file.size for file in pool.files)
     for file in pool.files if arrays else ():
-        if file.rows:
-            found = [Embeddings.open(npz_beside(file), key, rows=file.rows) for key in arrays]
-            size += sum(one.shape[0] * one.shape[1] * one.dtype.itemsize for one in found)
+        found = [Embeddings.open(npz_beside(file), key, rows=file.rows) for key in arrays]
+        size += sum(one.shape[0] * one.shape[1] * one.dtype.itemsize for one in found)
     if not full and pool.rows > MAX_ROWS:
         return f"{pool.rows:,} samples are more than {MAX_ROWS:,}: --full"
     if not full and size > MAX_BYTES:
@@ -122,7 +121,7 @@ def write(run: Run, layout: Layout, folder: Path, row_group: int) -> None:
                     ("free some space for temporary files, or name another place for them: TMPDIR",),
                 )
             ) from error
-        if keys and any(piece.rows for piece in pieces):
+        if keys:
             np.savez(path.with_suffix(".npz"), **{key: _vectors(run.pool, pieces, key) for key in keys})
 
 
@@ -167,9 +166,8 @@ def _read(file: PoolFile, piece: Piece) -> Iterator[Any]:
 
 
 def _vectors(pool: Pool, pieces: tuple[Piece, ...], key: str) -> Any:
-    parts = [
-        Embeddings.open(npz_beside(file), key, rows=file.rows).rows(piece.start, piece.stop)
-        for piece in pieces
-        if (file := pool.files[piece.file]).rows
-    ]
+    parts = []
+    for piece in pieces:
+        file = pool.files[piece.file]
+        parts.append(Embeddings.open(npz_beside(file), key, rows=file.rows).rows(piece.start, piece.stop))
     return np.concatenate(parts)
