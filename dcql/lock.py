@@ -19,6 +19,7 @@ import tomli_w
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, LockError
 from dcql.limits import refuse_output
+from dcql.scratch import unfinished
 
 LOCK_VERSION = 1
 # The rules of SEMANTICS.md that a recipe was read by; the language version says the same number.
@@ -247,15 +248,15 @@ def write_lock(lock: Lock, path: Path) -> None:
 
     Raises RunError where it is larger than may be written.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = lock.text()
     refuse_output(len(text), "the lock")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        with unfinished(path) as place:
+            with place.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(place, path)
     except OSError as error:
         raise LockError(
             Diagnostic(
@@ -265,8 +266,6 @@ def write_lock(lock: Lock, path: Path) -> None:
                 helps=("name another file: `dcql lock recipe.dcql -o FILE`",),
             )
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_lock(path: Path) -> Lock:

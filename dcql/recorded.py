@@ -205,7 +205,7 @@ def _check_manifest_inputs(recorded: Recorded, manifest: Mapping[str, Any], comp
 
 
 def _check_manifest(recorded: Recorded, manifest: Mapping[str, Any], run: Run) -> None:
-    lines = tuple(_differences(manifest, run))
+    lines = tuple(manifest_differences(manifest, run))
     if not lines:
         return
     label = "\n".join([f"first: {lines[0]}", *lines[1:]])
@@ -223,7 +223,7 @@ def _check_manifest(recorded: Recorded, manifest: Mapping[str, Any], run: Run) -
     raise LockError(Diagnostic("E0803", message, label=label, helps=helps))
 
 
-def _differences(manifest: Mapping[str, Any], run: Run) -> Iterator[str]:
+def manifest_differences(manifest: Mapping[str, Any], run: Run) -> Iterator[str]:
     """Compare statistics as the manifest has them, in order, then the subset."""
     before = {(row["name"], json.dumps(row["group"])): row for row in manifest["thresholds"]}
     for number, stage in enumerate(run.result.stages, start=1):

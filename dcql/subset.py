@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
+from dcql.scratch import unfinished
 
 # A uid as DataComp's subset files hold it: the first and the last 16 hex digits as numbers.
 UID = np.dtype([("f0", "<u8"), ("f1", "<u8")])
@@ -151,20 +152,18 @@ class Subset:
         The file appears whole or not at all. Raises RunError where it cannot be written.
         """
         path = Path(path)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with unfinished.open("wb") as file:
-                np.lib.format.write_array_header_1_0(
-                    file, {"descr": UID.descr, "fortran_order": False, "shape": (self.total,)}
-                )
-                self._write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
+            with unfinished(path) as place:
+                with place.open("wb") as file:
+                    np.lib.format.write_array_header_1_0(
+                        file, {"descr": UID.descr, "fortran_order": False, "shape": (self.total,)}
+                    )
+                    self._write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(place, path)
         except OSError as error:
             _refuse("E0736", f"cannot write subset `{path}`", error.strerror or str(error), _advice(error))
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _write(self, file: BinaryIO) -> None:
         for start in range(0, self.distinct, _CHUNK):

@@ -43,6 +43,7 @@ DOCUMENTS = (
     "docs/semantics.md",
     "docs/threat_model.md",
     "docs/training.md",
+    "docs/verify.md",
 )
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

@@ -27,6 +27,7 @@ from dcql.catalog import store
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import unwritable
 from dcql.errors import Diagnostic, RunError
+from dcql.scratch import unfinished
 
 STORE_VERSION = 1
 ID_DIGITS = 32
@@ -107,7 +108,7 @@ class StoredFeature:
         versions, folder = self.versions(key), self.folder / key
         newest = versions[-1].stem if versions else ""
         vectors = (path for path in sorted(folder.glob("*.npy")) if path.stem != newest)
-        return [*versions[:-1], *vectors, *folder.glob(".*.tmp")]
+        return [*versions[:-1], *vectors, *folder.glob(".*.unfinished")]
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
@@ -137,9 +138,9 @@ def open_feature(spec: FeatureSpec, identity: str, asked: dict[str, Any]) -> Sto
         described = {"store_version": STORE_VERSION, "id": identity, "name": spec.name, **asked}
         try:
             stored.folder.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            unfinished.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            unfinished.replace(path)
+            with unfinished(path) as place:
+                place.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+                place.replace(path)
         except OSError as error:
             raise RunError(unwritable(error)) from error
     if (known := stored.described()["id"]) != identity:
@@ -153,8 +154,13 @@ def stored_features() -> tuple[StoredFeature, ...]:
     if not folder.is_dir():
         return ()
     # Beside the features lie values in which nothing is known, for any of them.
-    places = sorted(path for path in folder.iterdir() if _FOLDER.fullmatch(path.name) and path.is_dir())
+    places = sorted(path for path in folder.iterdir() if _FOLDER.fullmatch(path.name) and _is_begun(path))
     return tuple(StoredFeature(f"sha256:{place.name}", place) for place in places)
+
+
+def _is_begun(folder: Path) -> bool:
+    """Return whether a folder holds a feature: a kill may leave one in which there is nothing yet."""
+    return (folder / "feature.json").exists() or (folder.is_dir() and any(path.is_dir() for path in folder.iterdir()))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from dcql.errors import Diagnostic, RunError
+from dcql.scratch import unfinished
 
 MAX_PROGRAMS = 1_000
 
@@ -74,9 +75,9 @@ def keep_program(place: Path, text: str) -> None:
     """Keep a program, and no more than the MAX_PROGRAMS used last; do nothing where the store cannot be written."""
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(place)
+        with unfinished(place) as written:
+            written.write_text(text, encoding="utf-8")
+            written.replace(place)
         kept = sorted(place.parent.iterdir(), key=lambda file: file.stat().st_mtime_ns)
         for old in kept[:-MAX_PROGRAMS]:
             old.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _formatted(path: Path | None) -> _Formatted:
     from dcql.syntax.formatter import formatted
-    from dcql.syntax.scan import MAX_BYTES, source_of, read
+    from dcql.syntax.scan import MAX_BYTES, read, source_of
 
     if path is None:
         name, data = "<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)

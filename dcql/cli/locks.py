@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from dcql.verify import Outcome
 
 Target = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A recipe with a lock, a .lock file, or a folder that a run wrote.")
+    str,
+    typer.Argument(
+        metavar="TARGET", help="A recipe with a lock, a .lock file, a folder that a run wrote, or a submission."
+    ),
+]
+Submission = Annotated[
+    bool,
+    typer.Option(
+        "--submission", help="TARGET is a submission: compute all of it again that needs no model, and sign it off."
+    ),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 3 where the lock would change.")]
 Output = Annotated[
@@ -32,8 +41,13 @@ Output = Annotated[
 Perturb = Annotated[
     bool,
     typer.Option(
-        "--perturb", help="Run again with other threads, memory and orders of files, and from the raw files alone."
+        "--perturb",
+        help="Run again with other threads, memory, files, row groups, stores and processes, and from raw files.",
     ),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="With --perturb: what takes long too, such as writing a pool of any size anew."),
 ]
 
 
@@ -100,6 +114,8 @@ def verify(
     target: Target,
     pool: PoolOption = None,
     perturb: Perturb = False,
+    full: Full = False,
+    submission: Submission = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
     no_compute: NoComputeOption = False,
@@ -112,7 +128,14 @@ def verify(
     """Compute a locked subset or a run again, from the pool alone, and compare it with what is recorded.
 
     With --perturb it is then computed under conditions that must not matter; a recipe needs no lock for that.
+    With --submission every hash of a submission is computed again that follows from the pool's metadata and from
+    stored features, and the hash of its entry signs it off.
     """
+    if submission:
+        if perturb or full:
+            raise typer.BadParameter("a submission is not run under other conditions: leave --perturb and --full out")
+        _sign_off(Path(target), pool, threads, memory, format_)
+        return
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
     from dcql.engine.duck import Resources
@@ -137,15 +160,46 @@ def verify(
     outcomes: list[Outcome] = []
     if perturb:
         with progress() as tell:
-            for outcome in perturbed(run, conditions_for(run), tell, allowed):
+            for outcome in perturbed(run, conditions_for(run, allowed, full=full), tell, allowed):
                 outcomes.append(outcome)
                 if text:
                     print(shown(_line(outcome)), flush=True)
         refuse(outcomes)
     if not text:
-        conditions = [{"name": outcome.condition.name, "hash": outcome.hash} for outcome in outcomes]
+        conditions = [
+            {"name": one.name, "hash": one.hash or None, "told": one.told, "left_out": one.left_out} for one in outcomes
+        ]
         told = {"name": recorded.name, "recorded": is_recorded, "pool": opened.name, "hash": run.hash}
         print_json({**told, "notes": list(notes), "conditions": conditions})
+
+
+def _sign_off(folder: Path, pool: str | None, threads: int | None, memory: int | None, format_: Format) -> None:
+    from dcql.cli.progress import progress
+    from dcql.engine.duck import Resources
+    from dcql.errors import render
+    from dcql.submission.sign_off import sign_off
+
+    with progress() as tell:
+        found = sign_off(folder, pool, Resources(threads, memory), tell)
+    report = found.report
+    if format_ is Format.JSON:
+        links = [{"name": one.name, "hash": one.hash, "verdict": one.verdict, "told": one.told} for one in found.links]
+        differs = [fault.to_json() for fault in report.faults]
+        print_json({"submission": report.name, "signed_off": found.signed, "links": links, "differs": differs})
+    else:
+        print(f"{shown(report.name)}, without calling a model:")
+        width = max((len(one.name) for one in found.links), default=0)
+        for one in found.links:
+            print(shown(f"{one.verdict:<11}  {one.name:<{width}}  {one.hash}"))
+            if one.verdict == "not checked":
+                print(f"{'':<11}  {'':<{width}}  {one.told}")
+        for note in report.notes:
+            print(f"note: {shown(note)}")
+        if report.faults:
+            print(render(report.faults))
+        print(f"signed off: {found.signed}" if found.signed is not None else "not signed off")
+    if found.signed is None:
+        raise typer.Exit(1)
 
 
 def _readable(path: Path) -> "Lock | None":
@@ -171,6 +225,9 @@ def _summary(lock: "Lock") -> dict[str, Any]:
 
 
 def _line(outcome: "Outcome") -> str:
+    name = f"{outcome.name:<16}"
+    if outcome.left_out is not None:
+        return f"{name}  left out: {outcome.left_out}"
     if outcome.failure is not None:
-        return f"{outcome.condition.name:<16}  failed: {outcome.failure.diagnostics[0].message}"
-    return f"{outcome.condition.name:<16}  {outcome.hash}{'  DIFFERS' if outcome.difference is not None else ''}"
+        return f"{name}  failed: {outcome.failure.diagnostics[0].message}"
+    return f"{name}  {outcome.hash or outcome.told}{'  DIFFERS' if outcome.difference is not None else ''}"

@@ -35,6 +35,7 @@ from dcql.codes import (
     syntax,
     train,
     types,
+    verify,
 )
 from dcql.codes.code import Code
 
@@ -57,6 +58,7 @@ CODES: dict[str, Code] = {
         sweep,
         formatting,
         limits_run,
+        verify,
     )
     for row in table.CODES
 }

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -19,6 +18,7 @@ from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
 from dcql.lower.program import SAMPLES, Statement
+from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__
 
@@ -121,8 +121,8 @@ def _literally(file: str) -> str:
 @contextmanager
 def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] = ()) -> Iterator[Session]:
     """Open a session that may read `files`, what lies in `folders`, and nothing else."""
-    with TemporaryDirectory(prefix="dcql-") as spill, duckdb.connect(":memory:") as connection:
-        for name, value in _settings(Path(spill), resources).items():
+    with scratch() as spill, duckdb.connect(":memory:") as connection:
+        for name, value in _settings(spill, resources).items():
             connection.execute(f"SET {name} = ?", [value])
         for protocol in {protocol for file in files if (protocol := _protocol(file))}:
             import fsspec  # few pools are remote, and it is slow to import
@@ -131,7 +131,7 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
         # Nothing but the pool's files from here on, local or remote, whatever the SQL says.
         # It compares paths both as they are written and as they are found.
         connection.execute("SET allowed_paths = ?", [[*files, *map(_literally, files)]])
-        connection.execute("SET allowed_directories = ?", [[spill, *map(str, folders)]])
+        connection.execute("SET allowed_directories = ?", [[str(spill), *map(str, folders)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         with stopped_by(connection.interrupt):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dcql import scratch
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import refuse_output
 from dcql.run_folder import MANIFEST, SUBSET, read
@@ -100,14 +101,11 @@ def replaced(path: Path) -> Iterator[Path]:
     with _unwritable(path):
         place = _target(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.name}.{os.getpid()}.unfinished")
-        try:
+        with scratch.unfinished(place) as unfinished:
             yield unfinished
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(unfinished, place)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def _has_subset(folder: Path, hash_: str) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dcql.checksum import crc32
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
+from dcql.scratch import unfinished
 from dcql.subset import UID, Uids, Words, find
 from dcql.tars import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members, uid_of
 
@@ -223,14 +224,11 @@ def _save(path: Path, probe: str, tar: _Tar) -> None:
         "damage": tar.damage,
         "digest": tar.digest,
     }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
+    with unfinished(path) as place:
+        with place.open("wb") as file:
             text = np.frombuffer(json.dumps(about).encode(), np.uint8)
             np.savez(file, allow_pickle=False, uids=tar.uids, entries=tar.entries, about=text)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        os.replace(place, path)
 
 
 def _load(path: Path, probe: str) -> _Tar | None:

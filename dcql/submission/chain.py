@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from dcql.errors import Diagnostic
 from dcql.lock import Lock, scalar_text
+from dcql.plain_data import differences
 from dcql.runtime.identity import RUNTIME, environment_hash, run_hash
 from dcql.runtime.shards import digest_of
 from dcql.submission import layout
 from dcql.submission.documents import Manifest, RunRecord, Submission, Threshold
-from dcql.submission.recompute import differences
 from dcql.submission.report import Check, checked, not_made
 
 

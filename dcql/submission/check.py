@@ -98,7 +98,7 @@ def _report(
     if left_out:
         notes = (*notes, f"not evaluated, and in no average: {', '.join(left_out)}")
     name = submission.entry.name if submission.entry is not None and submission.entry.name else submission.folder.name
-    return Report(name, tuple(checks), notes)
+    return Report(name, tuple(checks), notes, pool.fingerprint if pool is not None else None)
 
 
 def _files(submission: Submission, read: Read) -> Check:

@@ -1,7 +1,6 @@
 """The digests that need more than the submission: those of the shards, from the pool's tars, and of the weights."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from dcql.errors import Diagnostic, RunError
 from dcql.extras import missing
 from dcql.runtime.reshard import Settings, reshard
 from dcql.runtime.shards import silent
+from dcql.scratch import scratch
 from dcql.submission import layout
 from dcql.submission.documents import Shards, Submission
 from dcql.submission.report import Check, checked, not_made
@@ -68,13 +68,13 @@ def _again(submission: Submission, shards: Shards, tars: str, tell: "Progress | 
     )
     assert submission.subset is not None
     assert submission.manifest is not None
-    with tempfile.TemporaryDirectory(prefix="dcql-check-") as name:
-        run = Path(name) / "run"
+    with scratch() as folder:
+        run = folder / "run"
         run.mkdir()
         submission.subset.save(run / layout.SUBSET)
         stated = {**submission.manifest.data, "hash": submission.subset.hash}
         (run / layout.MANIFEST).write_text(json.dumps(stated), encoding="utf-8")
-        made = reshard(run, tars, Path(name) / "shards", settings)
+        made = reshard(run, tars, folder / "shards", settings)
         return Shards(
             made.subset,
             made.pool,

@@ -31,11 +31,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks of a submission, in the order of the chain."""
+    """All checks of a submission, in the order of the chain; `pool` is the fingerprint of the pool that was at hand."""
 
     name: str
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
+    pool: str | None = None
 
     @property
     def faults(self) -> tuple[Diagnostic, ...]:

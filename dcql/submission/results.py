@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from dcql.digest import sha256_file
 from dcql.errors import Diagnostic
+from dcql.plain_data import differences
 from dcql.runtime.evaluate.identity import evaluation_hash, task_hash
 from dcql.runtime.evaluate.results import summary
 from dcql.runtime.evaluate.tasks import Suite, Task, tasks
 from dcql.submission import layout
 from dcql.submission.documents import Line, Submission
-from dcql.submission.recompute import differences
 from dcql.submission.report import Check, checked, not_made
 
 _MAX_LINES = 12

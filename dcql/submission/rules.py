@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dcql.errors import Diagnostic
+from dcql.plain_data import differences
 from dcql.runtime.identity import scale_key
 from dcql.runtime.reshard import Settings
 from dcql.runtime.scales import PRECISIONS, SCALES, Scale
 from dcql.submission import layout
 from dcql.submission.documents import Submission
 from dcql.submission.entry import TRACKS
-from dcql.submission.recompute import differences
 from dcql.submission.report import Check, checked, not_made
 
 # DataComp's pools by the samples that they are said to have. The parquet files hold a few per cent more or fewer.

@@ -293,8 +293,8 @@ def test_gc_removes_old_versions_and_unfinished_files(home: Path, dcql: Dcql) ->
     before = snapshot(home / "features")
     newest = the_feature("lang").newest_versions()[0]
     shutil.copy(newest, newest.with_name("1.parquet"))
-    newest.with_name(".9.parquet.77.tmp").write_bytes(b"cut o")
-    (newest.parents[1] / ".feature.json.77.tmp").write_bytes(b"{")
+    newest.with_name(".9.parquet.77.unfinished").write_bytes(b"cut o")
+    (newest.parents[1] / ".feature.json.77.unfinished").write_bytes(b"{")
     assert json.loads(dcql("feature", "gc", "--format", "json").out)["old"] == 3
     assert snapshot(home / "features") == before
 

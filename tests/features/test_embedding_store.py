@@ -235,7 +235,7 @@ def test_a_kill_between_the_two_files(world: World, tmp_path: Path, number: int,
         if values.value.null_count < rows:
             assert open_vectors(each, rows).shape == (rows, WIDTH)
     assert world.where("cluster IN (1, 2)") == {n for n in range(ROWS) if cluster(n) in (1, 2)}
-    left = [p for p in stored("mine").folder.rglob("*") if p.suffix in (".npy", ".tmp", ".parquet")]
+    left = [p for p in stored("mine").folder.rglob("*") if p.suffix in (".npy", ".unfinished", ".parquet")]
     newest = stored("mine").newest_versions()
     assert sorted(left) == sorted([*newest, *(vectors_file(p) for p in newest if vectors_file(p).exists())])
 

@@ -48,6 +48,13 @@ def nearest(vectors: NDArray[np.float16], places: NDArray[np.float32]) -> NDArra
     return (vectors.astype("f8") @ places.astype("f8").T).argmax(1)  # type: ignore[no-any-return]
 
 
+def by_uid(made: Featured, which: NDArray[np.bool_] | None = None) -> NDArray[np.float16]:
+    """Return the vectors of some samples as they are fitted: in the order of the uids."""
+    order = np.argsort([uid.zfill(32) for uid in made.rows.columns["uid"]])
+    kept = order if which is None else order[which[order]]
+    return made.embeddings["l14_img"][kept]
+
+
 def uids(made: Featured, which: NDArray[np.bool_]) -> set[str]:
     return {uid for uid, taken in zip(made.rows.columns["uid"], which, strict=True) if taken}
 
@@ -64,7 +71,7 @@ def forget_assets(home: Path) -> None:
 
 def test_a_feature_over_what_was_fitted_to_the_pool(made: Featured, pool: Pool) -> None:
     vectors = made.embeddings["l14_img"]
-    near = nearest(vectors, kmeans([vectors], 5, niter=20, seed=7))
+    near = nearest(vectors, kmeans([by_uid(made)], 5, niter=20, seed=7))
     for place in range(5):
         result = run(pool, f"SELECT uid FROM pool WHERE near = {place};")
         assert set(result.subset.hex()) == uids(made, near == place)
@@ -75,7 +82,7 @@ def test_it_is_fitted_to_the_samples_of_a_stage(made: Featured, pool: Pool) -> N
     safe = np.array([one is True for one in made.rows.columns["safe"]])
     query = "WITH some AS (SELECT uid FROM pool WHERE safe) SELECT uid FROM pool WHERE near = 2;"
     result = run(pool, query, on="some")
-    near = nearest(vectors, kmeans([vectors[safe]], 5, niter=20, seed=7))
+    near = nearest(vectors, kmeans([by_uid(made, safe)], 5, niter=20, seed=7))
     assert set(result.subset.hex()) == uids(made, near == 2)
     assert digest(result) != digest(run(pool, "SELECT uid FROM pool WHERE near = 2;"))
 
@@ -93,7 +100,7 @@ def test_a_stage_with_a_threshold_and_a_feature(made: Featured, pool: Pool) -> N
         "SELECT uid FROM pool WHERE near = 1;"
     )
     result = run(pool, query, on="some")
-    near = nearest(vectors, kmeans([vectors[best & (clusters != pinned)]], 5, niter=20, seed=7))
+    near = nearest(vectors, kmeans([by_uid(made, best & (clusters != pinned))], 5, niter=20, seed=7))
     assert set(result.subset.hex()) == uids(made, near == 1)
 
 
@@ -101,7 +108,7 @@ def test_a_set_of_what_is_nearest_to_it(made: Featured, pool: Pool) -> None:
     query = "ASSET seen AS nearest(imagenet_l14, places);\nSELECT uid FROM pool WHERE near IN seen;"
     result = run(pool, query, k=40)
     vectors = made.embeddings["l14_img"]
-    places = kmeans([vectors], 40, niter=20, seed=7)
+    places = kmeans([by_uid(made)], 40, niter=20, seed=7)
     seen = np.unique(nearest(made.assets["imagenet_l14"], places))
     assert 5 < len(seen) < 35
     assert set(result.subset.hex()) == uids(made, np.isin(nearest(vectors, places), seen))
@@ -140,7 +147,7 @@ def test_other_settings_give_another_asset(other: dict[str, str], made: Featured
     assert [use.id for use in one.features.uses] != [use.id for use in another.features.uses]
     if "more" in other:
         vectors = made.embeddings["l14_img"]
-        near = nearest(vectors, kmeans([vectors], 5, niter=3, seed=7))
+        near = nearest(vectors, kmeans([by_uid(made)], 5, niter=3, seed=7))
         assert set(another.subset.hex()) == uids(made, near == 2)
 
 

@@ -106,7 +106,7 @@ def test_killed_half_way_and_run_again(gated: OwnModel, tmp_path: Path, monkeypa
     again = run(gated, "small")
     assert same(again, undisturbed)
     assert sorted(gated.asked()) == sorted(pools.base(ROWS, 5).columns["uid"][ROWS // 3 :])
-    assert list((tmp_path / "home").rglob("*.tmp")) == []
+    assert list((tmp_path / "home").rglob("*.unfinished")) == []
 
 
 def test_a_killed_process_of_a_model(gated: OwnModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_two_processes_at_once(words: OwnModel, tmp_path: Path) -> None:
     stored = feature()
     assert known(stored) == ROWS
     assert [len(each) for each in versions(stored)] == [1, 1, 1]
-    assert list((tmp_path / "home").rglob("*.tmp")) == []
+    assert list((tmp_path / "home").rglob("*.unfinished")) == []
     model.forget()
     assert set(run(model, "small").subset.hex()) == right()
     assert model.asked() == []
@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_nothing_half_written(
         with pytest.raises(RunError) as caught:
             run(words, pool)
     assert "No space left on device" in str(caught.value)
-    assert list((tmp_path / "home").rglob(".*.tmp")) == []
+    assert list((tmp_path / "home").rglob(".*.unfinished")) == []
     for path in stored_files(tmp_path / "home"):
         pq.read_table(tmp_path / "home" / "features" / path)
     assert set(run(words, pool).subset.hex()) == right()
@@ -229,7 +229,7 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_what_a_kill_left_unfinished_is_removed(words: OwnModel, tmp_path: Path, here: None) -> None:
     pool = add("small", written(tmp_path))
     run(words, pool)
-    left = newest(feature()).with_name(".2.parquet.12345.tmp")
+    left = newest(feature()).with_name(".2.parquet.12345.unfinished")
     left.write_bytes(b"PAR1")
     run(words, pool)
     assert not left.exists()

@@ -97,8 +97,8 @@ def condition_that_matters() -> None:
 
     locked()
     reference = run("clip.dcql", open_pool("mixed"))
-    outcomes = list(perturb(reference, conditions_for(reference)))
-    refuse([replace(o, difference="stage 1: planted") if "files" in o.condition.name else o for o in outcomes])
+    outcomes = list(perturb(reference, conditions_for(reference)[:6]))
+    refuse([replace(o, difference="stage 1: planted") if "files " in o.name else o for o in outcomes])
 
 
 def raw_pool() -> None:

@@ -18,7 +18,7 @@ from dcql.lock import Lock, write_lock
 from dcql.lock_changes import changes
 from dcql.locking import check_lock, lock_of, run_locked, stale
 from dcql.source import Source
-from dcql.verify import raw
+from dcql.verify.conditions import raw
 
 RECIPE = Source(
     "recipe.dcql",

@@ -10,6 +10,7 @@ from dcql.catalog.recipes import shipped_recipes
 from dcql.engine.add import add
 from dcql.engine.duck import Resources
 from dcql.recorded import check_recorded, find_recorded, run_again
+from dcql.verify import conditions_for, perturb
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NAMES = sorted(path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.dcql"))
@@ -35,3 +36,13 @@ def test_the_lock_holds(name: str, demo: Pool):
     assert check_recorded(recorded, run) == ()
     assert run.hash == recorded.lock.subset
     assert run.result.subset.distinct > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_no_condition_matters(name: str, demo: Pool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DCQL_HOME", str(Path(demo.source).parent))
+    run = run_again(find_recorded(name), demo, Resources(threads=2))
+    for outcome in perturb(run, conditions_for(run)):
+        assert (outcome.name, outcome.difference, outcome.failure, outcome.left_out) == (outcome.name, None, None, None)
+        assert outcome.hash == run.hash, outcome.name

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pools import ADVERSARIAL, write
 
 from dcql import verify
 from dcql.catalog.pool import Pool
@@ -18,7 +20,8 @@ from dcql.engine.statistics import Statistics
 from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lower.program import Cut, Firsts, Program, Statement
 from dcql.source import Source
-from dcql.verify import conditions_for, first_difference, perturb
+from dcql.verify import Condition, LeftOut, conditions_for, first_difference, perturb
+from dcql.verify.conditions import _reversed, _shuffled, raw
 
 RECIPES = {
     "threshold": "SELECT uid FROM pool WHERE clip_l14 >= q(0.7)",
@@ -34,16 +37,22 @@ def done(name: str, pool: Pool) -> Run:
     return run(Source(f"{name}.dcql", RECIPES[name]), pool)
 
 
+def in_here(reference: Run) -> tuple[Condition | LeftOut, ...]:
+    """Return the conditions in this process: nothing is planted in others."""
+    return tuple(one for one in conditions_for(reference) if not one.name.startswith("new process"))
+
+
 def differences(reference: Run) -> dict[str, str]:
     """Return what each condition that differs says first."""
-    outcomes = perturb(reference, conditions_for(reference))
-    return {o.condition.name: o.difference for o in outcomes if o.difference is not None}
+    outcomes = perturb(reference, in_here(reference))
+    return {o.name: o.difference for o in outcomes if o.difference is not None}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_nothing_matters_that_must_not(name: str, mixed: Pool) -> None:
     reference = done(name, mixed)
-    outcomes = list(perturb(reference, conditions_for(reference)))
+    conditions = conditions_for(reference) if name in ("groups", "bag") else in_here(reference)
+    outcomes = list(perturb(reference, conditions))
     assert {outcome.hash for outcome in outcomes} == {reference.hash}
     assert {outcome.difference for outcome in outcomes} == {None}
     verify.refuse(outcomes)
@@ -51,23 +60,42 @@ def test_nothing_matters_that_must_not(name: str, mixed: Pool) -> None:
 
 def test_the_conditions(mixed: Pool, ties: Pool) -> None:
     names = ["threads: 1", "threads: 2", "threads: 8", "memory: 512 MB", "files reversed", "files shuffled"]
+    layouts = ["row groups", "files merged", "files split"]
+    last = ["stored program", "new process: 1", "new process: 2"]
     assert [c.name for c in conditions_for(done("threshold", mixed))] == [
         *names,
         "file by file",
         "raw files",
-        "stored program",
+        *layouts,
+        "cold store",
+        *last,
     ]
-    assert [c.name for c in conditions_for(done("first", mixed))] == [*names, "raw files", "stored program"]
-    assert [c.name for c in conditions_for(done("first", verify.raw(mixed)))] == [*names, "stored program"]
-    shuffled, backwards = (c.arrange(mixed).files for c in conditions_for(done("first", mixed))[4:6])
+    first = done("first", mixed)
+    assert [c.name for c in conditions_for(first)] == [*names, "raw files", *layouts, "cold store", *last]
+    assert [c.name for c in conditions_for(done("first", raw(mixed)))] == [*names, *layouts, *last]
+    shuffled, backwards = _shuffled(mixed).files, _reversed(mixed).files
     assert len({shuffled, backwards, mixed.files}) == 3
     assert set(shuffled) == set(backwards) == set(mixed.files)
+
+
+def test_a_process_of_its_own_is_given_paths_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(ADVERSARIAL["tiny_files"](), Path("metadata"))
+    Path("recipes").mkdir()
+    Path("recipes/inner.dcql").write_text(RECIPES["threshold"])
+    Path("recipes/outer.dcql").write_text("IMPORT './inner.dcql' AS inner; SELECT uid FROM inner WHERE rating > 1;")
+    reference = run("recipes/outer.dcql", "metadata")
+    outcomes = list(perturb(reference, conditions_for(reference)[-2:]))
+    assert [(o.name, o.difference, o.failure) for o in outcomes] == [
+        ("new process: 1", None, None),
+        ("new process: 2", None, None),
+    ]
 
 
 def test_raw_files_leave_out_everything_recorded(mixed: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = done("threshold", mixed)
     monkeypatch.setattr("dcql.engine.statistics.load_distribution", lambda *_: pytest.fail("a record was read"))
-    again = run_compiled(reference.compiled, verify.raw(mixed))
+    again = run_compiled(reference.compiled, raw(mixed))
     assert first_difference(reference.result, again.result) is None
 
 
@@ -232,8 +260,8 @@ def test_a_failed_condition_does_not_hide_the_others(mixed: Pool, monkeypatch: p
 
     monkeypatch.setattr(Session, "batches", planted)
     reference = done("threshold", mixed)
-    outcomes = list(perturb(reference, conditions_for(reference)))
-    assert [o.condition.name for o in outcomes if o.failure is not None] == ["threads: 2"]
+    outcomes = list(perturb(reference, in_here(reference)))
+    assert [o.name for o in outcomes if o.failure is not None] == ["threads: 2"]
     with pytest.raises(RunError, match="not enough memory"):
         verify.refuse(outcomes)
     worse = [*outcomes, replace(outcomes[0], difference="subset: other")]

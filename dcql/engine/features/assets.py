@@ -27,6 +27,7 @@ from dcql.catalog.pool import Pool, unwritable
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import is_below, locate
+from dcql.scratch import unfinished
 
 ASSETS_FILE = "assets.toml"
 _LIBRARY = "stdlib:"
@@ -135,18 +136,16 @@ class Assets:
         if not self.make:
             raise NotMadeError(asset)
         made = make()
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                np.save(file, made, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
+            with unfinished(path) as place:
+                with place.open("wb") as file:
+                    np.save(file, made, allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                place.replace(path)
         except OSError as error:
             raise RunError(unwritable(error)) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
         return made
 
     def _file(self, asset: PoolAsset | FileAsset) -> Path:
@@ -229,9 +228,9 @@ def checked_sha256(path: Path, promised: str, by: str) -> str:
 def _note(note: Path, digest: str) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = note.with_name(f".{note.name}.{os.getpid()}.tmp")
-        unfinished.write_text(json.dumps(digest), encoding="utf-8")
-        unfinished.replace(note)
+        with unfinished(note) as place:
+            place.write_text(json.dumps(digest), encoding="utf-8")
+            place.replace(note)
     except OSError:
         return  # it is read again next time
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from dcql.lower.program import Demand, Program
 from dcql.plan.bound import Bound, demanded
 from dcql.plan.nodes import AssetSet, Feature, InSet, Plan, walk
 from dcql.plan.statistics import statistics
+from dcql.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ def count_demands(plan: Plan, pool: Pool, resources: Resources, tell: Tell) -> t
     """
     program = lower(plan)
     unknown: frozenset[Feature | AssetSet] = frozenset()
-    with TemporaryDirectory(prefix="dcql-") as folder:
+    with scratch() as folder:
         while True:
             bound = Bound(plan, unknown)
-            count = _Count(bound, pool, resources, tell, Path(folder))
+            count = _Count(bound, pool, resources, tell, folder)
             found = count.run()
             if isinstance(found, dict):
                 break

@@ -36,6 +36,7 @@ from dcql.engine.features.vectors import (
 )
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
+from dcql.scratch import unfinished
 
 _ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_(), Type.EMBEDDING: pa.bool_()}
 _COUNTS = b"dcql"
@@ -256,18 +257,16 @@ def _write_file(path: Path, values: Values) -> None:
     counts = json.dumps({"rows": values.rows, "known": int(values.known.sum()), "failed": failed})
     columns = {"value": values.value, "known": values.known, "failure": values.failure, "margin": values.margin}
     table = pa.table(columns).replace_schema_metadata({_COUNTS: counts})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            pq.write_table(table, file, compression="none")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with unfinished(path) as place:
+            with place.open("wb") as file:
+                pq.write_table(table, file, compression="none")
+                file.flush()
+                os.fsync(file.fileno())
+            place.replace(path)
     except OSError as error:
         raise RunError(unwritable(error)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _whole(column: Any) -> Any:

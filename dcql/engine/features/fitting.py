@@ -13,7 +13,7 @@ from dcql.catalog.pool import Pool
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.features.columns import RowsOf
-from dcql.engine.features.inputs import npz_beside
+from dcql.engine.features.inputs import Inputs, npz_beside
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,19 @@ class Fitting:
     rows_on: Callable[[str], RowsOf]
 
     def fit(self, asset: FitAsset) -> NDArray[np.float32]:
-        """Return k-means centroids, (k, d). Raises RunError where there are too few samples, or faiss is missing."""
+        """Return k-means centroids, (k, d). Raises RunError where there are too few samples, or faiss is missing.
+
+        The result depends on the order of the points, so these come by their uids, however the pool lies in files.
+        """
         from dcql.engine.fit import kmeans
 
         options = dict(asset.options)
+        each = list(self._each(asset))
+        points: list[NDArray[Any]] = []
+        if each:
+            points = [np.concatenate([vectors for _, vectors in each])[_order([places for places, _ in each])]]
         centroids: NDArray[np.float32] = kmeans(
-            list(self._each(asset)), int(options["k"]), niter=int(options["iterations"]), seed=_seed(asset.seed)
+            points, int(options["k"]), niter=int(options["iterations"]), seed=_seed(asset.seed)
         )
         return centroids
 
@@ -43,14 +50,23 @@ class Fitting:
             parts.append([digest(npz_beside(file)) if file.rows else "", told])
         return sha256_of(parts)
 
-    def _each(self, asset: FitAsset) -> Iterator[NDArray[Any]]:
+    def _each(self, asset: FitAsset) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield the ranks of the samples of each file, or in a raw pool their uids, and their vectors."""
+        inputs = Inputs(self.pool)
         rows_of = self.rows_on(asset.on)
         for file in self.pool.files:
             if not file.rows:
                 continue
             rows = rows_of(file)
             vectors = Embeddings.open(npz_beside(file), asset.embedding, rows=file.rows).rows()
-            yield vectors if rows is None else vectors[rows]
+            places = np.load(file.rank) if file.rank is not None else inputs.uids(file)
+            yield (places, vectors) if rows is None else (places[rows], vectors[rows])
+
+
+def _order(parts: list[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return what puts samples in the order of their uids, given the ranks or uids of each file's."""
+    places = np.concatenate(parts)
+    return np.lexsort((places["f1"], places["f0"])) if places.dtype.names else np.argsort(places)
 
 
 def _seed(text: str) -> int:

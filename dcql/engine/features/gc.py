@@ -59,7 +59,7 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         freed.features += 1
         _remove(stored.folder, freed)
         return
-    for left in stored.folder.glob(".*.tmp"):
+    for left in stored.folder.glob(".*.unfinished"):
         freed.old += 1
         _remove(left, freed)
     inputs = _inputs(described)

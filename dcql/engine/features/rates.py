@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-import os
 from pathlib import Path
 
 from dcql.catalog import store
+from dcql.scratch import unfinished
 
 # Below this, loading the model is most of the time.
 _FEWEST = 1_000
@@ -31,6 +31,6 @@ def note_rate(model: str, samples: int, seconds: float, lanes: int) -> None:
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(_file().read_text(encoding="utf-8")) if _file().is_file() else {}
         known[model] = {"samples": samples, "seconds": round(seconds, 3), "lanes": lanes}
-        unfinished = _file().with_name(f".rates.{os.getpid()}.tmp")
-        unfinished.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
-        unfinished.replace(_file())
+        with unfinished(_file()) as place:
+            place.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
+            place.replace(_file())

@@ -12,7 +12,8 @@ class Computing:
     """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
 
     `max_failures` is the share of the samples asked of that a model may fail on; `workers` the processes of a model
-    that uses one core, None for one a core; `device` is auto, cpu or cuda.
+    that uses one core, None for one a core; `device` is auto, cpu or cuda; `rows` is how many samples a model is asked
+    of at once, None for as many as suit it.
     """
 
     compute: bool = True
@@ -20,6 +21,7 @@ class Computing:
     max_failures: Fraction = Fraction(1, 100)
     workers: int | None = None
     device: str = "auto"
+    rows: int | None = None
 
 
 @dataclass

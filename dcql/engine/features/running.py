@@ -60,7 +60,8 @@ class Running:
         if spec.model.code is not None and not computing.own_code:
             raise RunError(_unread(spec, spec.model.code))
         kinds = {one.kind for one in spec.model.parameters}
-        self.rows = min((_ROWS_AT_ONCE[kind] for kind in kinds if kind in _ROWS_AT_ONCE), default=_TEXT_ROWS)
+        suits = min((_ROWS_AT_ONCE[kind] for kind in kinds if kind in _ROWS_AT_ONCE), default=_TEXT_ROWS)
+        self.rows = computing.rows or suits
         self.lanes = 1
         self._workers: Workers | None = None
         self._model: Model | None = None

@@ -18,6 +18,7 @@ from dcql.arrays import present
 from dcql.engine.udfs.answers import Answers
 from dcql.engine.udfs.vectors import NOT_FINITE
 from dcql.errors import Diagnostic, RunError
+from dcql.scratch import unfinished
 
 Halves: TypeAlias = NDArray[np.float16]
 
@@ -122,10 +123,9 @@ def write_vectors(path: Path, rows: int, parts: Sequence[tuple[NDArray[np.int64]
     """
     target = vectors_file(path)
     width = parts[0][2].shape[1]
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished(target) as place:
+        with place.open("wb") as file:
             header = {"descr": "<f2", "fortran_order": False, "shape": (rows, width)}
             np.lib.format.write_array_header_1_0(file, header)
             start = file.tell()
@@ -140,9 +140,7 @@ def write_vectors(path: Path, rows: int, parts: Sequence[tuple[NDArray[np.int64]
             file.truncate(start + rows * width * 2)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        place.replace(target)
 
 
 def other_width(feature: str, one: int, other: int) -> RunError:

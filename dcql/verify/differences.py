@@ -1,126 +1,17 @@
-"""Verification: a subset is computed again, under other conditions too, and has to be the same one."""
+"""Two results of one program, and the first thing in which they differ."""
 
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 import numpy as np
 
-from dcql.catalog.pool import Pool
-from dcql.compiler import Run, run_compiled
-from dcql.engine.duck import Resources
-from dcql.engine.features.report import Computing, FeaturesReport
-from dcql.engine.run import BlockCounts, Progress, Result
+from dcql.engine.features.report import FeaturesReport
+from dcql.engine.run import BlockCounts, Result
 from dcql.engine.statistics import Found
-from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lock import scalar_text
 from dcql.lock_changes import shown
-from dcql.lower.program import Program
-from dcql.lower.stored import decode, encode
 from dcql.subset import Subset
 
-_SHUFFLE_SEED = 20_240_229
-_SMALL_MEMORY = 512 << 20
 _COUNTS = ("n", "nulls", "k", "ties")
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One way to run a recipe that must not matter: what a run may use, how the pool lies, which query is asked."""
-
-    name: str
-    resources: Resources = field(default_factory=Resources)
-    arrange: Callable[[Pool], Pool] = lambda pool: pool
-    rewrite: Callable[[Program], Program] = lambda program: program
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run under a condition gave: its hash and the first difference from the reference, or why it failed."""
-
-    condition: Condition
-    hash: str
-    difference: str | None = None
-    failure: RunError | None = None
-
-
-def perturb(
-    run: Run,
-    conditions: tuple[Condition, ...],
-    progress: Progress | None = None,
-    computing: Computing | None = None,
-) -> Iterator[Outcome]:
-    """Run a recipe again under each condition, and compare each result with that of `run`, stage by stage."""
-    for condition in conditions:
-        try:
-            compiled = replace(run.compiled, program=condition.rewrite(run.compiled.program))
-            pool = condition.arrange(run.pool)
-            again = run_compiled(compiled, pool, condition.resources, progress, computing=computing)
-        except RunError as error:
-            yield Outcome(condition, "", failure=error)
-            continue
-        yield Outcome(condition, again.hash, first_difference(run.result, again.result))
-
-
-def conditions_for(run: Run) -> tuple[Condition, ...]:
-    """Return the conditions under which to run again; one that changes nothing for this run is left out."""
-    pool, source = run.pool, run.compiled.source
-    conditions = [Condition(f"threads: {count}", Resources(threads=count)) for count in (1, 2, 8)]
-    conditions.append(Condition("memory: 512 MB", Resources(memory=_SMALL_MEMORY)))
-    if len(pool.files) > 1:
-        conditions.append(Condition("files reversed", arrange=_reversed))
-        conditions.append(Condition("files shuffled", arrange=_shuffled))
-    if pool.added:
-        if run.compiled.program.marks is not None:
-            conditions.append(Condition("file by file", rewrite=_without_marks))
-        conditions.append(Condition("raw files", arrange=raw))
-    inputs = run.compiled.inputs
-    if not (inputs.recipes or inputs.sets or inputs.files):
-        conditions.append(Condition("stored program", rewrite=lambda program: decode(encode(program), source)))
-    return tuple(conditions)
-
-
-def refuse(outcomes: list[Outcome]) -> None:
-    """Raise LockError where an outcome differs, and else the RunError of the first run that failed."""
-    different = [outcome for outcome in outcomes if outcome.difference is not None]
-    if different:
-        first = different[0]
-        more = f"\n{len(different)} of {len(outcomes)} conditions differ" if len(different) > 1 else ""
-        raise LockError(
-            Diagnostic(
-                "E0803",
-                f"one key, two values: the result depends on a condition that must not matter ({first.condition.name})",
-                label=f"first: {first.difference}{more}",
-                helps=("this is a bug in dcql or in the engine: please report it with the recipe and this message",),
-            )
-        )
-    for outcome in outcomes:
-        if outcome.failure is not None:
-            raise outcome.failure
-
-
-def raw(pool: Pool) -> Pool:
-    """Return an added pool as the raw files that it was made of: nothing of what was recorded is read."""
-    files = tuple(replace(file, sidecar=None, rank=None) for file in pool.files)
-    return replace(pool, files=files, fingerprint=None, uids=None, distributions=None)
-
-
-def _without_marks(program: Program) -> Program:
-    return replace(program, marks=None, kept=None)
-
-
-def _reversed(pool: Pool) -> Pool:
-    return replace(pool, files=pool.files[::-1])
-
-
-def _shuffled(pool: Pool) -> Pool:
-    files = list(pool.files)
-    random.Random(_SHUFFLE_SEED).shuffle(files)
-    return replace(pool, files=tuple(files))
-
-
-# --- comparing two results --------------------------------------------------------------------------------------------
 
 
 def first_difference(ours: Result, theirs: Result) -> str | None:

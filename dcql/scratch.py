@@ -1,0 +1,92 @@
+"""What is gone when a command ends: folders for DuckDB's spill or a pool that was written anew, unfinished files.
+
+A killed process cannot remove its own. So each is held by flock for as long as its process lives, and the next process
+that makes one removes those that nobody holds.
+"""
+
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX, _SUFFIX = "dcql-", ".scratch"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give an empty folder in the system's folder for temporary files, removed at the end."""
+    _sweep()
+    path, descriptor = _made()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Give an empty file beside `path` to write to and then to rename; what is left of it is removed at the end.
+
+    Raises OSError where it cannot be made.
+    """
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+        _remove_unheld(other)
+    place = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        # Not every disk has locks. Without them what a killed process left stays.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def left() -> list[Path]:
+    """Return the folders of this user, those of living processes too."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
+                continue
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                    found.append(Path(entry.path))
+    return found
+
+
+def _made() -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX))
+        descriptor = os.open(path, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists():
+            return path, descriptor
+        # Between the two calls another process took it for one that nobody holds.
+        os.close(descriptor)
+
+
+def _sweep() -> None:
+    """Remove the folders that nobody holds."""
+    for path in left():
+        _remove_unheld(path)
+
+
+def _remove_unheld(path: Path) -> None:
+    """Remove a folder or file, unless a living process holds it or it cannot be removed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        finally:
+            os.close(descriptor)
