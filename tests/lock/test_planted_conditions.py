@@ -130,7 +130,7 @@ def little_memory(patch: Patch) -> None:
     patch.setattr(engine, "session", watched)
     patch.setattr(Session, "batches", planted)
     # Ranks are taken by position, and a row too few would be noticed before anything is compared.
-    patch.setattr(engine._InOrder, "finish", lambda self: None)
+    patch.setattr(engine.InOrder, "finish", lambda self: None)
 
 
 def stored_otherwise(patch: Patch) -> None:
