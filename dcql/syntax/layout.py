@@ -154,7 +154,8 @@ class _Printer:
         if comments is not None and comments.above:
             self._newline(indent)
             for text, deeper in comments.above:
-                column = max(indent, self._depth) if deeper else indent
+                # Deeper it stays, so that it is found to be so in the form itself.
+                column = max(indent + 2, self._depth) if deeper else indent
                 self.lines.append(Printed(" " * column + text))
         self._line += word.text
         if comments is not None:
