@@ -104,10 +104,10 @@ def uses(node: nodes.Node) -> frozenset[tuple[str, str]]:
             for spec in one.spec.chain:
                 found |= {("feature", spec.name), ("model", spec.model.name)}
             found |= {("asset", asset.name) for asset in _assets_of(one.spec)}
-        elif isinstance(one, nodes.InSet) and isinstance(one.set, nodes.NamedSet):
-            found.add(("set", one.set.name))
-        elif isinstance(one, nodes.InSet):
+        elif isinstance(one, nodes.InSet) and isinstance(one.set, nodes.AssetSet):
             found |= {("asset", asset.name) for asset in _inside(one.set.asset)}
+        elif isinstance(one, nodes.InSet):
+            found.add(("set", one.set.name))
     return frozenset(found)
 
 
@@ -247,10 +247,7 @@ def _asset_needs(asset: Asset) -> Iterator[nodes.PoolScan | nodes.Ref]:
 def _told(a: Named, b: Named) -> tuple[str, str]:
     match a, b:
         case (FeatureSpec(), FeatureSpec()):
-            old, new = (
-                [one.output.text, f"{one.model.name}(..)", *map(argument_text, one.arguments)] for one in (a, b)
-            )
-            if old != new:
+            if _made(a) != _made(b):
                 return _made(a), _made(b)
             return f"{a.model.name} with inner parts of A", f"{b.model.name} with inner parts of B"
         case (ModelSpec(), ModelSpec()):

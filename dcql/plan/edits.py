@@ -1,7 +1,7 @@
 """The edits that lead from one recipe to another, by what their plans mean; and the mixes of both.
 
-Stages are matched by name. A stage that only one of the recipes has is no edit by itself: what refers to it is. So a mix
-takes every stage that something in it refers to, from whichever recipe has it.
+Stages are matched by name. A stage that only one of the recipes has is no edit by itself: what refers to it is. So a
+mix takes every stage that something in it refers to, from whichever recipe has it.
 """
 
 import re
@@ -33,8 +33,8 @@ class Edit:
         operand added, operand removed, set operation changed
         stages changed: stages that refer to each other in turn, which can only be taken together
 
-    `stage` says where it stands: a stage, `query`, or empty for a definition. `old` and `new` are the words of A and of B,
-    empty where there are none; `words` tells the edit in one line.
+    `stage` says where it stands: a stage or `query`, and where in it; for a definition it is its name. `old` and `new`
+    are the words of A and of B, empty where there are none; `words` tells the edit in one line.
     """
 
     number: int
@@ -275,7 +275,7 @@ def _value(text: str) -> str:
 
 
 def _tied(a: nodes.Plan, b: nodes.Plan) -> dict[str, str]:
-    """Return the stages that would refer to each other in turn in some mix, each with the names of all of its circle."""
+    """Return the stages that would refer to each other in turn in some mix, each with all the names of its circle."""
     refers: dict[str, set[str]] = {}
     for stage in (*a.stages, *b.stages):
         refers.setdefault(stage.name, set()).update(references(stage.relation))
