@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.inspect.funnel import plain
-from dcql.plan.edits import Edit
+from dcql.plan.edits import QUERY, Edit
 from dcql.subset import Uids
 
 # Where a sample is: only in A (it was removed), only in B (it was added), in both with other copies.
@@ -18,32 +18,38 @@ MANY = 5  # uids of a cause that are told
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A threshold with one text in both recipes and two values, for its population changed.
+    """Something that decides with one text in both recipes, and otherwise, for what it ranges over changed.
 
-    `clause` is the first one that compares with it, in `stage`; `population` is what it ranges over. `a` and `b` are
-    its values, None for NULL; `edits` the numbers of the edits that its population depends on.
+    `what` is "threshold" for a clause that compares with one q, "clause" for any other one, "tail" for DISTINCT ON and
+    LIMIT. `text` is that q, clause or tail, in `stage`; `population` is what the q ranges over, empty for others. `a`
+    and `b` are the values of the threshold, None for NULL; `edits` the numbers of the edits that it depends on.
     """
 
+    what: str
     stage: str
-    clause: str
-    threshold: str
+    text: str
     population: str
     a: int | float | None
     b: int | float | None
     edits: tuple[int, ...]
 
     def words(self, by: Sequence[Edit]) -> str:
-        """Say so, with the edits that moved it."""
-        because = f" (by: {'; '.join(edit.words for edit in by)})" if by else ""
-        return (
-            f"threshold {self.threshold} moved from {_number(self.a)} to {_number(self.b)}"
-            f" because its population changed{because}"
-        )
+        """Say so, with the edits that it was moved by."""
+        because = f" (by: {'; '.join(edit.words for edit in by)})"
+        where = "" if self.stage == QUERY else f" in {self.stage}"
+        match self.what:
+            case "threshold":
+                values = f"{number(self.a)} to {number(self.b)}"
+                return f"threshold {self.text}{where} moved from {values} because its population changed{because}"
+            case "clause":
+                return f"{self.text}{where} decides otherwise because what it reads changed{because}"
+            case _:
+                return f"{self.text}{where} takes other samples because what it ranges over changed{because}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Samples that differ for one reason: undoing all of `edits` in B gives A's answer for each, undoing fewer does not.
+    """Samples that differ for one reason: undoing `edits` in B gives A's answer for each, undoing fewer does not.
 
     `side` is one of SIDES. `edits` are numbers of edits, ascending; none where the reason is not known, and `words` say
     why not. `moved` is the place in `Attribution.moved` of the threshold through which they act, where the clause that
@@ -62,7 +68,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A clause that samples fail: those only in A fail clauses of B (`side` a), those only in B clauses of A (`side` b).
+    """A clause that samples fail: those only in A (`side` a) one of B, those only in B (`side` b) one of A.
 
     `first` counts the samples for which it is the first in the order of the text, `only` those that fail no other.
     `edit` is the number of the edit that the clause belongs to, None where it is the same in both recipes.
@@ -100,17 +106,17 @@ class Histogram:
 class Attribution:
     """Why two subsets differ, sample by sample.
 
-    `edits` lead from recipe A to recipe B, in the order of the text. `causes` come by side, the largest first. `uids` is
-    (n,) UID, those only in A, then those only in B, then those with other copies, each in order; `cause` is (n,) intp:
-    the place in `causes` for each of them. `moved`, `failing` and `histograms` say more of the same samples. `notes` are
-    sentences about what the attribution could not take into account.
+    `edits` lead from recipe A to recipe B, in the order of the text. `causes` come by side, the largest first. `uids`
+    is (n,) UID, those only in A, then those only in B, then those with other copies, each in order; `cause` is (n,)
+    intp: the place in `causes` for each of them. `moved`, `failing` and `histograms` say more of the same samples.
+    `notes` are sentences about what the attribution could not take into account.
 
     As JSON (`to_json`), which is stable:
 
         {"edits": [{"number": 1, "kind": "clause changed", "stage": "query", "old": "..", "new": "..", "words": ".."}],
          "causes": [{"side": "a", "edits": [1], "words": [".."], "moved": null, "count": 226, "examples": ["<uid>"],
                      "smallest": true}],
-         "moved": [{"stage": "query", "clause": "..", "threshold": "q(0.7 OF english)", "population": "english",
+         "moved": [{"what": "threshold", "stage": "query", "text": "q(0.7 OF english)", "population": "english",
                     "a": 0.28, "b": 0.27, "edits": [1]}],
          "failing": [{"side": "a", "stage": "query", "text": "..", "edit": 1, "first": 226, "only": 200}],
          "histograms": [{"stage": "query", "score": "clip_l14", "clause": "..", "a": 0.2, "b": 0.3,
@@ -150,9 +156,9 @@ class Attribution:
             ],
             "moved": [
                 {
+                    "what": one.what,
                     "stage": one.stage,
-                    "clause": one.clause,
-                    "threshold": one.threshold,
+                    "text": one.text,
                     "population": one.population,
                     "a": plain(one.a),
                     "b": plain(one.b),
@@ -189,5 +195,6 @@ class Attribution:
         }
 
 
-def _number(value: int | float | None) -> str:
+def number(value: int | float | None) -> str:
+    """Write a threshold in few digits."""
     return "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else f"{value:,}"

@@ -166,6 +166,14 @@ def _tail(select: Select, undone: Undone, relation: nodes.Rel) -> nodes.Rel:
     return relation
 
 
+def tail_text(select: Select, undone: Undone) -> str:
+    """Write the DISTINCT ON and the LIMIT that a mix has."""
+    keys, limit = select.distinct.value(undone), select.limit.value(undone)
+    parts = [f"DISTINCT ON ({_keys_text(keys)})" if keys is not None else ""]  # type: ignore[arg-type]
+    parts.append(f"LIMIT {_limit_text(limit)}" if limit is not None else "")  # type: ignore[arg-type]
+    return " .. ".join(part for part in parts if part)
+
+
 # --- aligning ---------------------------------------------------------------------------------------------------------
 
 

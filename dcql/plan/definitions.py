@@ -96,6 +96,14 @@ def swapped_plan(plan: nodes.Plan, swaps: dict[Named, Named]) -> nodes.Plan:
     return replace(plan, stages=stages, query=swap(plan.query))
 
 
+def fits_of(node: nodes.Node) -> Iterator[FitAsset]:
+    """Yield the assets that are fitted to samples, of a node itself."""
+    if isinstance(node, nodes.Feature):
+        yield from (asset for asset in _assets_of(node.spec) if isinstance(asset, FitAsset))
+    elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet):
+        yield from (asset for asset in _inside(node.set.asset) if isinstance(asset, FitAsset))
+
+
 def uses(node: nodes.Node) -> frozenset[tuple[str, str]]:
     """Return (kind, name) of every definition that a node uses, deep inside too."""
     found: set[tuple[str, str]] = set()
@@ -122,13 +130,14 @@ def _unique(pairs: Iterator[tuple[str, Any]]) -> dict[str, Any]:
     return {name: next(iter(values)) for name, values in found.items() if len(values) == 1}
 
 
-def _every(plan: nodes.Plan) -> Iterator[nodes.Node]:
+def every_node(plan: nodes.Plan) -> Iterator[nodes.Node]:
+    """Yield all nodes of a plan."""
     for relation in (*(stage.relation for stage in plan.stages), plan.query):
         yield from nodes.walk(relation)
 
 
 def _specs(plan: nodes.Plan) -> Iterator[FeatureSpec]:
-    for node in _every(plan):
+    for node in every_node(plan):
         if isinstance(node, nodes.Feature):
             yield from node.spec.chain
 
@@ -142,13 +151,13 @@ def _models(plan: nodes.Plan) -> Iterator[tuple[str, ModelSpec]]:
 
 
 def _sets(plan: nodes.Plan) -> Iterator[tuple[str, nodes.NamedSet]]:
-    for node in _every(plan):
+    for node in every_node(plan):
         if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.NamedSet):
             yield node.set.name, node.set
 
 
 def _assets(plan: nodes.Plan) -> Iterator[tuple[str, Asset]]:
-    for node in _every(plan):
+    for node in every_node(plan):
         if isinstance(node, nodes.Feature):
             yield from ((asset.name, asset) for asset in _assets_of(node.spec))
         elif isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet):

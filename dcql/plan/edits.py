@@ -12,7 +12,16 @@ from typing import Any
 
 from dcql.plan import nodes
 from dcql.plan.alignment import Aligned, Operations, Select, Undone, Whole, align, mixed, unchanged
-from dcql.plan.definitions import Redefined, redefined, swapping, uses, without_demand
+from dcql.plan.definitions import (
+    Redefined,
+    every_node,
+    fits_of,
+    redefined,
+    swapped_plan,
+    swapping,
+    uses,
+    without_demand,
+)
 from dcql.plan.demand import assign_demand
 from dcql.plan.wording import fraction
 
@@ -75,12 +84,16 @@ class Edits:
 
     def plan_of(self, query: nodes.Rel, undone: Undone) -> nodes.Plan:
         """Return a plan of a relation of either recipe, over the stages of a mix."""
+        return assign_demand(self.over(query, undone))
+
+    def over(self, query: nodes.Rel, undone: Undone) -> nodes.Plan:
+        """Return the same plan before its features are asked of anything. Stages that nobody knows are left out."""
         relations: dict[str, nodes.Rel] = {}
         swap = self._swap(undone)
 
         def visit(relation: nodes.Rel) -> None:
             for name in references(relation):
-                if name not in relations:
+                if name not in relations and name in self.stages:
                     inner = swap(mixed(self.stages[name], undone))
                     visit(inner)
                     relations[name] = inner
@@ -88,7 +101,7 @@ class Edits:
         query = swap(query)
         visit(query)
         stages = tuple(nodes.Stage(name, relation) for name, relation in relations.items())
-        return assign_demand(nodes.Plan(stages, query, (), ()))
+        return nodes.Plan(stages, query, (), ())
 
     def _swap(self, undone: Undone) -> Callable[[nodes.Rel], nodes.Rel]:
         # Features hold models, which hold assets: what was replaced last is put back first.
@@ -108,7 +121,7 @@ class Edits:
 
         These are the edits of definitions that it uses, and everything about the stages that it refers to.
         """
-        return self._of_definitions(node).union(*(self._of_stage(name) for name in self._refers(node)))
+        return self.of_definitions(node).union(*(self._of_stage(name) for name in self._refers(node)))
 
     def inside(self, aligned: Aligned) -> Undone:
         """Return all edits that can change an aligned relation."""
@@ -119,7 +132,8 @@ class Edits:
                 found |= self.reach(node)
         return frozenset(found)
 
-    def _of_definitions(self, node: nodes.Node) -> Undone:
+    def of_definitions(self, node: nodes.Node) -> Undone:
+        """Return the edits of definitions that a node uses."""
         if not self.definitions:
             return frozenset()
         used = uses(node)
@@ -145,7 +159,7 @@ class Edits:
             for edits, node in parts(aligned):
                 own[name] |= edits
                 if node is not None:
-                    own[name] |= self._of_definitions(node)
+                    own[name] |= self.of_definitions(node)
                     refers[name] |= set(self._refers(node))
         while True:
             more = {name: own[name].union(*(own[other] for other in refers[name])) for name in own}
@@ -176,6 +190,19 @@ def edits_between(a: nodes.Plan, b: nodes.Plan, pools: tuple[str, str] | None = 
             stages[name] = unchanged(olds.get(name, news.get(name)), name)  # type: ignore[arg-type]
     query = align(before.query, after.query, QUERY, recording)
     return Edits(tuple(recording.edits), stages, query, definitions, pool)
+
+
+def renamed(plan: nodes.Plan, prefix: str) -> nodes.Plan:
+    """Return a plan whose stages have other names, so that it can stand beside another one."""
+    names = {stage.name: f"{prefix}.{stage.name}" for stage in plan.stages}
+    stages = tuple(replace(stage, name=names[stage.name]) for stage in plan.stages)
+    plan = nodes.transform_plan(replace(plan, stages=stages), lambda node: _renamed(node, names))
+    fits = {one for node in every_node(plan) for one in fits_of(node) if one.on in names}
+    return swapped_plan(plan, {one: replace(one, on=names[one.on]) for one in fits})
+
+
+def _renamed(node: nodes.Node, names: dict[str, str]) -> nodes.Node:
+    return nodes.Ref(names[node.name]) if isinstance(node, nodes.Ref) and node.name in names else node
 
 
 def references(node: nodes.Node) -> list[str]:
