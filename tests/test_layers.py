@@ -40,7 +40,7 @@ LAYERS = (
     ("runtime",),
     ("demo_pool", "demo_sets"),
     ("compiler", "variants"),
-    ("locking", "verify", "recorded"),
+    ("locking", "verify", "recorded", "revisions", "operands", "comparing"),
     ("submission",),
     ("leaderboard",),
     ("cli",),

@@ -15,10 +15,12 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E14xx | looking at subsets |
 """
 
 from dcql.codes import (
     determinism,
+    diff,
     evaluate,
     internal,
     limits,
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        diff,
     )
     for row in table.CODES
 }
