@@ -1,6 +1,7 @@
 """Two operands side by side: their subsets, and why they differ, as far as recipes and pools are at hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 # Opens a pool by its name; the demo pool without one.
 OpenPool: TypeAlias = Callable[[str | None], Pool]
+
+
+@contextmanager
+def _silent() -> "Iterator[Progress]":
+    yield lambda what, done, total: None
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,14 @@ class Compared:
 class Comparing:
     """How operands are compared: what opens pools, and what runs may use.
 
-    `causes` is whether every difference is to be explained; None: where an operand has to be run in any case.
+    `progress` is entered for each run over a pool. `causes` is whether every difference is to be explained; None: where an operand has to be run in any case.
     """
 
     open_pool: OpenPool
     given: tuple[str | None, str | None]
     causes: bool | None = None
     resources: "Resources | None" = None
-    progress: "Progress | None" = None
+    progress: Callable[[], "AbstractContextManager[Progress]"] = _silent
     computing: "Computing | None" = None
     notes: list[str] = field(default_factory=list)
     _opened: dict[str | None, Pool] = field(default_factory=dict)
@@ -155,7 +161,11 @@ class Comparing:
     def _evaluate(self, pool: Pool) -> "Callable[[Sequence[nodes.Plan]], Variants]":
         from dcql.variants import run_variants
 
-        return lambda plans: run_variants(plans, pool, self.resources, self.progress, self.computing)
+        def evaluate(plans: "Sequence[nodes.Plan]") -> "Variants":
+            with self.progress() as tell:
+                return run_variants(plans, pool, self.resources, tell, self.computing)
+
+        return evaluate
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -181,7 +191,8 @@ class Comparing:
         if operand.lock is not None:
             _check_lock(operand, pool)
         compiled = operand.written.compiled(pool.schema)
-        return run_compiled(compiled, pool, self.resources, self.progress, computing=self.computing).subset
+        with self.progress() as tell:
+            return run_compiled(compiled, pool, self.resources, tell, computing=self.computing).subset
 
 
 def is_same(a: Pool, b: Pool) -> bool:

@@ -23,6 +23,7 @@ from dcql.plan.definitions import (
     without_demand,
 )
 from dcql.plan.demand import assign_demand
+from dcql.plan.passes.prune_stages import prune_stages
 from dcql.plan.wording import fraction
 
 QUERY = "query"
@@ -175,12 +176,12 @@ def edits_between(a: nodes.Plan, b: nodes.Plan, pools: tuple[str, str] | None = 
     """
     recording = _Recording(_changed_parameters(a, b))
     pool = recording("pool changed", "", *pools) if pools is not None else None
-    before, after = without_demand(a), without_demand(b)
+    before, after = prune_stages(without_demand(a)), prune_stages(without_demand(b))
     before, changed = redefined(before, after)
     definitions = tuple((recording(f"{one.kind} changed", one.name, *one.told), one) for one in changed)
     olds = {stage.name: stage.relation for stage in before.stages}
     news = {stage.name: stage.relation for stage in after.stages}
-    tied = _tied(without_demand(a), after)
+    tied = _tied(prune_stages(without_demand(a)), after)
     stages: dict[str, Aligned] = {}
     for name in dict.fromkeys((*news, *olds)):
         if name in olds and name in news:
@@ -281,6 +282,8 @@ class _Recording:
             used = [name for name in self._parameters if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)]
             values = ", ".join(f"{name} {' -> '.join(self._parameters[name])}" for name in used)
             what = f"{text} ({values or what})"
+        if kind.startswith("operand") or kind == "set operation changed":
+            stage = stage.rpartition(", operand ")[0]
         where = "" if stage == QUERY else f" in {stage}"
         return f"{kind}{where}: {what}"
 
