@@ -86,9 +86,11 @@ class Failing:
 class Histogram:
     """The scores of the samples that differ, where a clause compares a score with a threshold.
 
-    `edges` are the ends of the bins, ascending: bin i holds `edges[i] <= score < edges[i + 1]`, the last one its upper
-    end too. `removed` counts the samples only in A by bin, `added` those only in B; samples without a score are in
-    `nulls`. `a` and `b` are the thresholds, None where that recipe has none there; both are edges.
+    `edges` are the ends of the bins, ascending: the first bin lies below `edges[0]`, bin i holds
+    `edges[i - 1] <= score < edges[i]`, and the last one what is at `edges[-1]` or above. `removed` counts the samples
+    only in A by bin, `added` those only in B; `nulls` counts those of both that have no score. `a` and `b` are the
+    thresholds, None where that recipe has none there; both are edges. Over two pools, a score is that of the sample's
+    own one.
     """
 
     stage: str
@@ -120,7 +122,7 @@ class Attribution:
                     "a": 0.28, "b": 0.27, "edits": [1]}],
          "failing": [{"side": "a", "stage": "query", "text": "..", "edit": 1, "first": 226, "only": 200}],
          "histograms": [{"stage": "query", "score": "clip_l14", "clause": "..", "a": 0.2, "b": 0.3,
-                         "edges": [0.1, 0.2, 0.3], "removed": [0, 226], "added": [0, 0],
+                         "edges": [0.2, 0.25, 0.3], "removed": [0, 80, 146, 0], "added": [0, 0, 0, 0],
                          "nulls": {"removed": 0, "added": 0}}],
          "notes": [".."]}
     """
