@@ -107,7 +107,8 @@ def draw_attribution(console: "Console", found: Attribution) -> None:
         ("b", "clauses of a that those only in b fail"),
     ):
         failing = [one for one in found.failing if one.side == side]
-        if failing:
+        # Of set operations alone there is nothing more to say.
+        if any(one.is_clause for one in failing):
             _draw_failing(console, title, failing, width)
     for histogram in found.histograms:
         _draw_histogram(console, histogram, width)
@@ -174,7 +175,12 @@ def _draw_histogram(console: "Console", one: Histogram, width: int) -> None:
 
 def _cut_at(edge: int | float, one: Histogram) -> str:
     """Mark a bin that begins at a threshold by the recipe that it is of."""
-    marks = [side for side, cut in (("a", one.a), ("b", one.b)) if cut == edge]
+    firsts = (
+        (side, min(each for each in one.edges if each >= cut))
+        for side, cut in (("a", one.a), ("b", one.b))
+        if cut is not None
+    )
+    marks = [side for side, first in firsts if first == edge]
     return f"{'='.join(marks)} " if marks else ""
 
 

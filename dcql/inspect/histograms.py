@@ -27,11 +27,15 @@ Number = int | float
 
 @dataclass
 class _Cut:
-    """A score that a clause of either recipe, or of both, compares with a threshold."""
+    """A score that a clause of either recipe, or of both, compares with a threshold.
+
+    `excludes` is whether a score that equals the threshold is on the side of the lower ones.
+    """
 
     stage: str
     text: str
     score: nodes.Expr
+    excludes: bool
     fails: int = 0
     a: Number | None = None
     b: Number | None = None
@@ -85,16 +89,16 @@ def _cuts(search: "Search") -> Iterator[_Cut]:
     found: dict[object, _Cut] = {}
     everything = np.arange(len(search.uids))
     for side, undone in (("b", NOTHING), ("a", search.edits.all)):
-        samples = everything[(search.after if side == "b" else search.before) == 0]
+        samples = everything[((search.after if side == "b" else search.before) == 0) & search.in_pool(undone)]
         search.look_at(samples)
         for item in search.mixes.way(undone):
             if item.clause is None or (compared := _compared(item.clause.expr)) is None:
                 continue
             fails = int(np.count_nonzero(~item.truth(search.mixes, search.lookup, undone)))
-            score, threshold = compared
+            score, threshold, op = compared
             value = _value(search, item, threshold, undone)
             key = (item.stage, item.edits or item.text, score)
-            cut = found.setdefault(key, _Cut(item.stage, item.text, score))
+            cut = found.setdefault(key, _Cut(item.stage, item.text, score, op in (">", "<=")))
             cut.fails += fails
             if side == "a":
                 cut.a = value
@@ -103,15 +107,16 @@ def _cuts(search: "Search") -> Iterator[_Cut]:
     yield from (cut for cut in found.values() if cut.fails and (cut.a is not None or cut.b is not None))
 
 
-def _compared(expr: nodes.Expr) -> tuple[nodes.Expr, nodes.Literal | nodes.Quantile] | None:
-    """Return the score and the threshold that a clause compares, None for any other clause."""
+def _compared(expr: nodes.Expr) -> tuple[nodes.Expr, nodes.Literal | nodes.Quantile, str] | None:
+    """Return score, threshold and operator of a clause that compares them in this order, None for any other clause."""
     if not isinstance(expr, nodes.Compare) or not expr.left.type.numeric:
         return None
-    for score, threshold in ((expr.left, expr.right), (expr.right, expr.left)):
+    turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(expr.op, expr.op)
+    for score, threshold, op in ((expr.left, expr.right, expr.op), (expr.right, expr.left, turned)):
         fixed = isinstance(threshold, nodes.Literal) or (isinstance(threshold, nodes.Quantile) and not threshold.by)
         if fixed and not any(isinstance(node, nodes.Quantile | nodes.InRelation) for node in nodes.walk(score)):
             assert isinstance(threshold, nodes.Literal | nodes.Quantile)
-            return score, threshold
+            return score, threshold, op
     return None
 
 
@@ -128,15 +133,26 @@ def _value(search: "Search", item: Item, threshold: nodes.Literal | nodes.Quanti
 
 def _edges(cut: _Cut) -> tuple[Number, ...]:
     """Return the ends of bins around one threshold or two, which are among them."""
-    ends = sorted({value for value in (cut.a, cut.b) if value is not None})
+    ends = sorted({_first(value, cut) for value in (cut.a, cut.b) if value is not None})
     low, high = float(ends[0]), float(ends[-1])
     step = (high - low) / BINS if high > low else _round(abs(low) / 10)
+    if cut.score.type is Type.INT:
+        step = max(1.0, floor(step))
     inner = [low + step * number for number in range(1, BINS)] if high > low else []
-    outer = [low - step * number for number in range(BINS, 0, -1)] + [
-        high + step * number for number in range(1, BINS + 1)
-    ]
-    exact = {_as(value, cut.score.type) for value in (*inner, *outer)}
+    outer = [low - step * number for number in range(BINS, 0, -1)]
+    outer += [high + step * number for number in range(1, BINS + 1)]
+    exact = {_as(value, cut.score.type) for value in (*(one for one in inner if one < high), *outer)}
     return tuple(sorted({*(edge for edge in exact if edge is not None), *ends}))
+
+
+def _first(value: Number, cut: _Cut) -> Number:
+    """Return where a bin begins at a threshold: at the next number where the threshold itself lies below."""
+    if not cut.excludes:
+        return value
+    if cut.score.type is Type.INT:
+        return int(value) + 1
+    kind = np.float32 if cut.score.type is Type.FLOAT else np.float64
+    return float(np.nextafter(kind(value), kind(np.inf)))
 
 
 def _round(value: float) -> float:

@@ -161,14 +161,22 @@ class _Telling:
 
     def _failing(self, side: str, samples: NDArray[np.intp], undone: Undone) -> Iterator[Failing]:
         """Yield the clauses of a recipe that samples of the other one fail, in the order of the text."""
+        samples = samples[self.search.in_pool(undone)[samples]]
         items = self.search.mixes.way(undone)
         yield from counted(side, items, self._fails(items, samples, undone))
 
 
 def failed(items: Sequence[Item], mixes: Mixes, lookup: Lookup, undone: Undone, samples: int) -> Bools:
-    """Return (items, samples): whether a sample fails an item in a mix."""
-    truths = [item.truth(mixes, lookup, undone) for item in items]
-    return ~np.array(truths, np.bool_) if truths else np.zeros((0, samples), np.bool_)
+    """Return (items, samples): whether a sample fails an item in a mix.
+
+    A tail takes from what the items before it leave, so it is failed by none that fails one of these.
+    """
+    fails = np.zeros((len(items), samples), np.bool_)
+    for place, item in enumerate(items):
+        fails[place] = ~item.truth(mixes, lookup, undone)
+        if item.clause is None:
+            fails[place] &= ~fails[:place].any(axis=0)
+    return fails
 
 
 def counted(side: str, items: Sequence[Item], fails: Bools) -> Iterator[Failing]:
@@ -178,9 +186,10 @@ def counted(side: str, items: Sequence[Item], fails: Bools) -> Iterator[Failing]
     first = fails.argmax(axis=0)
     alone = fails.sum(axis=0) == 1
     for place, (item, here) in enumerate(zip(items, fails, strict=True)):
-        if here.any():
-            at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
-            yield Failing(side, item.stage, item.text, at_first, only, min(item.edits) if item.edits else None)
+        at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
+        if at_first or only:
+            edit = min(item.edits) if item.edits else None
+            yield Failing(side, item.stage, item.text, at_first, only, edit, not item.operations)
 
 
 def gathered(

@@ -186,11 +186,15 @@ def edits_between(a: nodes.Plan, b: nodes.Plan, pools: tuple[str, str] | None = 
     for name in dict.fromkeys((*news, *olds)):
         if name in olds and name in news:
             with recording.together(tied.get(name)):
-                stages[name] = align(olds[name], news[name], name, recording)
+                stages[name] = align(olds[name], news[name], _place(name), recording)
         else:
-            stages[name] = unchanged(olds.get(name, news.get(name)), name)  # type: ignore[arg-type]
+            stages[name] = unchanged(olds.get(name, news.get(name)), _place(name))  # type: ignore[arg-type]
     query = align(before.query, after.query, QUERY, recording)
     return Edits(tuple(recording.edits), stages, query, definitions, pool)
+
+
+def _place(stage: str) -> str:
+    return stage if stage != QUERY else f"stage {stage}"
 
 
 def renamed(plan: nodes.Plan, prefix: str) -> nodes.Plan:

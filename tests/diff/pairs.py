@@ -1,7 +1,7 @@
 """Random pairs of recipes, and every mix of a pair as text.
 
-A recipe is kept in parts, so that an edit, as it is reported, can be undone in the words of B: what is evaluated of a mix
-is its text, by the oracle, and nothing of dcql has a hand in it.
+A recipe is kept in parts, so that an edit, as it is reported, can be undone in the words of B: what is evaluated of a
+mix is its text, by the oracle, and nothing of dcql has a hand in it.
 """
 
 import random
