@@ -127,8 +127,8 @@ class Attribution:
                     "a": 0.28, "b": 0.27, "edits": [1]}],
          "failing": [{"side": "a", "stage": "query", "text": "..", "edit": 1, "first": 226, "only": 200}],
          "histograms": [{"stage": "query", "score": "clip_l14", "clause": "..", "a": 0.2, "b": 0.3,
-                         "a_bin": 1, "b_bin": 3, "edges": [0.2, 0.25, 0.3], "removed": [0, 80, 146, 0], "added": [0, 0, 0, 0],
-                         "nulls": {"removed": 0, "added": 0}}],
+                         "a_bin": 1, "b_bin": 3, "edges": [0.2, 0.25, 0.3], "removed": [0, 80, 146, 0],
+                         "added": [0, 0, 0, 0], "nulls": {"removed": 0, "added": 0}}],
          "notes": [".."]}
     """
 

@@ -62,7 +62,9 @@ def histograms(search: "Search") -> tuple[Histogram, ...]:
         until = at + len(ends) + 1
         below, above = (_counted(truths[at:until], of) for truths, of in ((of_a, removed), (of_b, added)))
         nulls = below[1], above[1]
-        found.append(Histogram(cut.stage, wording(cut.score), cut.text, cut.a, cut.b, ends, below[0], above[0], nulls))
+        bins = [None if value is None else 1 + ends.index(_first(value, cut)) for value in (cut.a, cut.b)]
+        score = wording(cut.score)
+        found.append(Histogram(cut.stage, score, cut.text, cut.a, cut.b, ends, below[0], above[0], nulls, *bins))
         at = until
     return tuple(found)
 
