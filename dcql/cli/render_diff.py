@@ -156,10 +156,8 @@ def _draw_histogram(console: "Console", one: Histogram, width: int) -> None:
         console.print(Text(line, "bold"))
     ends = [number(edge) for edge in one.edges]
     wide = max(map(len, ends))
-    names = [
-        f"  below {ends[0]:>{wide}}",
-        *(f"{_cut_at(edge, one)}from {end:>{wide}}" for edge, end in zip(one.edges, ends, strict=True)),
-    ]
+    names = [f"  below {ends[0]:>{wide}}"]
+    names += [f"{_cut_at(place, one)}from {end:>{wide}}" for place, end in enumerate(ends, start=1)]
     left = max(map(len, names))
     most = max([1, *one.removed, *one.added])
     room = (width - left - 32) // 2
@@ -173,14 +171,9 @@ def _draw_histogram(console: "Console", one: Histogram, width: int) -> None:
         console.print(Text(f"{'NULL':>{left}}{one.nulls[0]:>13,}  {'':<{room}}{one.nulls[1]:>13,}"))
 
 
-def _cut_at(edge: int | float, one: Histogram) -> str:
+def _cut_at(place: int, one: Histogram) -> str:
     """Mark a bin that begins at a threshold by the recipe that it is of."""
-    firsts = (
-        (side, min(each for each in one.edges if each >= cut))
-        for side, cut in (("a", one.a), ("b", one.b))
-        if cut is not None
-    )
-    marks = [side for side, first in firsts if first == edge]
+    marks = [side for side, first in (("a", one.a_bin), ("b", one.b_bin)) if first == place]
     return f"{'='.join(marks)} " if marks else ""
 
 
