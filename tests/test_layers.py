@@ -44,7 +44,7 @@ LAYERS = (
     ("runtime",),
     ("demo_pool", "demo_sets"),
     ("compiler", "variants", "sweep"),
-    ("locking", "verify", "recorded"),
+    ("locking", "verify", "recorded", "revisions", "operands", "comparing"),
     ("submission",),
     ("leaderboard",),
     ("cli",),

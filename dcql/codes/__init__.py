@@ -20,6 +20,7 @@
 
 from dcql.codes import (
     determinism,
+    diff,
     evaluate,
     formatting,
     internal,
@@ -59,6 +60,7 @@ CODES: dict[str, Code] = {
         formatting,
         limits_run,
         verify,
+        diff,
     )
     for row in table.CODES
 }
