@@ -15,6 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E14xx | diff, why, report and verify |
 """
 
 from dcql.codes import (
@@ -31,6 +32,7 @@ from dcql.codes import (
     syntax,
     train,
     types,
+    why,
 )
 from dcql.codes.code import Code
 
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        why,
     )
     for row in table.CODES
 }
