@@ -4,23 +4,21 @@ import re
 from unittest.mock import patch
 
 import conformance
-import pools
-import pytest
+import oracle
 from conformance import ONE_THREAD
 from generate import recipes
-from hypothesis import assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from properties import COUNT, for_the_oracle, random_pool, small
 from properties.why import sample_of
 
-import oracle
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool
 from dcql.compiler import check
 from dcql.engine.locate import locate
 from dcql.errors import DcqlError
 from dcql.inspect.sample import why
-from dcql.inspect.why import Flip, Part, Why
+from dcql.inspect.why import Flip, Why
 from dcql.plan.written import short_names
 from dcql.source import Source
 from dcql.syntax.parser import parse

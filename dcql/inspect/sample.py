@@ -25,7 +25,7 @@ from dcql.inspect.why import (
     Value,
     Why,
 )
-from dcql.lower.observe import observe
+from dcql.lower.observe import observe, observe_verdict
 from dcql.plan import nodes
 from dcql.plan.demand import assign_demand
 from dcql.plan.passes.prune_stages import prune_stages
@@ -63,7 +63,7 @@ def why(
     def run_changed(changed: nodes.Plan) -> bool | None:
         """Run a changed plan; return whether it keeps the sample, None where it cannot be run as things are."""
         stored_alone = replace(computing or Computing(), compute=False)
-        lowered = observe(assign_demand(changed))
+        lowered = observe_verdict(assign_demand(changed))
         try:
             return observe_sample(lowered, pool, place, resources, tell, stored_alone).kept
         except RunError:

@@ -5,7 +5,7 @@ and where it stands among others. Its statements share the program's parameters;
 comes back as more parameters: `$v3` is the value of the third expression.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -64,35 +64,21 @@ class Observation:
         return values[self.exprs[expr]]
 
 
-def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr] = (), rankings: Sequence[Ranking] = ()) -> Observation:
-    """Lower a plan, and what is asked about a sample: the values of `asked`, in any order, and `rankings`.
+def observe_verdict(plan: nodes.Plan) -> Observation:
+    """Lower a plan, and the one question whether it keeps a sample."""
+    lowering = Lowering(plan)
+    return Observation(lowering.program(), {}, _verdict(lowering), (), (), None, (), ())
 
-    LIMITs and DISTINCT ONs are asked about where anything is.
+
+def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ranking]) -> Observation:
+    """Lower a plan, and what is asked about a sample.
+
+    That is the values of `asked`, which get numbers in this order, `rankings`, and its place in every LIMIT and
+    DISTINCT ON.
     """
     lowering = Lowering(plan)
-    program = lowering.program()
-    kept = lowering.chain()
-    member = kept.relation(plan.query, unused_name(plan, "query"))
-    copies = member.copies if member.copies is not None else sql.integer(1)
-    items = [(member.present.copy(), "kept"), (sql.unsigned(copies.copy()), "copies")]
-    sample = _of_sample(items, kept)
-    exprs: dict[nodes.Expr, int] = {}
-    places: list[tuple[str, Statement]] = []
-    firsts: list[tuple[str, Statement]] = []
     tails = [node for node in lowering.names if isinstance(node, nodes.Limit | nodes.DistinctOn)]
-    for ranking in rankings:
-        asked = [*asked, ranking.value, ranking.cut, *ranking.by]
-    for node in tails if asked else ():
-        keys = [key.expr for key in node.order]
-        asked = [*asked, *keys, *(node.keys if isinstance(node, nodes.DistinctOn) else ()), _UID]
-    for expr in asked:
-        exprs.setdefault(expr, len(exprs))
-    for node in tails if asked else ():
-        name = lowering.names[node]
-        if isinstance(node, nodes.Limit):
-            places.append((name, _place(lowering, node, name, exprs)))
-        else:
-            firsts.append((name, _group(lowering, node, name, exprs)))
+    exprs = {expr: number for number, expr in enumerate(dict.fromkeys(_asked(asked, rankings, tails)))}
     values = []
     everything = list(exprs)
     for start in range(0, len(everything), _AT_ONCE):
@@ -100,8 +86,44 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr] = (), rankings: Sequen
         part = everything[start : start + _AT_ONCE]
         written = [(chain.expression(expr, "why"), f"v{number}") for number, expr in enumerate(part, start)]
         values.append(_of_sample(written, chain))
-    counts = _counts(lowering, rankings, exprs) if rankings else None
-    return Observation(program, exprs, sample, tuple(values), tuple(rankings), counts, tuple(places), tuple(firsts))
+    return Observation(
+        lowering.program(),
+        exprs,
+        _verdict(lowering),
+        tuple(values),
+        tuple(rankings),
+        _counts(lowering, rankings, exprs) if rankings else None,
+        tuple(
+            (name, _place(lowering, node, name, exprs))
+            for node, name in lowering.names.items()
+            if isinstance(node, nodes.Limit)
+        ),
+        tuple(
+            (name, _group(lowering, node, name, exprs))
+            for node, name in lowering.names.items()
+            if isinstance(node, nodes.DistinctOn)
+        ),
+    )
+
+
+def _asked(
+    asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequence[nodes.Limit | nodes.DistinctOn]
+) -> Iterator[nodes.Expr]:
+    """Yield every expression whose value for the sample is needed."""
+    yield from asked
+    for ranking in rankings:
+        yield from (ranking.value, ranking.cut, *ranking.by)
+    for node in tails:
+        yield from (key.expr for key in node.order)
+        yield from node.keys if isinstance(node, nodes.DistinctOn) else ()
+        yield _UID
+
+
+def _verdict(lowering: Lowering) -> Statement:
+    chain = lowering.chain()
+    member = chain.relation(lowering.plan.query, unused_name(lowering.plan, "query"))
+    copies = member.copies if member.copies is not None else sql.integer(1)
+    return _of_sample([(member.present.copy(), "kept"), (sql.unsigned(copies.copy()), "copies")], chain)
 
 
 _UID = nodes.Column("uid", Type.TEXT)
