@@ -24,7 +24,7 @@ from dcql.source import Source
 from dcql.syntax.parser import parse
 
 WITH_SAMPLES = [number for number in range(COUNT) if random_pool(number).rows]
-LIMIT = re.compile(r"\bLIMIT\b[\s0-9.*]+(?:PERCENT)?", re.IGNORECASE)
+LIMIT = re.compile(r"\bLIMIT\s+(?:[0-9.]+(?: \* 2)?|share)(?:\s+PERCENT)?\b")
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -49,8 +49,8 @@ def flipped(text: str, flip: Flip, clause: str) -> str | None:
     if flip.span is not None:
         start, end = flip.span
         return text[:start] + clause + text[end:]
-    if flip.kind == "limit" and len(LIMIT.findall(text)) == 1:
-        return LIMIT.sub(f"{flip.text} ", text)
+    if flip.kind == "limit" and text.count("LIMIT") == len(LIMIT.findall(text)) == 1:
+        return LIMIT.sub(flip.text, text)
     return None
 
 

@@ -1,20 +1,24 @@
 """One sample of a pool, seen through a recipe: its values, and where they stand among the others."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool
-from dcql.engine.duck import Resources, session
+from dcql.engine.duck import Resources, Session, session
 from dcql.engine.features.report import Computing
 from dcql.engine.locate import Place
 from dcql.engine.run import Progress, store_sets
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
+from dcql.lower.alone import Alone
 from dcql.lower.observe import ROW_PARAMETER, Observation
-from dcql.lower.program import Demand, Statement
+from dcql.lower.program import Demand, Program, Statement
+
+if TYPE_CHECKING:
+    from dcql.engine.features.asking import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,55 @@ def observe(
 
     Features that the recipe asks for and that are not stored are computed, as `computing` says. Raises what a run does.
     """
-    program = observation.program
+    with computed(observation.program, pool, resources, tell, computing) as (duck, sources, statistics, features):
+        given = {**statistics.parameters, ROW_PARAMETER: place.row}
+        here, everywhere = sources.rows_of_file(place.file), sources.every_file()
+        kept, copies = duck.rows(observation.sample, here, given)[0]
+        values = tuple(value for each in observation.values for value in duck.rows(each, here, given)[0])
+        given |= {f"v{number}": value for number, value in enumerate(values)}
+
+        def counted(statement: Statement) -> tuple[Any, ...]:
+            return duck.rows(statement, everywhere, given)[0]
+
+        counts = counted(observation.counts) if observation.counts is not None else ()
+        size = len(fields(Standing))
+        standings = tuple(Standing(*counts[at : at + size]) for at in range(0, len(counts), size))
+        places = {}
+        for name, statement in observation.places:
+            samples, ahead = counted(statement)
+            places[name] = (ahead, samples)
+        firsts = {name: counted(statement) for name, statement in observation.firsts}
+        stored = _stored(features, place) if features is not None else {}
+    found: dict[str, list[Found]] = {}
+    for one in (one for stage in statistics.found for one in stage):
+        found.setdefault(one.name, []).append(one)
+    by_name = {name: tuple(ones) for name, ones in found.items()}
+    taken = int(copies) if kept else 0
+    return Observed(bool(kept), taken, pool.rows, values, standings, places, firsts, by_name, stored)
+
+
+def count_alone(
+    alone: Alone, pool: Pool, resources: Resources, tell: Progress, computing: Computing | None = None
+) -> dict[str, int]:
+    """Compute a recipe's statistics, then count its clauses by themselves; return the counts by column.
+
+    Raises what a run does.
+    """
+    if alone.counts is None:
+        return {}
+    with computed(alone.program, pool, resources, tell, computing) as (duck, sources, statistics, _):
+        (batch,) = duck.batches(alone.counts, sources.every_file(), statistics.parameters)
+        return {name: batch.column(name)[0].as_py() for name in batch.schema.names}
+
+
+@contextmanager
+def computed(
+    program: Program, pool: Pool, resources: Resources, tell: Progress, computing: Computing | None
+) -> "Iterator[tuple[Session, Sources, Statistics, Asking | None]]":
+    """Compute a program's statistics, and the features that it asks for; then the session is there for more questions.
+
+    Raises what a run does.
+    """
     with ExitStack() as opened:
         needs_models = bool(program.features or program.asset_sets)
         folders = (features_folder(),) if needs_models else ()
@@ -91,33 +143,10 @@ def observe(
                 tell("statistics", done, len(program.stages))
 
         statistics.compute(advance)
-        given = {**statistics.parameters, ROW_PARAMETER: place.row}
-        here, everywhere = sources.rows_of_file(place.file), sources.every_file()
-        kept, copies = duck.rows(observation.sample, here, given)[0]
-        values = tuple(value for each in observation.values for value in duck.rows(each, here, given)[0])
-        given |= {f"v{number}": value for number, value in enumerate(values)}
-
-        def counted(statement: Statement) -> tuple[Any, ...]:
-            return duck.rows(statement, everywhere, given)[0]
-
-        counts = counted(observation.counts) if observation.counts is not None else ()
-        size = len(Standing.__dataclass_fields__)
-        standings = tuple(Standing(*counts[at : at + size]) for at in range(0, len(counts), size))
-        places = {}
-        for name, statement in observation.places:
-            samples, ahead = counted(statement)
-            places[name] = (ahead, samples)
-        firsts = {name: counted(statement) for name, statement in observation.firsts}
-        stored = _stored(features, place) if features is not None else {}
-    found: dict[str, list[Found]] = {}
-    for one in (one for stage in statistics.found for one in stage):
-        found.setdefault(one.name, []).append(one)
-    by_name = {name: tuple(ones) for name, ones in found.items()}
-    taken = int(copies) if kept else 0
-    return Observed(bool(kept), taken, pool.rows, values, standings, places, firsts, by_name, stored)
+        yield duck, sources, statistics, features
 
 
-def _stored(asking: Any, place: Place) -> dict[str, Stored]:
+def _stored(asking: "Asking", place: Place) -> dict[str, Stored]:
     """Return what the store knows of each feature for the sample."""
     from dcql.engine.features.files import read_known, read_values
 

@@ -8,10 +8,12 @@ from fractions import Fraction
 from dcql.catalog.types import Type
 from dcql.engine.observe import Standing
 from dcql.inspect.funnel import section_title
-from dcql.inspect.parts import Comparison, Parts, Select, comparison, comparisons, grid_of
-from dcql.inspect.verdict import Change, Path, Step, UnsureError, clause_path, own_features, put, put_at
+from dcql.inspect.parts import Parts, grid_of
+from dcql.inspect.verdict import Change, UnsureError
 from dcql.inspect.why import Flip
 from dcql.plan import nodes
+from dcql.plan.comparison import Comparison, comparison
+from dcql.plan.places import Path, Select, Step, clause_path, comparisons, own_features, put, put_at
 from dcql.plan.written import limit_text, literal
 
 # Runs of changed recipes, for changes that move a statistic. Each takes as long as the recipe's own statistics.

@@ -1,90 +1,24 @@
 """What a sample is told about a plan: which expressions are observed, and how a condition is taken apart."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcql.catalog.types import Type
 from dcql.engine.observe import Observed, Standing
 from dcql.engine.statistics import Found
-from dcql.inspect.verdict import Path, Verdict, clause_path, inner, operands, own_features
+from dcql.inspect.verdict import Verdict
 from dcql.inspect.why import Cut, Part, Rank, Value
 from dcql.lower.observe import Observation, Ranking, as_stored
 from dcql.plan import nodes
+from dcql.plan.comparison import Comparison, comparison
+from dcql.plan.places import Path, Select, inner, own_features
 from dcql.plan.written import Writer, literal
 
 # A recipe may hold thousands of terms: beyond these, conditions are told whole.
 _MOST_PARTS = 2_000
 _MOST_RANKINGS = 100
-
-_MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """`value op cut`, whichever way it is written; `on_right` says on which side the cut stands."""
-
-    value: nodes.Expr
-    op: str
-    cut: "nodes.Literal | nodes.Quantile"
-    on_right: bool
-
-
-def comparison(expr: nodes.Expr) -> Comparison | None:
-    """Return a comparison with a constant or an order statistic, None for any other expression."""
-    if not isinstance(expr, nodes.Compare):
-        return None
-    if isinstance(expr.right, nodes.Literal | nodes.Quantile) and not isinstance(expr.left, nodes.Literal):
-        return Comparison(expr.left, expr.op, expr.right, on_right=True)
-    if isinstance(expr.left, nodes.Literal | nodes.Quantile) and not isinstance(expr.right, nodes.Literal):
-        return Comparison(expr.right, _MIRRORED[expr.op], expr.left, on_right=False)
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """One SELECT or set operation of a plan: where it stands, and what its blocks are called."""
-
-    name: str
-    rel: nodes.Rel
-    path: Path
-
-
-def selects(plan: nodes.Plan, query_name: str) -> list[Select]:
-    """Return the relations of a plan in the order of the funnel: what a SELECT reads comes before it."""
-    found: list[Select] = []
-    inside: dict[nodes.Rel, str] = {}
-
-    def visit(rel: nodes.Rel, name: str, path: Path) -> None:
-        match rel:
-            case nodes.PoolScan() | nodes.Ref():
-                return
-            case nodes.Filter():
-                visit(rel.input, f"{name}.from", (*path, ("input", ())))
-                for number, clause in enumerate(rel.clauses):
-                    within(clause.expr, name, clause_path(path, number))
-            case nodes.SetOperation():
-                for number, (_, operand, where) in enumerate(operands(rel, path), start=1):
-                    visit(operand, f"{name}.{number}", where)
-            case nodes.DistinctOn() | nodes.Limit():
-                visit(rel.input, name, (*path, ("input", ())))
-        found.append(Select(name, rel, path))
-
-    def within(expr: nodes.Expr, name: str, path: Path) -> None:
-        if isinstance(expr, nodes.InRelation):
-            rel = expr.relation
-            if not isinstance(rel, nodes.Ref | nodes.PoolScan) and rel not in inside:
-                inside[rel] = f"{name}.in{len(inside) + 1}"
-                visit(rel, inside[rel], (*path, ("relation", ())))
-        for one, where in inner(expr, path):
-            within(one, name, where)
-
-    for stage in plan.stages:
-        if not stage.demand:
-            visit(stage.relation, stage.name, (stage.name,))
-    visit(plan.query, query_name, ("",))
-    return found
 
 
 @dataclass
@@ -250,12 +184,3 @@ def grid_of(value: nodes.Expr) -> float | None:
 def _among(cut: nodes.Quantile) -> str:
     population = cut.population.name if isinstance(cut.population, nodes.Ref) else "pool"
     return f"its group of {population}" if cut.by else population
-
-
-def comparisons(expr: nodes.Expr, path: Path) -> Iterator[tuple[nodes.Expr, Path]]:
-    """Yield the conditions in a condition that hold no others, and where they stand, in text order."""
-    within = inner(expr, path) if expr.type is Type.BOOL else []
-    if not within:
-        yield expr, path
-    for one, where in within:
-        yield from comparisons(one, where)

@@ -13,8 +13,8 @@ from dcql.engine.run import Progress
 from dcql.errors import RunError
 from dcql.inspect.flips import Finder
 from dcql.inspect.funnel import section_title
-from dcql.inspect.parts import Parts, Select, Survey, selects
-from dcql.inspect.verdict import Path, UnsureError, Verdict, clause_path, in_turn, operands, own_features
+from dcql.inspect.parts import Parts, Survey
+from dcql.inspect.verdict import UnsureError, Verdict
 from dcql.inspect.why import (
     ClauseTold,
     FirstTold,
@@ -29,6 +29,7 @@ from dcql.lower.observe import observe, observe_verdict
 from dcql.plan import nodes
 from dcql.plan.demand import assign_demand
 from dcql.plan.passes.prune_stages import prune_stages
+from dcql.plan.places import Path, Select, clause_path, in_turn, operands, own_features, selects
 from dcql.plan.statistics import statistics, unused_name
 from dcql.plan.written import Writer, limit_text
 

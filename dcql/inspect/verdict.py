@@ -7,18 +7,15 @@ that was not observed, such as a threshold over a stage, it says so in place of 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from dcql.catalog.types import Type
 from dcql.engine.observe import Observed
 from dcql.lower.observe import Observation, as_stored
 from dcql.plan import nodes
 from dcql.plan.demand import has_feature
+from dcql.plan.places import Path, clause_path, in_turn, inner, operands, own_features
 from dcql.plan.statistics import statistics
-
-# Where a node stands: its stage ("" for the query), then a field and the places in it for each step inwards.
-Step: TypeAlias = tuple[str, tuple[int, ...]]
-Path: TypeAlias = tuple[str, *tuple[Step, ...]]
 
 
 class UnsureError(Exception):
@@ -190,29 +187,6 @@ def _read(node: nodes.Node) -> Iterator[nodes.Node]:
         yield from _read(child)
 
 
-def in_turn(clauses: Sequence[nodes.Clause]) -> list[tuple[int, nodes.Clause]]:
-    """Return clauses with their numbers in the order in which a sample comes to them: those without features first.
-
-    A feature is asked of a sample when all clauses before its own, in this order, are TRUE.
-    """
-    return sorted(enumerate(clauses), key=lambda one: has_feature(one[1].expr))
-
-
-def clause_path(path: Path, number: int) -> Path:
-    """Return where the expression of a filter's clause stands."""
-    return (*path, ("clauses", (number,)), ("expr", ()))
-
-
-def operands(rel: nodes.SetOperation, path: Path) -> list[tuple[str, nodes.Rel, Path]]:
-    """Return the operands of a chain of set operations from left to right, with the operation before each."""
-    found: list[tuple[str, nodes.Rel, Path]] = []
-    here: nodes.Rel = rel
-    while isinstance(here, nodes.SetOperation):
-        found.append((here.op, here.right, (*path, ("right", ()))))
-        path, here = (*path, ("left", ())), here.left
-    return [("", here, path), *reversed(found)]
-
-
 def _combine(op: str, left: bool, right: bool) -> bool:
     match op:
         case "INTERSECT":
@@ -221,23 +195,6 @@ def _combine(op: str, left: bool, right: bool) -> bool:
             return left and not right
         case _:
             return left or right
-
-
-def inner(expr: nodes.Expr, path: Path) -> list[tuple[nodes.Expr, Path]]:
-    """Return the conditions that a connective or a CASE is made of, in text order, and where they stand."""
-    match expr:
-        case nodes.And() | nodes.Or():
-            return [(one, (*path, ("operands", (i,)))) for i, one in enumerate(expr.operands)]
-        case nodes.Not():
-            return [(expr.operand, (*path, ("operand", ())))]
-        case nodes.Case():
-            found: list[tuple[nodes.Expr, Path]] = []
-            for i, (condition, value) in enumerate(expr.branches):
-                found.append((condition, (*path, ("branches", (i, 0)))))
-                found.append((value, (*path, ("branches", (i, 1)))))
-            return [*found, (expr.default, (*path, ("default", ())))]
-        case _:
-            return []
 
 
 def conjunction(truths: Sequence[bool | None]) -> bool | None:
@@ -254,41 +211,5 @@ def disjunction(truths: Sequence[bool | None]) -> bool | None:
     return None if None in truths else False
 
 
-def own_features(expr: nodes.Node) -> Iterator[nodes.Feature]:
-    """Yield the features that an expression reads of the sample itself, not those of a population or another SELECT."""
-    if isinstance(expr, nodes.Feature):
-        yield expr
-    elif not isinstance(expr, nodes.Quantile | nodes.InRelation):
-        for child in nodes.children(expr):
-            yield from own_features(child)
-
-
 def _quantiles(expr: nodes.Expr) -> Iterator[nodes.Quantile]:
     return (node for node in nodes.walk(expr) if isinstance(node, nodes.Quantile))
-
-
-def put(plan: nodes.Plan, path: Path, new: nodes.Node) -> nodes.Plan:
-    """Return a plan with another node at a place."""
-    name, *steps = path
-    if not name:
-        return replace(plan, query=put_at(plan.query, steps, new))
-    stages = tuple(
-        replace(stage, relation=put_at(stage.relation, steps, new)) if stage.name == name else stage
-        for stage in plan.stages
-    )
-    return replace(plan, stages=stages)
-
-
-def put_at(node: Any, steps: Sequence[Step], new: nodes.Node) -> Any:
-    """Return a node with another one at some steps inside."""
-    if not steps:
-        return new
-    (name, places), *rest = steps
-    return replace(node, **{name: _put_in(getattr(node, name), places, rest, new)})
-
-
-def _put_in(value: Any, places: Sequence[int], rest: Sequence[Any], new: nodes.Node) -> Any:
-    if not places:
-        return put_at(value, rest, new)
-    at, *deeper = places
-    return (*value[:at], _put_in(value[at], deeper, rest, new), *value[at + 1 :])
