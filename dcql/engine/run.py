@@ -23,7 +23,7 @@ from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
 
 if TYPE_CHECKING:
-    from dcql.engine.features.report import Computing, FeaturesReport
+    from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 
 _UIDS_AT_ONCE = 1 << 16
 
@@ -69,10 +69,12 @@ def run(
     progress: Progress | None = None,
     frozen: Mapping[str, Found] | None = None,
     computing: "Computing | None" = None,
+    before_models: "BeforeModels | None" = None,
 ) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
     `frozen` gives statistics that are not computed again, by name; `computing` says what of features may be computed.
+    `before_models` is called before a model computes anything, and may raise RunError.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or _silent
@@ -86,7 +88,9 @@ def run(
         if needs_models:
             from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
 
-            features = opened.enter_context(Asking(program, pool, open_session, computing, resources, tell))
+            features = opened.enter_context(
+                Asking(program, pool, open_session, computing, resources, tell, before_models)
+            )
             features.begin()
             sources = features.sources
         satisfy = features.satisfy if features is not None else _nobody
@@ -384,8 +388,7 @@ def _keep_promises(promises: tuple[Promise, ...], result: Result) -> None:
     """Raise BrokenPromiseError for the first EXPECT that does not hold."""
     kept, samples = result.subset.distinct, result.samples
     for promise in promises:
-        low = promise.low * samples / 100 if promise.low_percent else promise.low
-        high = promise.high * samples / 100 if promise.high_percent else promise.high
+        low, high = promise.bounds(samples)
         if not low <= kept <= high:
             share = f"{100 * kept / samples:.4g} PERCENT" if samples else "of none"
             raise BrokenPromiseError(
