@@ -54,6 +54,8 @@ class Survey:
         found = comparison(expr)
         if found is not None:
             self._ask(found.cut)
+            if isinstance(found.cut, nodes.Quantile):
+                self.exprs |= dict.fromkeys(found.cut.by)
             if found.value.type.numeric and len(self.rankings) < _MOST_RANKINGS:
                 self.rankings.setdefault(ranking_of(found), len(self.rankings))
 
@@ -142,7 +144,8 @@ class Parts:
 
     def statistic(self, cut: nodes.Quantile) -> Found | None:
         """Return the statistic that the sample is compared with: that of its group under BY."""
-        group = tuple(self.raw(key) for key in cut.by)
+        # A threshold is looked up by what its keys are asked to be, not by what is stored.
+        group = tuple(self.observation.value_of(key, self.observed.values) for key in cut.by)
         return next((one for one in self.observed.found.get(self.names[cut], ()) if one.group == group), None)
 
     def _compared(self, text: str, truth: bool | None, found: Comparison, values: tuple[Value, ...]) -> Part:

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-import oracle
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from properties import COUNT, random_pool, small
 from properties.why import sample_of
-from why.test_verdict import explained
 
 from dcql.inspect.why import Flip
+from why.test_verdict import explained
 
 # Pools whose scores are ordinary numbers with ties; in the others infinities stand beside what no FLOAT tells apart.
 NUMBERS = [number for number in range(COUNT) if random_pool(number).rows >= 12]
@@ -84,9 +82,7 @@ FORMS = (
 
 
 @given(conditions(3), st.sampled_from(FORMS), st.sampled_from(NUMBERS), st.integers(0, 39))
-def test_every_cut_that_can_turn_the_verdict_is_told(
-    condition: Condition, form: str, number: int, row: int
-) -> None:
+def test_every_cut_that_can_turn_the_verdict_is_told(condition: Condition, form: str, number: int, row: int) -> None:
     ready = small(number)
     row %= ready.rows.rows
     uid = ready.rows.columns["uid"][row]
