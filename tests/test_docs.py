@@ -41,6 +41,7 @@ DOCUMENTS = (
     "docs/reshard.md",
     "docs/semantics.md",
     "docs/training.md",
+    "docs/why.md",
 )
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

@@ -67,7 +67,25 @@ def _tail_reason(one: Tail) -> str:
         case FirstTold():
             return f"{one.first} is the first of its group"
         case OperationTold():
-            return "the set operation leaves it out"
+            return _left_out(one)
+
+
+def _left_out(told: OperationTold) -> str:
+    """Say which operand of a set operation leaves the sample out."""
+    held = False
+    reason = "no operand holds it"
+    for place, (op, _, holds) in enumerate(told.operands, start=1):
+        was = held
+        match op:
+            case "EXCEPT":
+                held = was and not holds
+            case "INTERSECT":
+                held = was and holds
+            case _:
+                held = was or holds
+        if was and not held:
+            reason = f"operand {place}, after {op}, {'holds' if holds else 'does not hold'} it"
+    return reason
 
 
 def _word_of(truth: bool | None) -> str:
@@ -142,18 +160,21 @@ class _Lines:
     def _tail(self, one: Tail, told: Why) -> None:
         match one:
             case LimitTold():
-                self._mark(one.kept if one.place is not None else None, one.text, 2)
+                self._after(one.place is not None, one.kept, one.text)
                 reached = f"{one.place:,} of {one.samples:,}" if one.place is not None else "does not reach it"
                 self._note(f"{reached}; {one.keep:,} are kept", 8)
                 if one.place is not None:
                     self._note(f"ordered by {_listed(one.keys)}", 8)
             case FirstTold():
-                self._mark(one.kept if one.first or one.kept else None, "DISTINCT ON", 2)
+                self._after(one.first is not None or one.kept, one.kept, "DISTINCT ON")
                 for words in _first(one, told.uid):
                     self._note(words, 8)
             case OperationTold():
-                for number, (op, name, holds) in enumerate(one.operands, start=1):
-                    self._line("yes" if holds else "no", f"{op or 'in'} operand {number}, from {name}", "", 2)
+                for place, (op, name, holds) in enumerate(one.operands, start=1):
+                    self._line("yes" if holds else "no", f"{op or 'in'} operand {place}, from {name}", "", 2)
+
+    def _after(self, reached: bool, kept: bool, text: str) -> None:
+        self._line(("yes" if kept else "no") if reached else "-", text, "", 2)
 
     def flips(self, told: Why) -> None:
         """Print what would turn the verdict."""
@@ -233,9 +254,12 @@ def _statistic(cut: "Cut") -> str:
 
 
 def _rank(rank: "Rank") -> str:
-    ties = f", {rank.ties - 1:,} others with the same value" if rank.ties > 1 else ""
+    others = rank.ties - 1
+    ties = f", {others:,} {'other' if others == 1 else 'others'} with the same value" if others > 0 else ""
     percent = 100 * rank.place / rank.known
-    return f"rank {rank.place:,} of {rank.known:,} in {rank.among}, top {percent:.3g} %{ties}"
+    # A sample outside of a population has a place there all the same.
+    word = "rank" if rank.ties else "would be rank"
+    return f"{word} {rank.place:,} of {rank.known:,} in {rank.among}, top {percent:.3g} %{ties}"
 
 
 def _first(one: FirstTold, uid: str) -> Iterator[str]:
@@ -264,7 +288,8 @@ def value_text(value: Any, type_: Type) -> str:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, str):
-        return "'" + (value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…") + "'"
+        cut = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+        return "'" + cut.replace("'", "''") + "'"
     return number(value, type_)
 
 

@@ -1,6 +1,7 @@
 """No change of one cut that turns a verdict is missed: against every cut that the values of a pool suggest."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ CUTS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """Text with a place for each cut, `{0}`, `{1}`, .., what stands there, and the column that each is compared with."""
+    """Text with a place for each cut, `{0}`, `{1}`, .., and for each what stands there and which column it compares."""
 
     text: str
     cuts: tuple[tuple[str, str], ...]
@@ -63,7 +64,7 @@ def suggested(number: int, name: str) -> list[str]:
     finite = [value for value in values if abs(value) < 1e6]
     if name in ("width", "grp"):
         return [str(value + more) for value in finite for more in (-1, 0, 1)]
-    between = [(a + b) / 2 for a, b in zip(finite, finite[1:], strict=False)]
+    between = [(a + b) / 2 for a, b in pairwise(finite)]
     around = [finite[0] - 1, finite[-1] + 1] if finite else []
     return [f"{value:.9f}" for value in (*finite, *between, *around)]
 
