@@ -11,6 +11,7 @@ from dcql.inspect.funnel import section_title
 from dcql.inspect.parts import Parts, grid_of
 from dcql.inspect.verdict import Change, UnsureError
 from dcql.inspect.why import Flip
+from dcql.lower.observe import as_stored
 from dcql.plan import nodes
 from dcql.plan.comparison import Comparison, comparison
 from dcql.plan.places import Path, Select, Step, clause_path, comparisons, own_features, put, put_at
@@ -18,7 +19,7 @@ from dcql.plan.written import limit_text, literal
 
 # Runs of changed recipes, for changes that move a statistic. Each takes as long as the recipe's own statistics.
 _MOST_RUNS = 6
-_MOST_CANDIDATES = 2_000
+_MOST_CANDIDATES = 500
 _MOST_DIGITS = 12
 # Whole numbers up to here are DOUBLEs exactly.
 _EXACT = 2**53
@@ -86,6 +87,8 @@ class Finder:
                     yield from self._of_limit(one, one.rel)
 
     def _of_condition(self, one: Select, number: int, expr: nodes.Expr, path: Path) -> Iterator[_Candidate]:
+        if as_stored(expr) not in self.parts.observation.exprs:
+            return  # a recipe may hold more conditions than were asked about
         if isinstance(expr, nodes.InSet):
             yield from self._of_set(one, number, expr, path)
             return
@@ -95,7 +98,7 @@ class Finder:
         stored = self.parts.observed.stored
         if any(not stored[feature.name].known for feature in own_features(found.value)):
             return
-        value, now = self._raw(found.value), self._raw(expr)
+        value, now = self.parts.raw(found.value), self.parts.raw(expr)
         if value is None:
             return
         for outcome in (True, False):
@@ -136,13 +139,16 @@ class Finder:
         if standing is not None and standing.known:
             moved = abs(standing.cut_below - standing.below) / standing.known
         was = clause.text if expr == clause.expr else writer.expression(expr)
-        span = (clause.span.start, clause.span.end) if clause.span is not None else None
+        file, span = None, None
+        if clause.span is not None:
+            file, span = clause.span.source.name, (clause.span.start, clause.span.end)
         return Flip(
             "cut",
             section_title(one.name),
             was,
             writer.expression(new),
             f"({writer.expression(put_at(clause.expr, steps, new))})",
+            file,
             span,
             quantile,
             by_quantile,
@@ -153,7 +159,7 @@ class Finder:
     def _of_set(self, one: Select, number: int, expr: nodes.InSet, path: Path) -> Iterator[_Candidate]:
         """A set that holds the value, or does not, in place of the set as it is."""
         assert isinstance(one.rel, nodes.Filter)
-        now, value = self._raw(expr), self._raw(expr.subject)
+        now, value = self.parts.raw(expr), self.parts.raw(expr.subject)
         if now is None or value is None:
             return
         clause, writer = one.rel.clauses[number], self.parts.writer
@@ -163,7 +169,7 @@ class Finder:
         yield _Candidate(
             Change(path, not now),
             None,
-            Flip("set", section_title(one.name), was, text, clause.text, None, None, None, None, False),
+            Flip("set", section_title(one.name), was, text, clause.text, None, None, None, None, None, False),
         )
 
     def _of_limit(self, one: Select, rel: nodes.Limit) -> Iterator[_Candidate]:
@@ -184,18 +190,21 @@ class Finder:
             Change(one.path, count),
             new,
             Flip(
-                "limit", section_title(one.name), limit_text(rel), limit_text(new), "", None, None, None, moved, False
+                "limit",
+                section_title(one.name),
+                limit_text(rel),
+                limit_text(new),
+                "",
+                None,
+                None,
+                None,
+                None,
+                moved,
+                False,
             ),
         )
 
     # --- values -------------------------------------------------------------------------------------------------------
-
-    def _raw(self, expr: nodes.Expr) -> "bool | int | float | str | None":
-        try:
-            value: bool | int | float | str | None = self.parts.raw(expr)
-        except KeyError:
-            return None  # beyond what was asked about
-        return value
 
     def _share_for(self, found: Comparison, cut: nodes.Quantile, standing: Standing, outcome: bool) -> Fraction | None:
         """Return the p nearest to that of `cut` for which a comparison with it comes out so."""

@@ -42,6 +42,7 @@ class Verdict:
     observed: Observed
     change: Change | None = None
     _members: dict[str, bool] = field(default_factory=dict, compare=False)
+    _truths: dict[Path, bool | None] = field(default_factory=dict, compare=False)
 
     def changed(self, change: Change) -> "Verdict":
         """Return the verdict with one change."""
@@ -135,22 +136,39 @@ class Verdict:
         """Return what was observed of a condition that the change does not touch."""
         if isinstance(expr, nodes.InRelation):
             return self.member(expr.relation, (*path, ("relation", ())))
+        if (
+            self.change is not None
+            and self._looks_up_features
+            and any(has_feature(key) for q in _quantiles(expr) for key in q.by)
+        ):
+            raise UnsureError
+        # What is observed is so in every changed verdict too, and there may be thousands of either.
+        if path not in self._truths:
+            self._truths[path] = self._observed(expr)
+        return self._truths[path]
+
+    def _observed(self, expr: nodes.Expr) -> bool | None:
         if isinstance(expr, nodes.Literal):
             return None if expr.value is None else bool(expr.value)
         for feature in own_features(expr):
             if not self.observed.stored[feature.name].known:
                 raise UnsureError
-        if self.change is not None and any(has_feature(key) for q in _quantiles(expr) for key in q.by):
-            raise UnsureError
         value = self._value(as_stored(expr))
         return None if value is None else bool(value)
 
     def _value(self, expr: nodes.Expr) -> Any:
         if isinstance(expr, nodes.Literal):
             return expr.value
+        if expr not in self.observation.exprs:
+            raise UnsureError  # beyond what was asked about
         return self.observation.value_of(expr, self.observed.values)
 
     # --- what a change reaches ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _looks_up_features(self) -> bool:
+        """Whether a threshold is looked up by a feature, which a change may ask of the sample."""
+        return any(isinstance(q, nodes.Quantile) and any(map(has_feature, q.by)) for q in self._names)
 
     @cached_property
     def _relations(self) -> Mapping[str, nodes.Rel]:

@@ -135,7 +135,7 @@ class Flip:
     """One change of one cut that turns the verdict.
 
     `text` is the changed comparison, LIMIT or membership, in place of `was`; `clause` the whole clause with it, at
-    `span` (start and end in the recipe's text) where it stands there. `quantile` says the same as an order statistic.
+    `span` (start and end in the text of `file`) where it stands there. `quantile` says the same as an order statistic.
     `moved` is the share of samples that lie between the two cuts, None where that is not known. `checked` means that
     the changed recipe was run.
     """
@@ -145,6 +145,7 @@ class Flip:
     was: str
     text: str
     clause: str
+    file: str | None
     span: tuple[int, int] | None
     quantile: str | None
     clause_by_quantile: str | None
@@ -254,6 +255,7 @@ def _flip_to_json(flip: Flip) -> dict[str, Any]:
         "was": flip.was,
         "text": flip.text,
         "clause": flip.clause,
+        "file": flip.file,
         "span": list(flip.span) if flip.span is not None else None,
         "quantile": flip.quantile,
         "clause_by_quantile": flip.clause_by_quantile,
