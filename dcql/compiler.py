@@ -230,4 +230,14 @@ def run_compiled(
     given = resources or Resources()
     if any(spec.reads(ImageArgument) for spec in compiled.program.features):
         unpack_images(pool)
-    return Run(compiled, pool, run_program(compiled.program, pool, given, progress, frozen, computing))
+    early = None
+    if compiled.program.promises and compiled.program.features:
+
+        def early(unmet: frozenset[str]) -> None:
+            from dcql.engine.promises import refuse_early
+            from dcql.plan.passes import optimize
+
+            refuse_early(optimize(compiled.plan), unmet, pool, given)
+
+    result = run_program(compiled.program, pool, given, progress, frozen, computing, early)
+    return Run(compiled, pool, result)

@@ -45,6 +45,7 @@ DOCUMENTS = (
     "docs/threat_model.md",
     "docs/training.md",
     "docs/verify.md",
+    "docs/why.md",
 )
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

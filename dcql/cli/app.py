@@ -22,13 +22,14 @@ from dcql.cli import (
     subsets,
     sweep,
     train,
+    why,
 )
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
     "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
-    "Subsets": ("diff", "sweep", "export"),
+    "Subsets": ("diff", "why", "sweep", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
@@ -101,6 +102,7 @@ for _name, _short, _command in (
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
+    ("why", "Say why a recipe keeps a sample or drops it", why.why),
     ("sweep", "Run a recipe with several values of its PARAMs", sweep.sweep),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),

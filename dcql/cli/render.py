@@ -1,5 +1,6 @@
 """How results are drawn: the same words on a terminal and in a pipe; bars, colours and cuts on a terminal alone."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from dcql.engine.describe import ColumnSummary
     from dcql.engine.statistics import Found
+    from dcql.inspect.alone import AloneTold, ByItself
 
 _BAR = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -56,8 +58,11 @@ def number(value: Any, type_: Type) -> str:
     return f"{value:,}" if isinstance(value, int) else repr(value)
 
 
-def draw_funnel(console: "Console", told: Funnel) -> None:
-    """Print a funnel: a section a SELECT, a line a clause, the thresholds under the clauses that use them."""
+def draw_funnel(console: "Console", told: Funnel, alone: "AloneTold | None" = None) -> None:
+    """Print a funnel: a section a SELECT, a line a clause, the thresholds under the clauses that use them.
+
+    With `alone`, what each clause does by itself stands there too.
+    """
     from rich.text import Text
 
     on_terminal = console.is_terminal
@@ -66,7 +71,7 @@ def draw_funnel(console: "Console", told: Funnel) -> None:
     width = max([24, *map(len, texts)]) + 2
     if on_terminal:
         width = min(width, console.width - 28 - _BAR)
-    draw = _Lines(console, told.samples, width)
+    draw = _Lines(console, told.samples, width, alone.clauses if alone is not None else {})
     draw.line(Text("pool", "bold"), told.samples)
     for section in told.sections:
         draw.section(section)
@@ -74,13 +79,18 @@ def draw_funnel(console: "Console", told: Funnel) -> None:
     draw.line(Text("kept", "bold green"), told.kept, style="bold")
     if told.total != told.kept:
         console.print(Text(f"{'with copies':<{width}}  {told.total:>13,}"))
+    for note in alone.notes if alone is not None else ():
+        console.print(Text(f"note: {shown(note)}", "yellow"))
 
 
 class _Lines:
-    def __init__(self, console: "Console", samples: int, width: int) -> None:
+    def __init__(
+        self, console: "Console", samples: int, width: int, alone: "Mapping[str, tuple[ByItself, ...]]"
+    ) -> None:
         self._console = console
         self._samples = samples
         self._width = width
+        self._alone = alone
 
     def line(self, text: "Text", count: int, style: str = "") -> None:
         """Print a clause or total with its count, share and, on a terminal, bar."""
@@ -110,8 +120,11 @@ class _Lines:
             self._console.print(heading)
         else:
             self.line(heading, section.samples)
-        for line in section.lines:
+        by_itself = self._alone.get(section.name, ())
+        for place, line in enumerate(section.lines):
             self.line(Text("  " + shown(line.text)), line.left)
+            if place < len(by_itself):
+                self.note(self._by_itself(by_itself[place]), indent=4)
             for feature, asked in line.asked:
                 self.note(f"{shown(feature)} asked of {plural(asked, 'sample')}", indent=4)
             for found in _first_groups(line.thresholds):
@@ -123,6 +136,12 @@ class _Lines:
                 self.statistic(found, indent=2)
         if section.undefined:
             self.note(f"{section.undefined:,} samples where an operation has no value: x / 0, overflow, empty group", 2)
+
+    def _by_itself(self, one: "ByItself") -> str:
+        if one.passes is None:
+            return "alone: not known, for it is not asked of every sample"
+        passes = f"alone {one.passes:,} ({share(one.passes, self._samples).strip()})"
+        return passes if one.drops is None else f"{passes}, and it alone drops {one.drops:,}"
 
     def statistic(self, found: "Found | str", indent: int) -> None:
         """Print a threshold or cut under the clause that uses it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dcql.compiler import Compiled, Run
     from dcql.engine.features.report import Computing
     from dcql.engine.run import Result
+    from dcql.inspect.alone import AloneTold
     from dcql.lock import Lock
 
 Out = Annotated[
@@ -99,6 +100,9 @@ def count(
     recipe: Recipe,
     pool: PoolOption = None,
     set_: SetOption = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Print the funnel, and what each clause keeps and drops by itself.")
+    ] = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
     no_compute: NoComputeOption = False,
@@ -109,13 +113,20 @@ def count(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Count what a recipe keeps, and write nothing."""
+    from dcql.inspect.alone import alone_to_json
+
     compiled, opened = compile_for(recipe, pool, set_)
     allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     done = run_on(compiled, opened, threads, memory, allowed=allowed)
     subset, samples = done.subset, done.result.samples
+    by_itself = _alone(done, threads, memory, allowed) if alone else None
     if format_ is Format.JSON:
         counts: dict[str, Any] = {"distinct": subset.distinct, "total": subset.total, "samples": samples}
-        print_json({**counts, "share": subset.distinct / samples if samples else None, "hash": done.hash})
+        told = {**counts, "share": subset.distinct / samples if samples else None, "hash": done.hash}
+        print_json({**told, **({"alone": alone_to_json(by_itself)} if by_itself is not None else {})})
+        return
+    if by_itself is not None:
+        _draw(compiled, opened, done.result, by_itself)
         return
     from dcql.cli.render import share
 
@@ -176,7 +187,23 @@ def _lock_of(recipe: str) -> "Lock":
     return read_lock(find_lock(recipe)[1])
 
 
-def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
+def _alone(done: "Run", threads: int | None, memory: int | None, allowed: "Computing") -> "AloneTold":
+    """Count the clauses of a recipe that ran by themselves."""
+    from dcql.engine.duck import Resources
+    from dcql.engine.observe import count_alone
+    from dcql.inspect.alone import alone_told
+    from dcql.inspect.funnel import funnel
+    from dcql.lower.alone import alone
+    from dcql.plan.passes import optimize
+
+    plan = optimize(done.compiled.plan)
+    lowered = alone(plan)
+    with progress() as tell:
+        counts = count_alone(lowered, done.pool, Resources(threads, memory), tell, allowed)
+    return alone_told(plan, lowered, counts, funnel(done.compiled.program, done.result))
+
+
+def _draw(compiled: "Compiled", pool: "Pool", result: "Result", alone: "AloneTold | None" = None) -> None:
     from rich.text import Text
 
     from dcql.cli.render import decimal, draw_funnel
@@ -189,7 +216,7 @@ def _draw(compiled: "Compiled", pool: "Pool", result: "Result") -> None:
         heading.append(f"  {name} = {shown(decimal(value))}", "not bold dim")
     console.print(heading)
     console.print()
-    draw_funnel(console, funnel(compiled.program, result))
+    draw_funnel(console, funnel(compiled.program, result), alone)
     if result.features is not None:
         from dcql.cli.render_features import draw_features
 

@@ -37,6 +37,7 @@ from dcql.codes import (
     train,
     types,
     verify,
+    why,
 )
 from dcql.codes.code import Code
 
@@ -61,6 +62,7 @@ CODES: dict[str, Code] = {
         limits_run,
         verify,
         diff,
+        why,
     )
     for row in table.CODES
 }

@@ -25,7 +25,7 @@ from dcql.subset import UID, Subset
 
 if TYPE_CHECKING:
     from dcql.engine.features.asking import Asking
-    from dcql.engine.features.report import Computing, FeaturesReport
+    from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 
 _UIDS_AT_ONCE = 1 << 16
 
@@ -72,14 +72,16 @@ def run(
     progress: Progress | None = None,
     frozen: Mapping[str, Found] | None = None,
     computing: "Computing | None" = None,
+    before_models: "BeforeModels | None" = None,
 ) -> Result:
     """Run a program on a pool. `progress(what, done, total)` is called as stages and files are done.
 
     `frozen` gives statistics that are not computed again, by name; `computing` says what of features may be computed.
+    `before_models` is called before a model computes anything, and may raise RunError.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
     tell = progress or silent
-    with opened(program, pool, resources, tell, computing) as ready:
+    with opened(program, pool, resources, tell, computing, before_models) as ready:
 
         def last(parameters: dict[str, Any]) -> tuple[_Output, Subset | Gathered]:
             output = _Output(program, pool, ready.session, ready.sources, parameters, ready.observe)
@@ -137,7 +139,12 @@ class Opened:
 
 @contextmanager
 def opened(
-    program: Program, pool: Pool, resources: Resources, tell: Progress, computing: "Computing | None"
+    program: Program,
+    pool: Pool,
+    resources: Resources,
+    tell: Progress,
+    computing: "Computing | None",
+    before_models: "BeforeModels | None" = None,
 ) -> Iterator[Opened]:
     """Open a session for a program on a pool, with the program's sets and what is stored of its features."""
     needs_models = bool(program.features or program.asset_sets)
@@ -150,7 +157,9 @@ def opened(
         if needs_models:
             from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
 
-            features = stack.enter_context(Asking(program, pool, open_session, computing, resources, tell))
+            features = stack.enter_context(
+                Asking(program, pool, open_session, computing, resources, tell, before_models)
+            )
             features.begin()
             sources = features.sources
         yield Opened(program, pool, open_session, sources, features, tell)
@@ -429,8 +438,7 @@ def uneven() -> RunError:
 
 def holds(promise: Promise, kept: int, samples: int) -> bool:
     """Return whether an EXPECT holds where a recipe keeps `kept` of `samples`."""
-    low = promise.low * samples / 100 if promise.low_percent else promise.low
-    high = promise.high * samples / 100 if promise.high_percent else promise.high
+    low, high = promise.bounds(samples)
     return low <= kept <= high
 
 

@@ -43,27 +43,32 @@ class Bound:
         It asks of the same samples where that depends on what is known, else of these and others: a clause with
         something unknown counts as TRUE, and LIMIT, DISTINCT ON and EXCEPT of it leave nothing out.
         """
-        stages = tuple(replace(stage, relation=self._wider(stage.relation)) for stage in self.plan.stages)
         clauses = tuple(Clause(IsNull(feature), feature.name) for feature in demanded(self.plan))
-        return prune_stages(replace(self.plan, stages=stages, query=Filter(PoolScan(), clauses), promises=()))
+        return self.plan_of(Filter(PoolScan(), clauses))
+
+    def plan_of(self, query: Rel) -> Plan:
+        """Return a plan that asks `query` of the plan's stages, those with something unknown widened."""
+        stages = tuple(replace(stage, relation=self.widened(stage.relation)) for stage in self.plan.stages)
+        return prune_stages(replace(self.plan, stages=stages, query=query, promises=()))
 
     def is_exact(self, feature: Feature) -> bool:
         """Return whether `asking` asks for a feature of the same samples as the plan."""
         assert feature.demand is not None
-        return not self._depends(feature.demand)
+        return not self.depends(feature.demand)
 
-    def _wider(self, rel: Rel) -> Rel:
-        if not self._depends(rel):
+    def widened(self, rel: Rel) -> Rel:
+        """Return a relation that holds what `rel` does, or more, where the stages that it names are widened too."""
+        if not self.depends(rel):
             return rel
         match rel:
             case Filter():
-                clauses = tuple(clause for clause in rel.clauses if not self._depends(clause))
-                source = self._wider(rel.input)
+                clauses = tuple(clause for clause in rel.clauses if not self.depends(clause))
+                source = self.widened(rel.input)
                 return Filter(source, clauses) if clauses else source
             case SetOperation():
                 return self._wider_operation(rel)
             case Limit() | DistinctOn():
-                return self._wider(rel.input)
+                return self.widened(rel.input)
             case PoolScan() | Ref():
                 return rel
 
@@ -74,15 +79,15 @@ class Bound:
         while isinstance(first, SetOperation):
             operands.append((first.op, first.right))
             first = first.left
-        result = self._wider(first)
+        result = self.widened(first)
         for op, right in reversed(operands):
             if op != "EXCEPT":
-                result = SetOperation(op, result, self._wider(right))
-            elif not self._depends(right):
+                result = SetOperation(op, result, self.widened(right))
+            elif not self.depends(right):
                 result = SetOperation(op, result, right)
         return result
 
-    def _depends(self, node: Node) -> bool:
+    def depends(self, node: Node) -> bool:
         """Return whether something unknown decides a node."""
         waiting: list[Node] = [node]
         while waiting:
@@ -91,7 +96,7 @@ class Bound:
                 return True
             if isinstance(here, Ref):
                 if here.name not in self._reads:
-                    self._reads[here.name] = self._depends(self._relation(here.name))
+                    self._reads[here.name] = self.depends(self.relation(here.name))
                 if self._reads[here.name]:
                     return True
             waiting += self._inside(here)
@@ -106,5 +111,6 @@ class Bound:
             case _:
                 yield from children(node)
 
-    def _relation(self, name: str) -> Rel:
+    def relation(self, name: str) -> Rel:
+        """Return a stage of the plan by its name."""
         return next(stage.relation for stage in self.plan.stages if stage.name == name)

@@ -63,3 +63,8 @@ class Promise:
     high_percent: bool
     text: str = field(compare=False)
     span: Span | None = field(compare=False, repr=False, default=None)
+
+    def bounds(self, samples: int) -> tuple[Fraction, Fraction]:
+        """Return the fewest and the most samples that keep it, over a pool of `samples`."""
+        low = self.low * samples / 100 if self.low_percent else self.low
+        return low, self.high * samples / 100 if self.high_percent else self.high

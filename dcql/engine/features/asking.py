@@ -15,7 +15,7 @@ from dcql.engine.features.columns import Features, RowsOf, Tell
 from dcql.engine.features.digest import content_digest
 from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
-from dcql.engine.features.report import Computing, FeaturesReport
+from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 from dcql.engine.sources import Sources
 from dcql.lower.program import ROW, Demand, Program, Statement
 
@@ -31,6 +31,7 @@ class Asking:
         computing: Computing | None,
         resources: Resources,
         tell: Tell,
+        before_models: BeforeModels | None = None,
     ) -> None:
         self.program = program
         self._pool = pool
@@ -40,7 +41,8 @@ class Asking:
         self._stored_sets: set[str] = set()
         fitting = Fitting(pool, self._rows_on)
         self.assets = Assets(pool, fitting.fit, fitting.fitted_on)
-        self.features = Features(program, pool, self.assets, computing or Computing(workers=resources.threads))
+        allowed = computing or Computing(workers=resources.threads)
+        self.features = Features(program, pool, self.assets, allowed, before_models)
         self.sources = Sources(program, pool, self.features.beside)
         # Where values are stored for every feature and file, it is taken that none is missing, until the end.
         self._trusting = False

@@ -21,7 +21,7 @@ from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.rates import note_rate
 from dcql.engine.features.reading import read_inner
-from dcql.engine.features.report import Computing, Use
+from dcql.engine.features.report import BeforeModels, Computing, Use
 from dcql.engine.features.running import Running, weights_of
 from dcql.engine.features.vectors import joined_vectors, vectors_or_none
 from dcql.engine.udfs.answers import Answers
@@ -38,12 +38,16 @@ _SECONDS_BETWEEN_MERGES = 30.0
 
 @dataclass
 class Features:
-    """The features of one run. `asked` holds, by the name of a demand, packed bits for each file of the pool."""
+    """The features of one run. `asked` holds, by the name of a demand, packed bits for each file of the pool.
+
+    `before_models` is called before a model computes anything for a demand, with the demands that are not met yet.
+    """
 
     program: Program
     pool: Pool
     assets: Assets
     computing: Computing = field(default_factory=Computing)
+    before_models: BeforeModels | None = None
     asked: dict[str, list[NDArray[np.uint8]]] = field(default_factory=dict)
     uses: dict[str, Use] = field(default_factory=dict)
 
@@ -115,6 +119,9 @@ class Features:
                 wanted = wanted[~files.read_known(newest, file.rows)[wanted]]
             missing.append(wanted)
         if total := sum(len(each) for each in missing):
+            if self.before_models is not None:
+                met = self.asked.keys() - {name}
+                self.before_models(frozenset(demand.name for demand in self.program.demands if demand.name not in met))
             self._compute(spec, stored, missing, total, tell)
         self._told(spec)
 

@@ -1,10 +1,13 @@
 """What a run may compute of features, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from dcql.catalog.models import FeatureSpec
+
+# Called before a model computes anything, with the names of the demands that are not met yet.
+BeforeModels = Callable[[frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)

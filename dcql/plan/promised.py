@@ -1,0 +1,83 @@
+"""How many samples a plan can keep, at most and at least, where the values of some features are not known yet."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dcql.plan.bound import Bound
+from dcql.plan.nodes import DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what a plan keeps, once two plans were counted.
+
+    `most` keeps what the plan keeps before its last LIMITs, or more; `least` keeps that or less, None where nothing is
+    known to be kept. Neither reads what is not known. `tail` are the LIMITs and DISTINCT ONs that follow, innermost
+    first.
+    """
+
+    most: Plan
+    least: Plan | None
+    tail: tuple[Limit | DistinctOn, ...]
+
+    def upper(self, counted: int) -> int:
+        """Return the most that can be kept, where `most` keeps so many."""
+        for one in self.tail:
+            if isinstance(one, Limit):
+                counted = _limited(one, counted)
+        return counted
+
+    def lower(self, counted: int) -> int:
+        """Return the least that is kept, where `least` keeps so many."""
+        for one in self.tail:
+            counted = _limited(one, counted) if isinstance(one, Limit) else min(1, counted)
+        return counted
+
+
+def limits_of(bound: Bound) -> Limits:
+    """Return the bounds of a plan with something unknown."""
+    tail: list[Limit | DistinctOn] = []
+    core = bound.plan.query
+    while isinstance(core, Limit | DistinctOn):
+        tail.insert(0, core)
+        core = core.input
+    least = _narrower(bound, core)
+    return Limits(bound.plan_of(bound.widened(core)), bound.plan_of(least) if least is not None else None, tuple(tail))
+
+
+def _limited(limit: Limit, count: int) -> int:
+    if limit.count is not None:
+        return min(limit.count, count)
+    assert limit.percent is not None
+    return int(limit.percent * Fraction(count) // 100)
+
+
+def _narrower(bound: Bound, rel: Rel) -> Rel | None:
+    """Return a relation that holds nothing but what `rel` does, and reads nothing unknown; None for none at all."""
+    if not bound.depends(rel):
+        return rel
+    match rel:
+        case Ref():
+            return _narrower(bound, bound.relation(rel.name))
+        case Filter():
+            source = _narrower(bound, rel.input)
+            if source is None or any(bound.depends(clause) for clause in rel.clauses):
+                return None
+            return Filter(source, rel.clauses)
+        case SetOperation():
+            return _narrower_operation(bound, rel)
+        case Limit() | DistinctOn() | PoolScan():
+            return None
+
+
+def _narrower_operation(bound: Bound, rel: SetOperation) -> Rel | None:
+    left, right = _narrower(bound, rel.left), _narrower(bound, rel.right)
+    match rel.op:
+        case "INTERSECT":
+            return SetOperation(rel.op, left, right) if left is not None and right is not None else None
+        case "EXCEPT":
+            return SetOperation(rel.op, left, bound.widened(rel.right)) if left is not None else None
+        case _ if left is None or right is None:
+            return right if left is None else left
+        case _:
+            return SetOperation(rel.op, left, right)
