@@ -41,7 +41,7 @@ LAYERS = (
     ("runtime",),
     ("demo_pool", "demo_sets"),
     ("compiler",),
-    ("locking", "verify", "recorded"),
+    ("locking", "verify", "recorded", "reporting"),
     ("submission",),
     ("leaderboard",),
     ("cli",),

@@ -16,7 +16,7 @@ from sqlglot import exp
 from dcql.engine import run, statistics
 from dcql.lower import lower, sql
 from dcql.lower.chain import Chain, Member
-from dcql.lower.lower import _Lowering
+from dcql.lower.lower import Lowering
 from dcql.plan import constants, nodes
 
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -189,7 +189,7 @@ BUGS = {
         instead(Chain, "_distinct_on", without_null_keys), "distinct_on_two_keys", "fp16_ties"
     ),
     "NaN and -0.0 stay": Bug(instead(lower, "samples", as_it_is), "nan_is_null", "not_a_number"),
-    "scans skip what is kept": Bug(instead(_Lowering, "_needed", skip_too_much), "q_of_the_pool", "fp16_ties"),
+    "scans skip what is kept": Bug(instead(Lowering, "_needed", skip_too_much), "q_of_the_pool", "fp16_ties"),
     "ranks of another file": Bug(instead(run._InOrder, "__init__", last_file_first), "q_of_the_pool", "fp16_ties"),
 }
 

@@ -15,6 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
+| E14xx | differences, explanations, reports |
 """
 
 from dcql.codes import (
@@ -25,6 +26,7 @@ from dcql.codes import (
     lock,
     models,
     names,
+    report,
     reshard,
     run,
     submission,
@@ -50,6 +52,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        report,
     )
     for row in table.CODES
 }

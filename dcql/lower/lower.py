@@ -37,11 +37,13 @@ from dcql.plan.statistics import StatisticNode, statistics, unused_name
 
 def lower(plan: nodes.Plan) -> Program:
     """Lower a plan that needs no model."""
-    return _Lowering(plan).program()
+    return Lowering(plan).program()
 
 
 @dataclass
-class _Lowering:
+class Lowering:
+    """A plan that is being lowered: its statistics and their names, its sets and features."""
+
     plan: nodes.Plan
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class _Lowering:
     def program(self) -> Program:
         """Return the whole program."""
         stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
-        chain = self._chain()
+        chain = self.chain()
         member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
         self._tell_asked(chain)
         output = self._output(chain, member)
@@ -111,7 +113,8 @@ class _Lowering:
             found.add(nodes.Column("uid", Type.TEXT))  # for the tie hash
         return tuple(sorted(found, key=lambda column: column.name))
 
-    def _chain(self) -> Chain:
+    def chain(self) -> Chain:
+        """Return a query over the plan's relations that has yet to be built."""
         return Chain(self.stages, self.names, self.sets, self.demands)
 
     # --- statistics ---------------------------------------------------------------------------------------------------
@@ -132,7 +135,7 @@ class _Lowering:
                 yield self._grouped(node)
 
     def _scan(self, quantiles: list[nodes.Quantile]) -> Scan:
-        chain = self._chain()
+        chain = self.chain()
         columns: dict[tuple[nodes.Rel, nodes.Expr], tuple[str, str | None]] = {}
         items: list[tuple[exp.Expression, str]] = []
         thresholds: list[Threshold] = []
@@ -170,7 +173,7 @@ class _Lowering:
         return Scan(sql.render(sql.select(items, chain.source())), tuple(thresholds))
 
     def _grouped(self, q: nodes.Quantile) -> GroupedThreshold:
-        chain = self._chain()
+        chain = self.chain()
         population = chain.relation(q.population, unused_name(self.plan, "population"))
         names = [f"k{i}" for i in range(len(q.by))]
         keys = [chain.expression(key, name) for key, name in zip(q.by, names, strict=True)]
@@ -199,7 +202,7 @@ class _Lowering:
 
     def _cut(self, node: nodes.Limit) -> Cut:
         name = self.names[node]
-        chain = self._chain()
+        chain = self.chain()
         here = unused_name(self.plan, "input")
         source = chain.relation(node.input, here)
         keys = chain.sort_columns(node.order, name, here)
@@ -232,7 +235,7 @@ class _Lowering:
 
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
         name = self.names[node]
-        chain = self._chain()
+        chain = self.chain()
         here = unused_name(self.plan, "input")
         source = chain.relation(node.input, here)
         keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
@@ -267,7 +270,7 @@ class _Lowering:
         assert node.demand is not None
         if isinstance(node.demand, nodes.PoolScan):
             return Demand(name, node.name, None, "every sample")
-        chain = self._chain()
+        chain = self.chain()
         member = chain.relation(node.demand, name)
         statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), member.present.copy())
         return Demand(name, node.name, sql.render(statement), self._why(node.demand))
@@ -295,7 +298,7 @@ class _Lowering:
             if isinstance(rel, nodes.PoolScan):
                 yield FitOn("pool", None)
                 continue
-            chain = self._chain()
+            chain = self.chain()
             present = chain.relation(rel, unused_name(self.plan, "fit")).present
             statement = sql.where(sql.select([(sql.column(ID), "id")], chain.source()), present.copy())
             yield FitOn(rel.name, sql.render(statement))
@@ -358,7 +361,7 @@ class _Lowering:
         if not self._needed():
             return None
         assert isinstance(self.plan.query, nodes.Filter)
-        chain = self._chain()
+        chain = self.chain()
         holds = [chain.expression(clause.expr, "kept") for clause in self.plan.query.clauses]
         return sql.render(sql.where(sql.select([(sql.column(ID), "id")], chain.source()), sql.both(holds)))
 
