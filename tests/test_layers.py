@@ -40,7 +40,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("runtime",),
     ("demo_pool", "demo_sets"),
-    ("compiler",),
+    ("compiler", "variants"),
     ("locking", "verify", "recorded", "reporting"),
     ("submission",),
     ("leaderboard",),

@@ -190,7 +190,7 @@ BUGS = {
     ),
     "NaN and -0.0 stay": Bug(instead(lower, "samples", as_it_is), "nan_is_null", "not_a_number"),
     "scans skip what is kept": Bug(instead(Lowering, "_needed", skip_too_much), "q_of_the_pool", "fp16_ties"),
-    "ranks of another file": Bug(instead(run._InOrder, "__init__", last_file_first), "q_of_the_pool", "fp16_ties"),
+    "ranks of another file": Bug(instead(run.InOrder, "__init__", last_file_first), "q_of_the_pool", "fp16_ties"),
 }
 
 

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,13 @@ from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
 
 if TYPE_CHECKING:
+    from dcql.engine.features.asking import Asking
     from dcql.engine.features.report import Computing, FeaturesReport
 
 _UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +78,15 @@ def run(
     `frozen` gives statistics that are not computed again, by name; `computing` says what of features may be computed.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
-    tell = progress or _silent
-    needs_models = bool(program.features or program.asset_sets)
-    with ExitStack() as opened:
-        folders = (features_folder(),) if needs_models else ()
-        open_session = opened.enter_context(session(every_path(pool), resources, folders))
-        store_sets(program, open_session)
-        features = None
-        sources = Sources(program, pool)
-        if needs_models:
-            from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
+    tell = progress or silent
+    with opened(program, pool, resources, tell, computing) as ready:
 
-            features = opened.enter_context(Asking(program, pool, open_session, computing, resources, tell))
-            features.begin()
-            sources = features.sources
-        satisfy = features.satisfy if features is not None else _nobody
+        def last(parameters: dict[str, Any]) -> tuple[_Output, Subset | Gathered]:
+            output = _Output(program, pool, ready.session, ready.sources, parameters, ready.observe)
+            return output, output.of_added(tell) if pool.added else output.of_raw(tell)
 
-        def attempt() -> tuple[Statistics, _Output, Subset | Gathered]:
-            statistics = Statistics(program, pool, open_session, sources, satisfy, frozen or {})
-
-            def advance() -> None:
-                done = len(statistics.found)
-                if features is not None:
-                    features.advance(done, statistics.parameters)
-                if program.stages:
-                    tell("statistics", done, len(program.stages))
-
-            statistics.compute(advance)
-            observe = features.observe if features is not None else None
-            output = _Output(program, pool, open_session, sources, statistics.parameters, observe)
-            return statistics, output, output.of_added(tell) if pool.added else output.of_raw(tell)
-
-        statistics, output, found = attempt()
-        if features is not None and not features.confirmed():
-            statistics, output, found = attempt()
-        report = features.report() if features is not None else None
+        statistics, (output, found) = ready.compute(last, frozen or {})
+        report = ready.features.report() if ready.features is not None else None
     # Sorted once DuckDB has given its memory back.
     subset = found if isinstance(found, Subset) else _sorted(found)
     result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel(), report)
@@ -117,28 +94,95 @@ def run(
     return result
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A program and a pool with an open session; `features` is None where the program needs no model."""
+
+    program: Program
+    pool: Pool
+    session: Session
+    sources: Sources
+    features: "Asking | None"
+    tell: Progress
+
+    def observe(self, batch: Any, file: PoolFile | None) -> None:
+        """Note what a batch of the last query says of features: its rows go on in order, or are rows of one file."""
+        if self.features is not None:
+            self.features.observe(batch, file)
+
+    def compute(
+        self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found] = MappingProxyType({})
+    ) -> tuple[Statistics, T]:
+        """Compute every statistic, then what `last` makes of their values; both again where a feature was missing."""
+        done = self._attempt(last, frozen)
+        if self.features is not None and not self.features.confirmed():
+            done = self._attempt(last, frozen)
+        return done
+
+    def _attempt(self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found]) -> tuple[Statistics, T]:
+        features = self.features
+        satisfy = features.satisfy if features is not None else _nobody
+        statistics = Statistics(self.program, self.pool, self.session, self.sources, satisfy, frozen)
+
+        def advance() -> None:
+            done = len(statistics.found)
+            if features is not None:
+                features.advance(done, statistics.parameters)
+            if self.program.stages:
+                self.tell("statistics", done, len(self.program.stages))
+
+        statistics.compute(advance)
+        return statistics, last(statistics.parameters)
+
+
+@contextmanager
+def opened(
+    program: Program, pool: Pool, resources: Resources, tell: Progress, computing: "Computing | None"
+) -> Iterator[Opened]:
+    """Open a session for a program on a pool, with the program's sets and what is stored of its features."""
+    needs_models = bool(program.features or program.asset_sets)
+    with ExitStack() as stack:
+        folders = (features_folder(),) if needs_models else ()
+        open_session = stack.enter_context(session(every_path(pool), resources, folders))
+        store_sets(program, open_session)
+        features = None
+        sources = Sources(program, pool)
+        if needs_models:
+            from dcql.engine.features.asking import Asking  # few recipes have features, and they bring in Arrow
+
+            features = stack.enter_context(Asking(program, pool, open_session, computing, resources, tell))
+            features.begin()
+            sources = features.sources
+        yield Opened(program, pool, open_session, sources, features, tell)
+
+
 def _sorted(gathered: Gathered) -> Subset:
     """Sort the uids of a raw pool. Raises RunError where two of them are the same."""
     kept = gathered.count
     subset = gathered.subset()
     if more := kept - subset.distinct:
-        raise RunError(
-            Diagnostic(
-                "E0754",
-                f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
-                label="two samples of the pool share a uid",
-                helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
-            )
-        )
+        raise repeated(more)
     return subset
+
+
+def repeated(more: int) -> RunError:
+    """Return the error of a raw pool in which `more` uids come again."""
+    return RunError(
+        Diagnostic(
+            "E0754",
+            f"{more:,} uids come more than once" if more > 1 else "a uid comes more than once",
+            label="two samples of the pool share a uid",
+            helps=("`dcql pool add NAME PATH` says which ones, by file and row",),
+        )
+    )
 
 
 def _nobody(demand: Demand) -> None:
     raise AssertionError(f"a program without features asks for {demand.feature}")
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    pass
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody of progress."""
 
 
 def store_sets(program: Program, open_session: Session) -> None:
@@ -185,7 +229,7 @@ class _Output:
         open_session: Session,
         sources: Sources,
         parameters: dict[str, Any],
-        observe: "Callable[[Any, PoolFile | None], None] | None",
+        observe: Callable[[Any, PoolFile | None], None],
     ) -> None:
         self._program = program
         self._pool = pool
@@ -210,7 +254,7 @@ class _Output:
                 if copies is not None:
                     copies[places] = taken
         except IndexError:
-            raise _uneven() from None  # a rank beyond the pool's uids
+            raise uneven() from None  # a rank beyond the pool's uids
         return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
 
     def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
@@ -234,7 +278,7 @@ class _Output:
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
         assert self._program.marks is not None
-        ranks = _InOrder([file for file in self._pool.files if file.rows])
+        ranks = InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
         source = self._sources.every_file()
         for batch in self._session.batches(self._program.marks, source, self._parameters):
@@ -308,19 +352,11 @@ class _Output:
         return ids.drop_null(), self._copies(batch)[present(ids)]
 
     def _copies(self, batch: Any) -> Any:
-        copies = numbers(batch.column("copies"))
-        if len(copies) and int(copies.max()) >= 1 << 32:
-            raise RunError(
-                Diagnostic(
-                    "E0755", "a sample has more than 4,294,967,295 copies", helps=("use UNION: it takes each once",)
-                )
-            )
-        return copies
+        return copies_in(batch.column("copies"))
 
     def _count(self, batch: Any, file: PoolFile | None = None) -> None:
         """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
-        if self._observe is not None:
-            self._observe(batch, file)
+        self._observe(batch, file)
         for number, block in enumerate(self._program.blocks):
             depths = numbers(batch.column(block.depth))
             counted = self._depths[number]
@@ -342,7 +378,17 @@ class _Output:
         return tuple(result)
 
 
-class _InOrder:
+def copies_in(column: Any) -> NDArray[np.uint64]:
+    """Return the copies in an Arrow column. Raises RunError where they are too many for a subset."""
+    copies = numbers(column)
+    if len(copies) and int(copies.max()) >= 1 << 32:
+        raise RunError(
+            Diagnostic("E0755", "a sample has more than 4,294,967,295 copies", helps=("use UNION: it takes each once",))
+        )
+    return copies
+
+
+class InOrder:
     """The ranks of a pool's samples, taken from the front."""
 
     def __init__(self, files: list[PoolFile]) -> None:
@@ -355,7 +401,7 @@ class _InOrder:
         while len(self._ranks) < count:
             following = next(self._files, None)
             if following is None:
-                raise _uneven()
+                raise uneven()
             # Mapped, for a copy would take longer than what is done with it.
             more = np.load(following.rank, mmap_mode="r")  # type: ignore[arg-type]
             self._ranks = np.concatenate([self._ranks, more]) if len(self._ranks) else more
@@ -366,10 +412,11 @@ class _InOrder:
     def finish(self) -> None:
         """Raise RunError where samples are left."""
         if len(self._ranks) or next(self._files, None) is not None:
-            raise _uneven()
+            raise uneven()
 
 
-def _uneven() -> RunError:
+def uneven() -> RunError:
+    """Return the error of a pool whose files hold other samples than were added."""
     return RunError(
         Diagnostic(
             "E0756",

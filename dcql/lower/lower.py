@@ -32,7 +32,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes
 from dcql.plan.effects import effect
-from dcql.plan.statistics import StatisticNode, statistics, unused_name
+from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -167,7 +167,7 @@ class Lowering:
                     member_name,
                     stored,
                     q.text,
-                    _called(q.population),
+                    called(q.population),
                 )
             )
         return Scan(sql.render(sql.select(items, chain.source())), tuple(thresholds))
@@ -197,7 +197,7 @@ class Lowering:
             counts=sql.render(sql.order_by(counts, by_key)),
             values=sql.render(sql.order_by(values, [*by_key, (sql.column("value"), False, True)])),
             text=q.text,
-            population=_called(q.population),
+            population=called(q.population),
         )
 
     def _cut(self, node: nodes.Limit) -> Cut:
@@ -430,10 +430,6 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
-
-
-def _called(rel: nodes.Rel) -> str:
-    return rel.name if isinstance(rel, nodes.Ref) else "pool"
 
 
 def _is_bare(expr: nodes.Expr) -> bool:

@@ -48,6 +48,11 @@ def statistics(plan: nodes.Plan) -> Statistics:
     return Statistics(names, levels.found, levels.needs)
 
 
+def called(population: nodes.Rel) -> str:
+    """Return what a threshold's population is called."""
+    return population.name if isinstance(population, nodes.Ref) else "pool"
+
+
 def unused_name(plan: nodes.Plan, word: str) -> str:
     """Return `word`, with a stroke for each time that a stage or import has the name already."""
     while any(stage.name == word or stage.name.startswith(f"{word}.") for stage in plan.stages):

@@ -1,0 +1,196 @@
+"""Several plans over one pool: which samples each of them keeps, from one last query."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcql.arrays import numbers
+from dcql.catalog.pool import Pool
+from dcql.engine.duck import Resources
+from dcql.engine.run import InOrder, Opened, Progress, copies_in, opened, repeated, silent, uneven
+from dcql.engine.statistics import Found
+from dcql.engine.uids import parse_items
+from dcql.lower.program import Program
+from dcql.lower.variants import WORD_BITS, VariantsProgram
+from dcql.plan.variants import Alone, Merged
+from dcql.subset import UID, Subset, Uids, hashes, sort_order
+
+if TYPE_CHECKING:
+    from dcql.engine.features.report import Computing
+
+
+@dataclass(frozen=True, eq=False)
+class Variants:
+    """What several plans keep of one pool.
+
+    `uids` is (n,) of dtype u8,u8: every sample of the pool, in order. `kept` has an (n,) array for each variant, of
+    which samples it keeps; `copies` an (n,) array of how many copies of each, 0 where it is left out, or None where
+    each kept sample is taken once. `statistics` are what each variant compares with, named as in that variant alone. All
+    are read-only.
+    """
+
+    uids: Uids
+    kept: tuple[NDArray[np.bool_], ...]
+    copies: tuple[NDArray[np.uint32] | None, ...]
+    statistics: tuple[tuple[Found, ...], ...]
+
+    def subset(self, number: int) -> Subset:
+        """Return the subset of a variant, counted from 0."""
+        kept, copies = self.kept[number], self.copies[number]
+        # As 16-byte items, uids come several times faster than as pairs.
+        uids = np.compress(kept, self.uids.view("V16")).view(UID)
+        return Subset(uids, None if copies is None else copies[kept])
+
+    def hashes(self) -> tuple[str, ...]:
+        """Return the hash of each variant's subset, reading the uids once."""
+        return hashes(self.uids, self.kept, self.copies)
+
+
+def run_merged(
+    merged: Merged,
+    lowered: VariantsProgram,
+    pool: Pool,
+    resources: Resources,
+    progress: Progress | None = None,
+    computing: "Computing | None" = None,
+) -> Variants:
+    """Run merged plans, lowered, on a pool. Raises RunError as `run` does; a raw pool may hold no uid twice."""
+    tell = progress or silent
+    with opened(lowered.program, pool, resources, tell, computing) as ready:
+        told: _Told
+        gather = _of_added if pool.added else _of_raw
+        statistics, told = ready.compute(lambda parameters: gather(lowered, ready, parameters))
+    if pool.added:
+        uids = np.load(pool.uids, mmap_mode="r")  # type: ignore[arg-type]
+    else:
+        uids, told = _sorted(told)
+    numbered = {name: number for number, name in enumerate(dict.fromkeys(merged.queries))}
+    kept = {name: _kept(told.words, number) for name, number in numbered.items()}
+    copies = {name: _several(told.copies[number]) for name, number in numbered.items()}
+    found: dict[str, list[Found]] = {}
+    for one in (one for stage in statistics.found for one in stage):
+        found.setdefault(one.name, []).append(one)
+    return Variants(
+        uids,
+        tuple(kept[name] for name in merged.queries),
+        tuple(copies[name] for name in merged.queries),
+        tuple(tuple(renamed for own in alone for renamed in _named(own, found)) for alone in merged.statistics),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the last query says of samples: (n,) words of bits, and (n,) copies for those queries that have them.
+
+    `ids` are the uids of a raw pool, (n,) of dtype V16; of an added one the samples are in the order of its uids.
+    """
+
+    words: tuple[NDArray[Any], ...]
+    copies: tuple[NDArray[np.uint32] | None, ...]
+    ids: NDArray[np.void] | None = None
+
+
+def _of_added(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any]) -> _Told:
+    rows = ready.pool.rows
+    words = tuple(np.zeros(rows, dtype) for _, dtype in lowered.words)
+    copies = tuple(None if column is None else np.zeros(rows, np.uint32) for column in lowered.copies)
+    parts = _marked if lowered.program.marks is not None else _told_by_row
+    try:
+        for ranks, batch in parts(lowered.program, ready, parameters):
+            # As wide as pointers, indices come several times faster.
+            places = ranks.astype(np.intp)
+            for (column, _), word in zip(lowered.words, words, strict=True):
+                word[places] = numbers(batch.column(column))
+            for name, count in zip(lowered.copies, copies, strict=True):
+                if name is not None and count is not None:
+                    count[places] = copies_in(batch.column(name))
+    except IndexError:
+        raise uneven() from None  # a rank beyond the pool's uids
+    return _Told(words, copies)
+
+
+def _marked(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield batches of the last query and the ranks of their samples, which come in order."""
+    assert program.marks is not None
+    ranks = InOrder([file for file in ready.pool.files if file.rows])
+    for batch in ready.session.batches(program.marks, ready.sources.every_file(), parameters):
+        ready.observe(batch, None)
+        yield ranks.take(batch.num_rows), batch
+        ready.tell("samples", ranks.done, ready.pool.rows)
+    ranks.finish()
+
+
+def _told_by_row(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield batches of the last query and the ranks of their samples, file by file, told by their position in it."""
+    done = 0
+    for file in ready.pool.files:
+        if not file.rows:
+            continue
+        ranks = np.load(file.rank)  # type: ignore[arg-type]
+        for batch in ready.session.batches(program.output, ready.sources.rows_of_file(file), parameters):
+            ready.observe(batch, file)
+            yield ranks[numbers(batch.column("id"))], batch
+        done += file.rows
+        ready.tell("samples", done, ready.pool.rows)
+
+
+def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any]) -> _Told:
+    # An empty part of each, so that a pool without samples has the same types.
+    ids = [np.empty(0, "V16")]
+    words: list[list[NDArray[Any]]] = [[np.empty(0, dtype)] for _, dtype in lowered.words]
+    copies = [[np.empty(0, np.uint32)] for _ in lowered.copies]
+    done = 0
+    for source in ready.sources.uids_in_turn():
+        for batch in ready.session.batches(lowered.program.output, source, parameters):
+            ready.observe(batch, None)
+            ids.append(parse_items(batch.column("id"), file=ready.pool.name, first_row=None))
+            for (column, _), word in zip(lowered.words, words, strict=True):
+                word.append(numbers(batch.column(column)))
+            for name, count in zip(lowered.copies, copies, strict=True):
+                if name is not None:
+                    count.append(copies_in(batch.column(name)).astype(np.uint32))
+            done += batch.num_rows
+            ready.tell("samples", done, ready.pool.rows)
+    counted = tuple(
+        None if name is None else np.concatenate(count) for name, count in zip(lowered.copies, copies, strict=True)
+    )
+    return _Told(tuple(np.concatenate(word) for word in words), counted, np.concatenate(ids))
+
+
+def _sorted(told: _Told) -> tuple[Uids, _Told]:
+    """Sort the samples of a raw pool. Raises RunError where two of them have one uid."""
+    assert told.ids is not None
+    halves = told.ids.view(">u8").astype(np.uint64)
+    order = sort_order(np.ascontiguousarray(halves[::2]), np.ascontiguousarray(halves[1::2]))
+    uids = halves.view("V16").take(order).view(UID)
+    if again := int(np.count_nonzero(uids[1:] == uids[:-1])):
+        raise repeated(again)
+    copies = tuple(None if count is None else count.take(order) for count in told.copies)
+    return uids, _Told(tuple(word.take(order) for word in told.words), copies)
+
+
+def _kept(words: tuple[NDArray[Any], ...], number: int) -> NDArray[np.bool_]:
+    word = words[number // WORD_BITS]
+    kept: NDArray[np.bool_] = word & word.dtype.type(1 << number % WORD_BITS) != 0
+    kept.flags.writeable = False
+    return kept
+
+
+def _several(copies: NDArray[np.uint32] | None) -> NDArray[np.uint32] | None:
+    """Return copies, or None where no sample has more than one."""
+    if copies is None or copies.max(initial=0) <= 1:
+        return None
+    copies.flags.writeable = False
+    return copies
+
+
+def _named(own: Alone, found: dict[str, list[Found]]) -> Iterator[Found]:
+    """Yield what was found of a statistic as it is called in one plan."""
+    for one in found.get(own.shared, ()):
+        if own.text is None or own.population is None:
+            yield replace(one, name=own.name)
+        else:
+            yield replace(one, name=own.name, text=own.text, population=own.population)

@@ -1,0 +1,410 @@
+"""Two relations side by side: what both do, and what one of them does otherwise, each with the edit that it belongs to.
+
+An aligned relation stands for all mixes of the two: `mixed` builds the one in which a set of edits is undone.
+"""
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from fractions import Fraction
+from typing import Protocol, TypeAlias, TypeVar
+
+from dcql.plan import nodes
+from dcql.plan.wording import fraction, order_wording, relation_wording, wording
+
+T = TypeVar("T")
+Undone: TypeAlias = frozenset[int]
+NAMED = (nodes.PoolScan, nodes.Ref)
+
+
+class Record(Protocol):
+    """Records an edit and returns its number.
+
+    `text` is given where both recipes have the same words, which stand for `old` in one and for `new` in the other.
+    """
+
+    def __call__(self, kind: str, stage: str, old: str, new: str, text: str = "") -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A clause of A, of B, or of both (`edit` is None then, and they are equal)."""
+
+    a: nodes.Clause | None
+    b: nodes.Clause | None
+    edit: int | None
+
+    def clause(self, undone: Undone) -> nodes.Clause | None:
+        """Return the clause that a mix has here."""
+        return self.a if self.edit is not None and self.edit in undone else self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A relation that both name, the pool or a stage: one in A, another in B where there is an `edit`."""
+
+    a: nodes.PoolScan | nodes.Ref
+    b: nodes.PoolScan | nodes.Ref
+    edit: int | None
+
+    def source(self, undone: Undone) -> nodes.PoolScan | nodes.Ref:
+        """Return the one that a mix reads."""
+        return self.a if self.edit is not None and self.edit in undone else self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A part of a tail, such as LIMIT, as A and as B have it: None where that one has none."""
+
+    a: object
+    b: object
+    edit: int | None
+
+    def value(self, undone: Undone) -> object:
+        """Return what a mix has."""
+        return self.a if self.edit is not None and self.edit in undone else self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One SELECT: what it reads, its clauses, then DISTINCT ON, LIMIT and the ORDER BY that serves both.
+
+    `place` says where it stands, in words. The clauses are in the order of B, those of A alone after the ones that
+    stand before them in A.
+    """
+
+    place: str
+    source: "Aligned"
+    clauses: tuple[Slot, ...]
+    distinct: Option
+    limit: Option
+    order: Option
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether any mix has a DISTINCT ON or a LIMIT."""
+        return any(one is not None for option in (self.distinct, self.limit) for one in (option.a, option.b))
+
+    @property
+    def edits(self) -> Undone:
+        """The edits of its own."""
+        own = [slot.edit for slot in self.clauses] + [one.edit for one in (self.distinct, self.limit, self.order)]
+        return frozenset(edit for edit in own if edit is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An operand of set operations. `a` and `b` say by which operation it joins those before it: None for the first.
+
+    `edit` is that of an operand that only one of the recipes has, `side` the one that has it, "a" or "b"; `op` is the
+    edit of an operation that became another one.
+    """
+
+    relation: "Aligned"
+    a: str | None
+    b: str | None
+    edit: int | None = None
+    side: str = ""
+    op: int | None = None
+
+    def is_there(self, undone: Undone) -> bool:
+        """Return whether a mix has it."""
+        return self.edit is None or (self.edit in undone) == (self.side == "a")
+
+    def joins(self, undone: Undone) -> str:
+        """Return the operation by which it joins the operands before it in a mix."""
+        chosen = self.a if self.op is not None and self.op in undone else self.b
+        return chosen or self.a or self.b or "UNION"
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Operands from left to right, of UNION, INTERSECT, EXCEPT and UNION ALL."""
+
+    place: str
+    operands: tuple[Operand, ...]
+
+    def there(self, undone: Undone) -> list[Operand]:
+        """Return the operands of a mix: one at least."""
+        return [operand for operand in self.operands if operand.is_there(undone)]
+
+
+Aligned: TypeAlias = Whole | Select | Operations
+
+
+def mixed(aligned: Aligned, undone: Undone) -> nodes.Rel:
+    """Return the relation of B with edits undone."""
+    match aligned:
+        case Whole():
+            return aligned.source(undone)
+        case Operations():
+            first, *others = aligned.there(undone)
+            relation = mixed(first.relation, undone)
+            for operand in others:
+                relation = nodes.SetOperation(operand.joins(undone), relation, mixed(operand.relation, undone))
+            return relation
+        case Select():
+            return _tail(aligned, undone, read(aligned, undone))
+
+
+def read(select: Select, undone: Undone) -> nodes.Rel:
+    """Return what the tail of a SELECT ranges over in a mix: its source and its WHERE."""
+    source = mixed(select.source, undone)
+    clauses = tuple(clause for slot in select.clauses if (clause := slot.clause(undone)) is not None)
+    return nodes.Filter(source, clauses) if clauses else source
+
+
+def _tail(select: Select, undone: Undone, relation: nodes.Rel) -> nodes.Rel:
+    keys, limit = select.distinct.value(undone), select.limit.value(undone)
+    order = select.order.value(undone)
+    if keys is not None:
+        relation = nodes.DistinctOn(relation, keys, order)  # type: ignore[arg-type]
+    if limit is not None:
+        assert isinstance(limit, tuple)
+        count, percent = limit
+        relation = nodes.Limit(relation, order, count, percent)  # type: ignore[arg-type]
+    return relation
+
+
+def tail_text(select: Select, undone: Undone) -> str:
+    """Write the DISTINCT ON and the LIMIT that a mix has."""
+    keys, limit = select.distinct.value(undone), select.limit.value(undone)
+    parts = [f"DISTINCT ON ({_keys_text(keys)})" if keys is not None else ""]  # type: ignore[arg-type]
+    parts.append(f"LIMIT {_limit_text(limit)}" if limit is not None else "")  # type: ignore[arg-type]
+    return " .. ".join(part for part in parts if part)
+
+
+# --- aligning ---------------------------------------------------------------------------------------------------------
+
+
+def align(a: nodes.Rel, b: nodes.Rel, place: str, record: Record) -> Aligned:
+    """Align two relations; `record` is told each edit, in the order of the text."""
+    if (_is_set(a) or _is_set(b)) and _is_operations(a) and _is_operations(b):
+        return _operations(_chain(a), _chain(b), place, record)
+    if isinstance(a, NAMED) and isinstance(b, NAMED):
+        edit = None
+        if a != b:
+            edit = record("FROM changed", place, relation_wording(a), relation_wording(b))
+        return Whole(a, b, edit)
+    return _select(_split(a), _split(b), place, record)
+
+
+def _is_set(rel: nodes.Rel) -> bool:
+    return isinstance(rel, nodes.SetOperation)
+
+
+def _is_operations(rel: nodes.Rel) -> bool:
+    """Return whether a relation is a set operation, or may be an operand of one: not a tail over a set operation."""
+    return _is_set(rel) or not _is_set(_split(rel).source)
+
+
+def unchanged(relation: nodes.Rel, place: str) -> Aligned:
+    """Align a relation with itself."""
+
+    def never(kind: str, stage: str, old: str, new: str, text: str = "") -> int:
+        raise AssertionError(f"{stage}: {kind} between equal relations")
+
+    return align(relation, relation, place, never)
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    source: nodes.Rel
+    clauses: tuple[nodes.Clause, ...]
+    keys: tuple[nodes.Expr, ...] | None
+    limit: tuple[int | None, Fraction | None] | None
+    order: tuple[nodes.SortKey, ...] | None
+
+
+def _split(rel: nodes.Rel) -> _Split:
+    limit = keys = order = None
+    if isinstance(rel, nodes.Limit):
+        limit, order, rel = (rel.count, rel.percent), rel.order, rel.input
+    # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
+    if isinstance(rel, nodes.DistinctOn) and order in (None, rel.order):
+        keys, order, rel = rel.keys, rel.order, rel.input
+    clauses: tuple[nodes.Clause, ...] = ()
+    if isinstance(rel, nodes.Filter):
+        clauses, rel = rel.clauses, rel.input
+    return _Split(rel, clauses, keys, limit, order)
+
+
+def _select(a: _Split, b: _Split, place: str, record: Record) -> Select:
+    # A tail over a set operation has no FROM of its own.
+    nested = any(not isinstance(one.source, NAMED) and (one.clauses or not _is_set(one.source)) for one in (a, b))
+    source = align(a.source, b.source, f"{place}, FROM (query)" if nested else place, record)
+    clauses = tuple(_clauses(a.clauses, b.clauses, place, record))
+    keys = _option("DISTINCT ON", a.keys, b.keys, _keys_text, place, record)
+    order: Option = Option(a.order or b.order, b.order or a.order, None)
+    if a.order is not None and b.order is not None and a.order != b.order:
+        old, new = order_wording(a.order), order_wording(b.order)
+        order = Option(a.order, b.order, record("ORDER BY changed", place, old, new))
+    limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
+    return Select(place, source, clauses, keys, limit, order)
+
+
+def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str], place: str, record: Record) -> Option:
+    if a == b:
+        return Option(a, b, None)
+    kind = "added" if a is None else "removed" if b is None else "changed"
+    return Option(a, b, record(f"{what} {kind}", place, text(a), text(b)))
+
+
+def _keys_text(keys: tuple[nodes.Expr, ...] | None) -> str:
+    return "" if keys is None else ", ".join(map(wording, keys))
+
+
+def _limit_text(limit: tuple[int | None, Fraction | None] | None) -> str:
+    if limit is None:
+        return ""
+    count, percent = limit
+    return str(count) if percent is None else f"{fraction(percent)} PERCENT"
+
+
+# --- clauses ----------------------------------------------------------------------------------------------------------
+
+
+def _clauses(a: Sequence[nodes.Clause], b: Sequence[nodes.Clause], place: str, record: Record) -> Iterator[Slot]:
+    """Yield the clauses of both in the order of B, those of A alone where they would stand."""
+    in_order = _matching(a, b)
+    matched = dict(in_order)
+    # Clauses that only changed places are no edit.
+    for i, clause in enumerate(a):
+        if i not in matched:
+            taken = set(matched.values())
+            j = next((j for j, other in enumerate(b) if j not in taken and other == clause), None)
+            if j is not None:
+                matched[i] = j
+    back = {j: i for i, j in matched.items()}
+    partner: dict[int, int] = {}
+    for olds, news in _gaps(len(a), len(b), in_order):
+        for i in (i for i in olds if i not in matched):
+            for j in (j for j in news if j not in back and j not in partner.values()):
+                if _reads(a[i]) == _reads(b[j]):
+                    partner[i] = j
+                    break
+    # One that moved as well is the same clause where no other reads the same.
+    lone_a = _by_reads(a, {*matched, *partner})
+    lone_b = _by_reads(b, {*back, *partner.values()})
+    partner |= {
+        olds[0]: lone_b[reads][0] for reads, olds in lone_a.items() if len(olds) == 1 == len(lone_b.get(reads, ()))
+    }
+    changed = {j: i for i, j in partner.items()}
+    after = _placed([i for i in range(len(a)) if i not in matched and i not in partner], matched | partner)
+    for i in after.get(-1, ()):
+        yield Slot(a[i], None, record("clause removed", place, a[i].text, ""))
+    for j, clause in enumerate(b):
+        if j in back:
+            yield Slot(a[back[j]], clause, None)
+        elif j in changed:
+            old = a[changed[j]]
+            yield Slot(old, clause, record("clause changed", place, *_both_texts(old, clause)))
+        else:
+            yield Slot(None, clause, record("clause added", place, "", clause.text))
+        for i in after.get(j, ()):
+            yield Slot(a[i], None, record("clause removed", place, a[i].text, ""))
+
+
+def _both_texts(a: nodes.Clause, b: nodes.Clause) -> tuple[str, str, str]:
+    """Return the words of two clauses; where they are the same ones, what they stand for, and the words."""
+    if a.text != b.text:
+        return a.text, b.text, ""
+    return wording(a.expr), wording(b.expr), a.text
+
+
+def _by_reads(clauses: Sequence[nodes.Clause], known: Container[int]) -> dict[frozenset[str], list[int]]:
+    """Return the places of clauses that are not known, by what they read."""
+    found: dict[frozenset[str], list[int]] = {}
+    for place, clause in enumerate(clauses):
+        if place not in known:
+            found.setdefault(_reads(clause), []).append(place)
+    return found
+
+
+def _placed(alone: Sequence[int], places: dict[int, int]) -> dict[int, list[int]]:
+    """Put clauses of A alone after the clause of B that stands for the one before them in A; -1 is before all."""
+    found: dict[int, list[int]] = {}
+    for i in alone:
+        before = [places[earlier] for earlier in range(i) if earlier in places]
+        found.setdefault(before[-1] if before else -1, []).append(i)
+    return found
+
+
+def _reads(clause: nodes.Clause) -> frozenset[str]:
+    """Return the columns and features that a clause reads of the sample itself."""
+    found: set[str] = set()
+    waiting: list[nodes.Node] = [clause.expr]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case nodes.Column() | nodes.Feature():
+                found.add(node.name)
+            case nodes.InRelation():
+                found.add("uid")
+            case nodes.Quantile():
+                waiting.append(node.expr)
+            case _:
+                waiting += nodes.children(node)
+    return frozenset(found)
+
+
+def _matching(a: Sequence[object], b: Sequence[object]) -> list[tuple[int, int]]:
+    """Return the places of equal items, ascending on both sides."""
+    blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    return [(block.a + at, block.b + at) for block in blocks for at in range(block.size)]
+
+
+def _gaps(a: int, b: int, matched: list[tuple[int, int]]) -> Iterator[tuple[range, range]]:
+    """Yield the places of both sides between what is matched in order."""
+    start_a = start_b = 0
+    for i, j in (*matched, (a, b)):
+        yield range(start_a, i), range(start_b, j)
+        start_a, start_b = i + 1, j + 1
+
+
+# --- set operations ---------------------------------------------------------------------------------------------------
+
+
+def _chain(rel: nodes.Rel) -> list[tuple[str | None, nodes.Rel]]:
+    operands: list[tuple[str | None, nodes.Rel]] = []
+    while isinstance(rel, nodes.SetOperation):
+        operands.append((rel.op, rel.right))
+        rel = rel.left
+    return [(None, rel), *reversed(operands)]
+
+
+def _operations(
+    a: list[tuple[str | None, nodes.Rel]], b: list[tuple[str | None, nodes.Rel]], place: str, record: Record
+) -> Operations:
+    matched = _matching([rel for _, rel in a], [rel for _, rel in b])
+    # In a gap the operands are compared one by one; what is left over is there on one side only.
+    pairs: list[tuple[int | None, int | None]] = []
+    for (olds, news), at in zip(_gaps(len(a), len(b), matched), [*matched, None], strict=True):
+        both = min(len(olds), len(news))
+        pairs += zip(olds[:both], news[:both], strict=True)
+        pairs += [(i, None) for i in olds[both:]] + [(None, j) for j in news[both:]]
+        pairs += [at] if at is not None else []
+    operands: list[Operand] = []
+    for number, (i, j) in enumerate(pairs, start=1):
+        here = f"{place}, operand {number}"
+        if i is not None and j is not None:
+            relation = align(a[i][1], b[j][1], here, record)
+            old, new = a[i][0], b[j][0]
+            op = None
+            if old is not None and new is not None and old != new:
+                op = record("set operation changed", place, old, new)
+            operands.append(Operand(relation, old, new, op=op))
+        elif i is not None:
+            edit = record("operand removed", place, _operand_text(*a[i]), "")
+            operands.append(Operand(unchanged(a[i][1], here), a[i][0], None, edit, "a"))
+        elif j is not None:
+            edit = record("operand added", place, "", _operand_text(*b[j]))
+            operands.append(Operand(unchanged(b[j][1], here), None, b[j][0], edit, "b"))
+    return Operations(place, tuple(operands))
+
+
+def _operand_text(op: str | None, rel: nodes.Rel) -> str:
+    split = _split(rel)
+    clauses = " AND ".join(clause.text for clause in split.clauses)
+    text = f"SELECT uid FROM {relation_wording(split.source)}{f' WHERE {clauses}' if clauses else ''}"
+    return f"{op} {text}" if op is not None else text
