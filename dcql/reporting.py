@@ -33,9 +33,7 @@ NEAR = 6  # samples on each side of a cut
 MIXES = ("lang", "image_cluster")
 
 
-def run_report(
-    folder: Path, pool: str | None, near: int, resources: Resources, tell: Progress
-) -> RunReport:
+def run_report(folder: Path, pool: str | None, near: int, resources: Resources, tell: Progress) -> RunReport:
     """Gather the report of a run folder; `pool` overrides where its pool lies, `near` 0 leaves samples out.
 
     Raises RunError for a folder that is not a whole run, and LockError (E0803) where the same recipe over the same pool

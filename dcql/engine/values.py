@@ -1,6 +1,6 @@
 """A recipe that has run, sample by sample: what its clauses compare, its features, and columns of chosen samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -116,9 +116,7 @@ def observing(
         yield Observed(pool, statistics, asking)
 
 
-def read_columns(
-    file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64]
-) -> dict[str, list[Any]]:
+def read_columns(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64]) -> dict[str, list[Any]]:
     """Return the values of columns at rows of a file, ascending, as Python has them. Raises RunError."""
     found: dict[str, list[Any]] = {name: [] for name in columns}
     for table in rows_of(file, columns, positions, len(positions)) if len(positions) else ():
@@ -132,5 +130,3 @@ def read_images(pool: Pool, uids: Uids) -> list[bytes | None]:
     from dcql.engine.shards import read
 
     return [image for batch in read(Inputs(pool).shards, uids) for image in batch]
-
-

@@ -10,6 +10,7 @@ from dcql.runtime.evaluate.tasks import Task, tasks
 from dcql.submission.documents import Line
 from dcql.submission.results import suite_of
 
+
 def figure(value: float | None, places: int = 3) -> str:
     """Return a metric, as DataComp writes them: 0.297."""
     return "–" if value is None else f"{value:.{places}f}"

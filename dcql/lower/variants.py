@@ -70,6 +70,7 @@ class _Lowering(Lowering):
         return VariantsProgram(replace(program, output=output, marks=marks), words, tuple(named))
 
     def chain(self) -> "SharingChain":
+        """Return a query that shares what it computes, yet to be built."""
         return SharingChain(self.stages, self.names, self.sets, self.demands)
 
 

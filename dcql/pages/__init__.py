@@ -36,7 +36,9 @@ def style(package: str, name: str) -> str:
     Where a page has radio buttons with the ids `theme-light` and `theme-dark`, they go before the reader's own setting.
     """
     shared, own = (files(place).joinpath("static") for place in ("dcql.pages", package))
-    light, dark, base = (shared.joinpath(f"{part}.css").read_text(encoding="utf-8") for part in ("light", "dark", "base"))
+    light, dark, base = (
+        shared.joinpath(f"{part}.css").read_text(encoding="utf-8") for part in ("light", "dark", "base")
+    )
     # Of the lowest weight, so that what paper and high contrast need goes before.
     themes = (
         f"html {{\n{light}}}\n\n"

@@ -120,9 +120,7 @@ class _Cuts:
             text = filter_.clauses[clause].text
             match value:
                 case nodes.Literal(value=int() | float() as number) if not isinstance(number, bool):
-                    yield Cut(
-                        self._stage, text, expr, op, filter_.input, value=number, filter=filter_, clause=clause
-                    )
+                    yield Cut(self._stage, text, expr, op, filter_.input, value=number, filter=filter_, clause=clause)
                 case nodes.Quantile():
                     yield Cut(
                         self._stage,

@@ -265,7 +265,9 @@ class _Looking:
         """Count the values of a feature: where it is known for the whole pool there, else where the recipe asks."""
         files = self.observed.pool.files
         stored = [self.observed.feature(spec, file) for file in files]
-        whole = all(not file.rows or (one is not None and one.known.all()) for file, one in zip(files, stored, strict=True))
+        whole = all(
+            not file.rows or (one is not None and one.known.all()) for file, one in zip(files, stored, strict=True)
+        )
         own = any(one.name == spec.name for one in self.observed.statistics.program.every_feature)
         if not whole and not own:
             return None
@@ -310,9 +312,7 @@ class _Nearest:
         self._most = most
         self._found: list[tuple[float, Near]] = []
 
-    def add(
-        self, value: Number, values: NDArray[Any], among: NDArray[np.bool_], uids: Uids, file: int
-    ) -> None:
+    def add(self, value: Number, values: NDArray[Any], among: NDArray[np.bool_], uids: Uids, file: int) -> None:
         """Look among some samples of a file."""
         rows = np.flatnonzero(among)
         if not len(rows):

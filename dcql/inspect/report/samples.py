@@ -44,9 +44,7 @@ class Sample:
     reason: str
 
 
-def samples(
-    pool: Pool, near: Sequence[Near], *, pictures: bool
-) -> tuple[Mapping[tuple[int, int], Sample], str]:
+def samples(pool: Pool, near: Sequence[Near], *, pictures: bool) -> tuple[Mapping[tuple[int, int], Sample], str]:
     """Return what a report shows of some samples, by uid, and why there is no picture of any, "" where there is one.
 
     Raises RunError where the pool cannot be read.
@@ -98,5 +96,5 @@ def _picture(image: bytes | None) -> Picture | str:
 
 
 def _cut(text: Any) -> str:
-    text = "" if text is None else str(text)
-    return text if len(text) <= MAX_CAPTION else text[: MAX_CAPTION - 1] + "…"
+    caption = "" if text is None else str(text)
+    return caption if len(caption) <= MAX_CAPTION else caption[: MAX_CAPTION - 1] + "…"

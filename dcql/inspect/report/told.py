@@ -148,7 +148,9 @@ def _part(section: Mapping[str, Any], samples: int, thresholds: tuple[Threshold,
         grouped = dict.fromkeys(one.name for one in here if one.grouped)
         about += [f"{name}: a value for each of {sum(one.name == name for one in here):,} groups" for name in grouped]
         about += [f"{name} asked of {int(count):,} samples" for name, count in asked]
-        steps.append(_step(" ".join(str(clause["text"]).split()), int(clause["left"]), samples, tuple(about), head=False))
+        steps.append(
+            _step(" ".join(str(clause["text"]).split()), int(clause["left"]), samples, tuple(about), head=False)
+        )
     return Part(title, tuple(steps), tuple(notes))
 
 
