@@ -42,7 +42,8 @@ def style(package: str, name: str) -> str:
     # Of the lowest weight, so that what paper and high contrast need goes before.
     themes = (
         f"html {{\n{light}}}\n\n"
-        f"@media screen and (prefers-color-scheme: dark) {{\nhtml:where(:not(:has(#theme-light:checked))) {{\n{dark}}}\n}}\n\n"
+        "@media screen and (prefers-color-scheme: dark) {\n"
+        f"html:where(:not(:has(#theme-light:checked))) {{\n{dark}}}\n}}\n\n"
         f"@media screen {{\nhtml:where(:has(#theme-dark:checked)) {{\n{dark}}}\n}}\n\n"
     )
     return f"{themes}{base}\n{own.joinpath(name).read_text(encoding='utf-8')}"
