@@ -1,6 +1,6 @@
 """A run, looked at sample by sample: the scores at each cut, what is near it, and mixes before and after."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,12 @@ from dcql.subset import Subset, Uids, find
 
 MAX_CUTS = 24
 MAX_COLUMNS = 6
+_COMPARE: dict[str, Callable[[NDArray[Any], Number], NDArray[np.bool_]]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
 
@@ -52,8 +58,8 @@ class CutFound:
 
     `value` is the number compared with, None where it is NULL, or there is one a group: then `groups` are their
     statistics. Of the `members` of the population `known` have a value; `counts` is None where none has. `kept` and
-    `dropped` are the samples nearest to the cut: of the subset, and of those that pass all clauses before this one,
-    fail it, and are not in the subset.
+    `dropped` are the samples nearest to the cut: of the subset those that pass it, and of the others those that pass
+    all clauses before this one, and fail it here.
     """
 
     cut: Cut
@@ -236,12 +242,13 @@ class _Looking:
     def _sides(
         self, cut: Cut, value: Number, read: FileValues, values: NDArray[Any]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which samples pass a cut, and which come to it and fail."""
+        """Return which samples pass a cut and its clause, and which come to it and fail both."""
+        passed = _COMPARE[cut.op](values, value)
         if cut.filter is None or cut.clause is None:
-            passed = values >= value if cut.above else values <= value
-            return passed, np.ones(len(values), np.bool_)
+            # Of those with the sort key of the last sample kept, some are left out, by the tie hash.
+            return passed, ~passed | (values == value)
         depth = read.depths[self._filters[cut.filter]]
-        return (depth > cut.clause) & (depth <= len(cut.filter.clauses)), depth == cut.clause
+        return passed & (depth > cut.clause) & (depth <= len(cut.filter.clauses)), ~passed & (depth == cut.clause)
 
     # --- columns and mixes --------------------------------------------------------------------------------------------
 

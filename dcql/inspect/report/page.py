@@ -126,7 +126,7 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     about = f"{one.known:,} samples have a value"
     if one.known < one.members:
         about += f", {one.members - one.known:,} have none"
-    value = f"the value of its group, of {len(groups):,}" if groups else ""
+    value = f"the value of its group ({len(groups):,} groups)" if groups else ""
     if one.value is not None:
         value = number(one.value)
     return CutView(

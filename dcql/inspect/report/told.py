@@ -134,7 +134,9 @@ def told(manifest: Mapping[str, Any]) -> Told:
 
 
 def _part(section: Mapping[str, Any], samples: int, thresholds: tuple[Threshold, ...]) -> Part:
-    notes = [_tail(one) for name in section["tail"] for one in thresholds if one.name == name and not one.grouped]
+    # DISTINCT ON comes before LIMIT.
+    tail = sorted(section["tail"], key=lambda name: (name.startswith("cut"), name))
+    notes = [_tail(one) for name in tail for one in thresholds if one.name == name and not one.grouped]
     if section["undefined"]:
         notes.append(f"{int(section['undefined']):,} samples where an operation has no value")
     title = str(section["name"])
