@@ -94,13 +94,16 @@ def check(
 
 
 def compile(
-    recipe: str | Path | Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None
+    recipe: str | Path | Source,
+    schema: Schema = DATACOMP,
+    settings: Mapping[str, str] | None = None,
+    path: Path | None = None,
 ) -> Compiled:
-    """Compile a recipe: a path, the name of one that ships, or a Source of its text.
+    """Compile a recipe: a path, the name of one that ships, or a Source of its text, which `path` is the file of.
 
     Raises RecipeError with every fault found.
     """
-    source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, None)
+    source, path = find_recipe(recipe) if not isinstance(recipe, Source) else (recipe, path)
     return _compile(source, path, schema, settings or {})
 
 

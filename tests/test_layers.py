@@ -41,7 +41,7 @@ LAYERS = (
     ("runtime",),
     ("demo_pool", "demo_sets"),
     ("compiler", "variants"),
-    ("locking", "verify", "recorded", "reporting"),
+    ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting"),
     ("submission",),
     ("leaderboard",),
     ("cli",),

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    diff,
     errors,
     evaluate,
     features,
@@ -97,7 +98,7 @@ for _name, _short, _command in (
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
-    ("diff", "Compare two subsets, runs or recipes", subsets.diff),
+    ("diff", "Compare two subsets, runs or recipes", diff.diff),
     ("report", "Write a run as one HTML file", report.report),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),

@@ -15,11 +15,12 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
-| E14xx | differences, explanations, reports |
+| E14xx | looking at subsets |
 """
 
 from dcql.codes import (
     determinism,
+    diff,
     evaluate,
     internal,
     limits,
@@ -52,6 +53,7 @@ CODES: dict[str, Code] = {
         train,
         evaluate,
         submission,
+        diff,
         report,
     )
     for row in table.CODES

@@ -18,6 +18,7 @@ PHASES = {
     "E11": "Training",
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
+    "E14": "Looking at subsets",
 }
 
 INTRODUCTION = """\

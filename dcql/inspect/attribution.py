@@ -5,15 +5,19 @@ the mixes say is put together from truths (`inspect.truths`), so the number of r
 number of mixes: usually there is one.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.catalog.types import Type
 from dcql.engine.export import find
 from dcql.engine.statistics import Found
 from dcql.engine.variants import Variants
@@ -49,7 +53,16 @@ class Explained:
     smallest: bool = True
 
 
-def attribute(edits: Edits, a: Side, b: Side) -> Attribution:
+@dataclass(frozen=True)
+class Attributed:
+    """An attribution, and the two subsets that it is about."""
+
+    attribution: Attribution
+    a: Subset
+    b: Subset
+
+
+def attribute(edits: Edits, a: Side, b: Side) -> Attributed:
     """Find what caused each difference between two recipes.
 
     The sides have one `evaluate` unless their pools are different ones, which is an edit too then (`Edits.pool`).
@@ -57,7 +70,7 @@ def attribute(edits: Edits, a: Side, b: Side) -> Attribution:
     """
     search = Search(edits, a, b)
     search.run()
-    return told(search)
+    return Attributed(told(search), *search.subsets)
 
 
 @dataclass
@@ -77,6 +90,7 @@ class Search:
     explained: list[Explained] = field(default_factory=list)
     which: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     found: dict[Key, tuple[Found, ...]] = field(default_factory=dict)
+    subsets: tuple[Subset, ...] = ()
     _truths: dict[Key, Bools] = field(default_factory=dict)
     _in_pool: dict[bool, Bools] = field(default_factory=dict)
     _view: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
@@ -86,8 +100,12 @@ class Search:
 
     def run(self) -> None:
         """Explain every sample."""
+        with TemporaryDirectory(prefix="dcql-diff-") as folder:
+            self._explain(Path(folder))
+
+    def _explain(self, folder: Path) -> None:
         level = self._first_level()
-        self._begin(list(dict.fromkeys([*self._of_ways(), *self._of_sizes(range(level + 1))])))
+        self._begin(folder, list(dict.fromkeys([*self._of_ways(), *self._of_sizes(range(level + 1))])))
         self.which = np.full(len(self.uids), -1, np.intp)
         tried = 0
         for size in range(1, len(self.edits.edits) + 1):
@@ -124,10 +142,11 @@ class Search:
 
     # --- truths -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, keys: list[Key]) -> None:
+    def _begin(self, folder: Path, keys: list[Key]) -> None:
         """Run both recipes, with as many truths beside them as may be needed, and find the samples that differ."""
         if self.edits.pool is None:
             variants = self.a.evaluate([self.a.plan, self.b.plan, *map(self.mixes.plan, keys)])
+            self.subsets = variants.subset(0), variants.subset(1)
             before, after = _copies(variants, 0), _copies(variants, 1)
             at = np.flatnonzero(before != after)
             self.uids, self.before, self.after = variants.uids[at], before[at], after[at]
@@ -136,7 +155,8 @@ class Search:
                 self._truths[key], self.found[key] = variants.kept[number][at], variants.statistics[number]
             return
         old, new = self.a.evaluate([self.a.plan]), self.b.evaluate([self.b.plan])
-        both = Subset.from_uids(np.concatenate([old.subset(0).uids, new.subset(0).uids])).uids
+        self.subsets = old.subset(0), new.subset(0)
+        both = Subset.from_uids(np.concatenate([subset.uids for subset in self.subsets])).uids
         before, after = (_at(variants, _copies(variants, 0), both) for variants in (old, new))
         differs = before != after
         self.uids, self.before, self.after = both[differs], before[differs], after[differs]
@@ -144,6 +164,7 @@ class Search:
             is_a: _at(variants, np.ones(len(variants.uids), np.bool_), self.uids)
             for is_a, variants in ((True, old), (False, new))
         }
+        self.mixes.differing = listed(self.uids, folder)
         self._compute(keys)
 
     def _compute(self, keys: list[Key]) -> None:
@@ -239,6 +260,16 @@ class Search:
             place, width = place * 2 + truths[samples], width * 2
         _, first, which = np.unique(place, return_index=True, return_inverse=True)
         return samples[first], which
+
+
+def listed(uids: Uids, folder: Path) -> nodes.Rel:
+    """Return the relation of samples by their uids, in order, by way of a file in `folder`."""
+    file = folder / "uids.npy"
+    Subset(uids).save(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    named = nodes.NamedSet("differ'", str(file), digest, Type.TEXT, 0, is_subset=True)
+    test = nodes.InSet(nodes.Column("uid", Type.TEXT), named)
+    return nodes.Filter(nodes.PoolScan(), (nodes.Clause(test, "uid IN differ"),))
 
 
 def _copies(variants: Variants, number: int) -> Counts:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.inspect.causes import MANY, SIDES, Attribution, Cause, Failing, Moved
-from dcql.inspect.truths import NOTHING, Bools, Item
+from dcql.inspect.truths import NOTHING, Bools, Item, Lookup, Mixes
 from dcql.plan import nodes
 from dcql.plan.alignment import Undone
 from dcql.plan.passes import optimize
@@ -134,10 +134,8 @@ class _Telling:
             yield samples[part], items[item] if item >= 0 else None
 
     def _fails(self, items: Sequence[Item], samples: NDArray[np.intp], undone: Undone) -> Bools:
-        """Return (items, samples): whether a sample fails an item in a mix."""
         self.search.look_at(samples)
-        truths = [item.truth(self.search.mixes, self.search.lookup, undone) for item in items]
-        return ~np.array(truths, np.bool_) if truths else np.zeros((0, len(samples)), np.bool_)
+        return failed(items, self.search.mixes, self.search.lookup, undone, len(samples))
 
     # --- thresholds ---------------------------------------------------------------------------------------------------
 
@@ -163,17 +161,25 @@ class _Telling:
     def _failing(self, side: str, samples: NDArray[np.intp], undone: Undone) -> Iterator[Failing]:
         """Yield the clauses of a recipe that samples of the other one fail, in the order of the text."""
         items = self.search.mixes.way(undone)
-        fails = self._fails(items, samples, undone)
-        if not len(items):
-            return
-        first = fails.argmax(axis=0)
-        alone = fails.sum(axis=0) == 1
-        for place, item in enumerate(items):
-            here = fails[place]
-            if here.any():
-                at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
-                edit = min(item.edits) if item.edits else None
-                yield Failing(side, item.stage, item.text, at_first, only, edit)
+        yield from counted(side, items, self._fails(items, samples, undone))
+
+
+def failed(items: Sequence[Item], mixes: Mixes, lookup: Lookup, undone: Undone, samples: int) -> Bools:
+    """Return (items, samples): whether a sample fails an item in a mix."""
+    truths = [item.truth(mixes, lookup, undone) for item in items]
+    return ~np.array(truths, np.bool_) if truths else np.zeros((0, samples), np.bool_)
+
+
+def counted(side: str, items: Sequence[Item], fails: Bools) -> Iterator[Failing]:
+    """Yield the items that samples fail, (items, samples), with how often each is the first and the only one."""
+    if not len(items):
+        return
+    first = fails.argmax(axis=0)
+    alone = fails.sum(axis=0) == 1
+    for place, (item, here) in enumerate(zip(items, fails, strict=True)):
+        if here.any():
+            at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
+            yield Failing(side, item.stage, item.text, at_first, only, min(item.edits) if item.edits else None)
 
 
 def value_of(plan: nodes.Plan, found: "Sequence[Found]") -> "Found | None":

@@ -56,20 +56,24 @@ class Item:
 class Mixes:
     """All mixes of two aligned recipes, as functions of the truths that a `Lookup` gives.
 
-    `present` says of each sample whether it is in the pool of a mix.
+    `present` says of each sample whether it is in the pool of a mix. Features are asked only of the samples that
+    differ: `differing` is the relation of these, None for those that A and B do not take alike.
     """
 
     edits: Edits
     present: Callable[[Undone], Bools]
+    differing: nodes.Rel | None = None
     # By the id of what they are made of, which is kept beside them so that its id stays its own.
     _leaves: dict[int, tuple[object, Leaf]] = field(default_factory=dict)
     _inner: dict[int, tuple[object, Aligned]] = field(default_factory=dict)
     _reached: dict[int, tuple[object, Undone]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # A sample that differs is in A or in B, and passes what both have on the way from the pool to the result.
         before, after = ({id(select) for select in self._way(undone)} for undone in (NOTHING, self.edits.all))
-        self._always, self._once = before & after, before ^ after
+        # A sample that differs is in A or in B, and passes what both have on the way from the pool to the result. With
+        # one recipe alone it need not.
+        self._always = before & after if self.edits.edits else frozenset()
+        self._once = (before | after) - self._always
         self._pool = frozenset({self.edits.pool} if self.edits.pool is not None else ())
 
     def copies(self, lookup: Lookup, undone: Undone) -> Counts:
@@ -92,7 +96,7 @@ class Mixes:
             asked[key] = None
             return nothing
 
-        look(Mixes(self.edits, lambda _: nothing, self._leaves, self._inner, self._reached), note)
+        look(replace(self, present=lambda _: nothing), note)
         yield from asked
 
     def way(self, undone: Undone) -> tuple[Item, ...]:
@@ -154,6 +158,8 @@ class Mixes:
     def _of_differing(self, clauses: tuple[nodes.Clause, ...], undone: Undone) -> nodes.Plan:
         """Return the plan of clauses that ask for features: they are asked only of the samples that differ."""
         own = self.edits.over(nodes.Filter(nodes.Ref(_DIFFER), clauses), undone)
+        if self.differing is not None:
+            return assign_demand(replace(own, stages=(nodes.Stage(_DIFFER, self.differing), *own.stages)))
         stages: list[nodes.Stage] = []
         for prefix, side in ((_A, self.edits.all), (_B, NOTHING)):
             plan = renamed(self.edits.over(mixed(self.edits.query, side), side), prefix)

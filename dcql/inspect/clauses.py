@@ -1,0 +1,86 @@
+"""Which clauses of one recipe samples fail that another subset holds, where that one has no recipe to compare with."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import numpy as np
+
+from dcql.engine.export import find
+from dcql.engine.variants import Variants
+from dcql.inspect.attribution import listed
+from dcql.inspect.causes import MANY, SIDES, Attribution, Cause
+from dcql.inspect.diff import difference
+from dcql.inspect.telling import counted, failed, hexadecimal
+from dcql.inspect.truths import NOTHING, Item, Mixes
+from dcql.plan import nodes
+from dcql.plan.edits import QUERY, edits_between
+from dcql.subset import Subset, Uids
+
+Evaluate: TypeAlias = Callable[[Sequence[nodes.Plan]], Variants]
+
+NOT_IN_POOL = "pool: not in the pool of the recipe"
+NO_RECIPE = "the other side has no recipe to say why it lacks them"
+
+
+def against_clauses(stored: Subset, plan: nodes.Plan, evaluate: Evaluate, side: str) -> tuple[Subset, Attribution]:
+    """Compare a subset without a recipe, which is side "a" or "b", with a recipe's; return that one and the reasons.
+
+    A sample that only the stored subset holds is told by the first clause of the recipe that it fails. Raises RunError
+    for a run that failed.
+    """
+    mixes = Mixes(edits_between(plan, plan), lambda _: np.empty(0, np.bool_))
+    items = mixes.way(NOTHING)
+    with TemporaryDirectory(prefix="dcql-diff-") as folder:
+        mixes.differing = listed(stored.uids, Path(folder))
+        keys = list(dict.fromkeys(key for item in items for key in mixes.needed_by(item, NOTHING)))
+        variants = evaluate([plan, *map(mixes.plan, keys)])
+    recipes = variants.subset(0)
+    found = difference(stored, recipes)
+    only, other = found.only_a, found.only_b
+    at = find(variants.uids, np.ascontiguousarray(only["f0"]), np.ascontiguousarray(only["f1"]))
+    known = np.flatnonzero(at >= 0)
+    truths = {key: variants.kept[number][at[known]] for number, key in enumerate(keys, start=1)}
+    mixes.present = lambda _: np.ones(len(known), np.bool_)
+    fails = failed(items, mixes, truths.__getitem__, NOTHING, len(known))
+    first = np.full(len(only), -1, np.intp)
+    if len(items):
+        first[known] = fails.argmax(axis=0)
+    again = _copied(stored, recipes)
+    causes: list[Cause] = []
+    which = [np.empty(0, np.intp)] * 3
+    sides = {side: only, "b" if side == "a" else "a": other, "copies": again}
+    for number, name in enumerate(SIDES):
+        uids = sides[name]
+        places = first if name == side else np.zeros(len(uids), np.intp)
+        found_causes = [(value, np.flatnonzero(places == value)) for value in np.unique(places)]
+        which[number] = np.zeros(len(uids), np.intp)
+        for value, samples in sorted(found_causes, key=lambda pair: (-len(pair[1]), pair[0])):
+            words = NO_RECIPE if name != side else NOT_IN_POOL if value < 0 else _words(items[value])
+            which[number][samples] = len(causes)
+            examples = tuple(hexadecimal(uids[samples[:MANY]]))
+            causes.append(Cause(name, (), (words,), len(samples), examples))
+    return recipes, Attribution(
+        (),
+        tuple(causes),
+        np.concatenate([sides[name] for name in SIDES]),
+        np.concatenate(which),
+        failing=tuple(counted(side, items, fails)),
+    )
+
+
+def _words(item: Item) -> str:
+    where = "" if item.stage == QUERY else f" in {item.stage}"
+    return f"fails first{where}: {item.text}"
+
+
+def _copied(a: Subset, b: Subset) -> Uids:
+    """Return the uids of both that they do not take equally often."""
+    if a.copies is None and b.copies is None:
+        return a.uids[:0]
+    at = find(b.uids, np.ascontiguousarray(a.uids["f0"]), np.ascontiguousarray(a.uids["f1"]))
+    both = np.flatnonzero(at >= 0)
+    ours, theirs = (np.ones(one.distinct, np.uint32) if one.copies is None else one.copies for one in (a, b))
+    copied: Uids = a.uids[both[ours[both] != theirs[at[both]]]]
+    return copied
