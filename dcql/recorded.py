@@ -77,6 +77,15 @@ def run_again(
 
     Raises LockError, before anything runs, where what decides the subset is no longer what was recorded.
     """
+    compiled = compile_again(recorded, pool)
+    return run_compiled(compiled, pool, resources, progress, computing=computing)
+
+
+def compile_again(recorded: Recorded, pool: Pool) -> Compiled:
+    """Compile a recorded recipe for a pool, with the parameters that it had.
+
+    Raises LockError where what decides the subset is no longer what was recorded.
+    """
     compiled = compile(recorded.recipe, pool.schema)
     settings = settings_for(recorded.parameters, dict(compiled.plan.parameters))
     if settings:
@@ -85,7 +94,7 @@ def run_again(
         check_inputs(compiled, pool, recorded.lock, recorded.name)
     if recorded.manifest is not None:
         _check_manifest_inputs(recorded, recorded.manifest, compiled, pool)
-    return run_compiled(compiled, pool, resources, progress, computing=computing)
+    return compiled
 
 
 def check_recorded(recorded: Recorded, run: Run) -> tuple[str, ...]:

@@ -21,13 +21,14 @@ from dcql.cli import (
     submit,
     subsets,
     train,
+    why,
 )
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
     "Recipes": ("check", "plan", "sql", "recipes"),
-    "Subsets": ("diff", "report", "export"),
+    "Subsets": ("diff", "why", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
@@ -99,6 +100,7 @@ for _name, _short, _command in (
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
+    ("why", "Say why a recipe keeps a sample or drops it", why.why),
     ("report", "Write a run as one HTML file", report.report),
     ("export", "Write a subset's samples to a parquet file", subsets.export),
     ("reshard", "Write the training shards of a run", reshard.reshard),

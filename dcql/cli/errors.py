@@ -22,6 +22,7 @@ _PHASES = {
     "E11": "Training",
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
+    "E14": "Diff, why, report and verify",
 }
 
 

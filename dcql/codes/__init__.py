@@ -15,7 +15,7 @@
 | E11xx | training |
 | E12xx | evaluation |
 | E13xx | submissions and the leaderboard |
-| E14xx | looking at subsets |
+| E14xx | diff, why, report and verify |
 """
 
 from dcql.codes import (
@@ -34,6 +34,7 @@ from dcql.codes import (
     syntax,
     train,
     types,
+    why,
 )
 from dcql.codes.code import Code
 
@@ -54,6 +55,7 @@ CODES: dict[str, Code] = {
         evaluate,
         submission,
         diff,
+        why,
         report,
     )
     for row in table.CODES

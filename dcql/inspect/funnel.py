@@ -93,10 +93,10 @@ def _section(counted: BlockCounts, found: dict[str, list[Found]], asked: Mapping
         # A threshold is told where it is met first.
         thresholds = tuple(one for name in names for one in found.pop(name, []))
         lines.append(Line(text, left, thresholds, tuple(asked[name] for name in demands)))
-    return Section(_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
+    return Section(section_title(block.name), block.source, counted.counts[0], tuple(lines), counted.undefined)
 
 
-def _title(name: str) -> str:
+def section_title(name: str) -> str:
     """Say in words where a SELECT stands, from its name in the program, such as `query.2.in1`."""
     parts = name.split(".")
     words: list[str] = []

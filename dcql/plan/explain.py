@@ -209,14 +209,14 @@ def literal(node: nodes.Literal) -> str:
             return str(value).upper()
         case Type.FLOAT:
             assert isinstance(value, int | float)
-            return f"FLOAT {_shortest(float(value))}"
+            return f"FLOAT {shortest(float(value))}"
         case Type.DOUBLE:
             return f"DOUBLE {float(value)!r}"
         case _:
             return str(value)
 
 
-def _shortest(value: float) -> str:
+def shortest(value: float) -> str:
     """Return the shortest decimal that is this binary32."""
     packed = struct.pack("<f", value)
     for digits in range(1, 10):

@@ -33,10 +33,15 @@ class Relation:
 
 @dataclass
 class Block:
-    """One SELECT and, once run, its distinct samples: entering, then after each top-level AND conjunct."""
+    """One SELECT and, once run, its distinct samples: entering, then after each top-level AND conjunct.
+
+    `entered` are the samples of its FROM, `tests` the conjuncts.
+    """
 
     name: str
     counts: list[int] = field(default_factory=list)
+    entered: set[bytes] = field(default_factory=set)
+    tests: list[Typed] = field(default_factory=list)
 
 
 def read_pool(pool: Pool) -> tuple[dict[str, str], dict[bytes, Sample]]:
@@ -373,7 +378,7 @@ class Program:
 
         def run() -> Bag:
             bag = source.run()
-            block.counts = [len(bag)]
+            block.counts, block.entered, block.tests = [len(bag)], set(bag), tests
             for test in tests:
                 bag = {uid: count for uid, count in bag.items() if test.of(self.samples[uid]) is True}
                 block.counts.append(len(bag))

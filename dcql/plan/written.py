@@ -1,0 +1,205 @@
+"""Plans back to the text of a recipe: what is read back is the same plan.
+
+DEFINEs are written out, PARAMs stand as their values. Names are as `names` says, for what the library calls otherwise.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from dcql.catalog.types import Schema, Type
+from dcql.plan import nodes
+from dcql.plan.explain import shortest
+from dcql.syntax import ast
+
+# How tightly a form binds, loosest first; what binds less than its place needs takes parentheses.
+_OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(7)
+_OF = re.compile(r"\bOF\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes expressions and relations. `names` gives the name that a recipe has for a column, where it is another."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def expression(self, expr: nodes.Expr) -> str:
+        """Write an expression in one line."""
+        return self._at(expr, _OR)
+
+    def operand(self, expr: nodes.Expr) -> str:
+        """Write an expression as one operand of an AND."""
+        return self._at(expr, _NOT)
+
+    def _at(self, expr: nodes.Expr, place: int) -> str:
+        text, binds = self._written(expr)
+        return text if binds >= place else f"({text})"
+
+    def _written(self, expr: nodes.Expr) -> tuple[str, int]:
+        match expr:
+            case nodes.Column():
+                return self.names.get(expr.name, expr.name), _ATOM
+            case nodes.Feature():
+                return expr.name, _ATOM
+            case nodes.Literal():
+                text = literal(expr)
+                return (f"({text})" if text.startswith("-") else text), _ATOM
+            case nodes.Convert():
+                return self._written(expr.operand)
+            case nodes.Arithmetic():
+                # Operations of one kind go from left to right.
+                left, right = (_SUM, _PRODUCT) if expr.op in ("+", "-") else (_PRODUCT, _ATOM)
+                return f"{self._at(expr.left, left)} {expr.op} {self._at(expr.right, right)}", left
+            case nodes.Compare():
+                return f"{self._side(expr.left)} {expr.op} {self._side(expr.right)}", _COMPARISON
+            case nodes.Call():
+                return f"{expr.name}({', '.join(map(self.expression, expr.arguments))})", _ATOM
+            case nodes.Like():
+                return f"{self._side(expr.subject)} LIKE {self._side(expr.pattern)}", _COMPARISON
+            case nodes.IsNull():
+                return f"{self._side(expr.operand)} IS NULL", _COMPARISON
+            case nodes.Not(operand=nodes.IsNull(operand=inner)):
+                return f"{self._side(inner)} IS NOT NULL", _COMPARISON
+            case nodes.Not(operand=nodes.InSet() | nodes.InRelation() as inner):
+                return self._membership(inner, "NOT IN"), _COMPARISON
+            case nodes.Not():
+                return f"NOT {self._at(expr.operand, _NOT)}", _NOT
+            case nodes.And():
+                return " AND ".join(self._at(operand, _NOT) for operand in expr.operands), _AND
+            case nodes.Or():
+                return " OR ".join(self._at(operand, _AND) for operand in expr.operands), _OR
+            case nodes.Case():
+                branches = "".join(
+                    f" WHEN {self.expression(condition)} THEN {self.expression(value)}"
+                    for condition, value in expr.branches
+                )
+                return f"CASE{branches} ELSE {self.expression(expr.default)} END", _ATOM
+            case nodes.InSet() | nodes.InRelation():
+                return self._membership(expr, "IN"), _COMPARISON
+            case nodes.Quantile():
+                return self.quantile(expr), _ATOM
+
+    def _side(self, expr: nodes.Expr) -> str:
+        """Write a side of a comparison; a negative constant needs no parentheses there."""
+        return literal(expr) if isinstance(expr, nodes.Literal) else self._at(expr, _SUM)
+
+    def _membership(self, expr: nodes.InSet | nodes.InRelation, word: str) -> str:
+        if isinstance(expr, nodes.InSet):
+            return f"{self._side(expr.subject)} {word} {expr.set.name}"
+        match expr.relation:
+            case nodes.PoolScan():
+                return f"uid {word} pool"
+            case nodes.Ref():
+                return f"uid {word} {expr.relation.name}"
+            case _:
+                return f"uid {word} ({self.relation(expr.relation)})"
+
+    def quantile(self, quantile: nodes.Quantile) -> str:
+        """Write an order statistic; over the pool it says so where its own text does."""
+        if quantile.rank.datacomp:
+            return f"datacomp_q({share(quantile.rank.p)})"
+        population = " OF pool" if _OF.search(quantile.text) else ""
+        if isinstance(quantile.population, nodes.Ref):
+            population = f" OF {quantile.population.name}"
+        by = f" BY {', '.join(map(self.expression, quantile.by))}" if quantile.by else ""
+        nulls = " NULLS FIRST" if quantile.nulls_first else ""
+        return f"q({share(quantile.rank.p)}{population}{by}{nulls})"
+
+    # --- relations ----------------------------------------------------------------------------------------------------
+
+    def relation(self, rel: nodes.Rel) -> str:
+        """Write a relation as a query."""
+        match rel:
+            case nodes.PoolScan() | nodes.Ref() | nodes.Filter():
+                return f"SELECT uid FROM {self._from(rel)}"
+            case nodes.SetOperation():
+                left = rel.left
+                first = self._operand(left) if not isinstance(left, nodes.SetOperation) else f"({self.relation(left)})"
+                return f"{first} {rel.op} {self._operand(rel.right)}"
+            case nodes.DistinctOn():
+                keys = ", ".join(map(self.expression, rel.keys))
+                return f"SELECT DISTINCT ON ({keys}) uid FROM {self._from(rel.input)}{self._order(rel.order)}"
+            case nodes.Limit():
+                tail = f" LIMIT {rel.count}" if rel.count is not None else f" {limit_text(rel)}"
+                if isinstance(rel.input, nodes.DistinctOn) and rel.input.order == rel.order:
+                    return f"{self.relation(rel.input)}{tail}"
+                return f"{self.relation(rel.input)}{self._order(rel.order)}{tail}"
+
+    def _from(self, rel: nodes.Rel) -> str:
+        match rel:
+            case nodes.PoolScan():
+                return "pool"
+            case nodes.Ref():
+                return rel.name
+            case nodes.Filter(input=nodes.PoolScan() | nodes.Ref() as source):
+                return f"{self._from(source)} WHERE {self.clauses(rel.clauses)}"
+            case nodes.Filter():
+                return f"({self.relation(rel.input)}) WHERE {self.clauses(rel.clauses)}"
+            case _:
+                return f"({self.relation(rel)})"
+
+    def clauses(self, clauses: Sequence[nodes.Clause]) -> str:
+        """Write the clauses of a WHERE."""
+        return " AND ".join(self.operand(clause.expr) for clause in clauses)
+
+    def _operand(self, rel: nodes.Rel) -> str:
+        text = self.relation(rel)
+        return text if isinstance(rel, nodes.PoolScan | nodes.Ref | nodes.Filter) else f"({text})"
+
+    def _order(self, keys: Sequence[nodes.SortKey]) -> str:
+        words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
+        written = (self.expression(key.expr) + "".join(said) for key, said in zip(keys, words, strict=True))
+        return f" ORDER BY {', '.join(written)}"
+
+
+def literal(value: nodes.Literal) -> str:
+    """Write a constant so that it is the same value beside one of its type."""
+    if value.value is None:
+        return "NULL"
+    match value.type:
+        case Type.TEXT:
+            return "'" + str(value.value).replace("'", "''") + "'"
+        case Type.BOOL:
+            return str(value.value).upper()
+        case Type.FLOAT:
+            return shortest(float(value.value))
+        case Type.DOUBLE:
+            return repr(float(value.value))
+        case _:
+            return str(value.value)
+
+
+def share(value: Fraction) -> str:
+    """Write an exact number: as a decimal where it is one."""
+    for digits in range(19):
+        if (value * 10**digits).denominator == 1:
+            whole, rest = divmod(abs(value.numerator) * 10**digits // value.denominator, 10**digits)
+            sign = "-" if value < 0 else ""
+            return f"{sign}{whole}" + (f".{rest:0{digits}d}" if digits else "")
+    return f"{value.numerator} / {value.denominator}"
+
+
+def limit_text(rel: nodes.Limit) -> str:
+    """Write a LIMIT."""
+    if rel.count is not None:
+        return f"LIMIT {rel.count}"
+    assert rel.percent is not None
+    return f"LIMIT {share(rel.percent)} PERCENT"
+
+
+def short_names(recipe: ast.Recipe, library: Sequence[ast.Recipe], schema: Schema) -> dict[str, str]:
+    """Return what a recipe calls the pool's columns where that is not their name: the library's short names.
+
+    A short name that means something else in the recipe is left out; a column that shares its name with the library
+    is written `pool.name`.
+    """
+    taken = {*schema.names(), *(one.name for one in (*recipe.definitions, *recipe.stages))}
+    known = {one.name: one for part in library for one in part.definitions}
+    names = {column: f"pool.{column}" for column in schema.names() if column in known}
+    for name, one in known.items():
+        if isinstance(one, ast.Define) and one.parameters is None and isinstance(one.body, ast.Name):
+            column = one.body.text
+            if name not in taken and schema.get(column) is not None:
+                names.setdefault(column, name)
+    return names
