@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dcql import run_folder
+from dcql.catalog.library import library
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.compiler import Compiled, Run, compile_feature
@@ -26,6 +27,7 @@ from dcql.inspect.report.samples import Sample, samples
 from dcql.inspect.report.told import told
 from dcql.locking import lock_of
 from dcql.plan.passes import optimize
+from dcql.plan.written import Writer, short_names
 from dcql.recorded import check_recorded, find_recorded, run_again
 
 NEAR = 6  # samples on each side of a cut
@@ -68,12 +70,14 @@ def _looked(
     """Look at the samples of a run; what cannot be had is told in `notices`."""
     program = run.compiled.program
     plan = optimize(run.compiled.plan)
+    recipe = run.compiled.recipe
+    writer = Writer(short_names(recipe, library(), run.pool.schema))
     frozen = {one.name: one for stage in run.result.stages for one in stage}
     try:
         with observing(program, run.pool, resources, frozen, tell) as observed:
             # A recipe's own feature goes before one of that name in the library.
             specs = {spec.name: spec for spec in (*_of_the_library(run.pool), *program.every_feature)}
-            found = look(plan, cuts(plan), tuple(specs.values()), run.subset, observed, near, tell)
+            found = look(plan, cuts(plan, writer), tuple(specs.values()), run.subset, observed, near, tell)
         every = [one for cut in found.cuts for one in (*cut.kept, *cut.dropped)]
         if every:
             unpack_images(run.pool)

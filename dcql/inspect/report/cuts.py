@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dcql.catalog.types import Type
 from dcql.plan import nodes
 from dcql.plan.statistics import statistics
+from dcql.plan.written import Writer, limit_text
 
 _ORDER = ("<", "<=", ">", ">=")
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -15,7 +16,8 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class Cut:
     """A comparison `expr op value` of a clause, or the place where a LIMIT cuts its first sort key.
 
-    `stage` is the stage it stands in, "query" for the query; `text` are the clause's words. `population` is what the
+    `stage` is the stage it stands in, "query" for the query; `text` are the clause's words, `label` those of the number
+    alone. `population` is what the
     number is shown over: that of an order statistic, else what the SELECT reads. `statistic` names the statistic that
     is compared with; it is "" where `value` says the number. `by` is true for one with a value a group.
     `clause` is the position of the clause in `filter`; both are None for a LIMIT.
@@ -23,6 +25,7 @@ class Cut:
 
     stage: str
     text: str
+    label: str
     expr: nodes.Expr
     op: str
     population: nodes.Rel
@@ -31,12 +34,6 @@ class Cut:
     by: bool = False
     filter: nodes.Filter | None = None
     clause: int | None = None
-
-    @property
-    def label(self) -> str:
-        """What is compared, where it has a name of its own; else the words of the clause."""
-        inner = self.expr.operand if isinstance(self.expr, nodes.Convert) else self.expr
-        return inner.name if isinstance(inner, nodes.Column | nodes.Feature) else self.text
 
     @property
     def whole(self) -> bool:
@@ -61,14 +58,15 @@ class Cut:
                 return "what the SELECT reads"
 
 
-def cuts(plan: nodes.Plan) -> tuple[Cut, ...]:
+def cuts(plan: nodes.Plan, writer: Writer) -> tuple[Cut, ...]:
     """Return the cuts of an optimized plan; a comparison that stands twice is one cut."""
-    return tuple(dict.fromkeys(_Cuts(plan).all()))
+    return tuple(dict.fromkeys(_Cuts(plan, writer).all()))
 
 
 class _Cuts:
-    def __init__(self, plan: nodes.Plan) -> None:
+    def __init__(self, plan: nodes.Plan, writer: Writer) -> None:
         self._plan = plan
+        self._write = writer.expression
         self._names = statistics(plan).names
         self._stage = ""
 
@@ -99,9 +97,8 @@ class _Cuts:
         key = rel.order[0]
         if not key.expr.type.numeric:
             return
-        text = f"LIMIT {rel.count}" if rel.count is not None else f"LIMIT {float(rel.percent or 0):g} PERCENT"
         op = ">=" if key.descending else "<="
-        yield Cut(self._stage, text, key.expr, op, rel.input, self._names[rel])
+        yield Cut(self._stage, limit_text(rel), self._write(key.expr), key.expr, op, rel.input, self._names[rel])
 
     def _inside(self, node: nodes.Node, filter_: nodes.Filter, clause: int) -> Iterator[Cut]:
         if isinstance(node, nodes.InRelation):
@@ -120,11 +117,22 @@ class _Cuts:
             text = filter_.clauses[clause].text
             match value:
                 case nodes.Literal(value=int() | float() as number) if not isinstance(number, bool):
-                    yield Cut(self._stage, text, expr, op, filter_.input, value=number, filter=filter_, clause=clause)
+                    yield Cut(
+                        self._stage,
+                        text,
+                        self._write(expr),
+                        expr,
+                        op,
+                        filter_.input,
+                        value=number,
+                        filter=filter_,
+                        clause=clause,
+                    )
                 case nodes.Quantile():
                     yield Cut(
                         self._stage,
                         text,
+                        self._write(expr),
                         expr,
                         op,
                         value.population,

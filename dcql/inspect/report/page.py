@@ -132,7 +132,7 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     return CutView(
         title=" ".join(cut.text.split()),
         stage=cut.stage if cut.stage != "query" else "",
-        compared=cut.label if cut.label != cut.text else "",
+        compared=cut.label,
         population=cut.called,
         value=f"{passes} {value}" if value else "everything",
         about=about,
