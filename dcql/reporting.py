@@ -5,9 +5,11 @@ Where that cannot be done, because the pool is gone for instance, the report has
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from dcql import run_folder
 from dcql.catalog.library import library
@@ -18,10 +20,12 @@ from dcql.demo_pool import open_or_make, unpack_images
 from dcql.engine import folder as folders
 from dcql.engine.duck import Resources
 from dcql.engine.run import Progress
-from dcql.engine.values import STORED, observing
+from dcql.engine.values import STORED, locate, observing
 from dcql.errors import DcqlError, Diagnostic, RunError, printable
+from dcql.inspect.report import compared
 from dcql.inspect.report.cuts import cuts
-from dcql.inspect.report.findings import Findings, look
+from dcql.inspect.report.diff_page import DiffReport
+from dcql.inspect.report.findings import Findings, Near, look
 from dcql.inspect.report.page import GENERATOR, RunReport
 from dcql.inspect.report.samples import Sample, samples
 from dcql.inspect.report.told import told
@@ -29,6 +33,9 @@ from dcql.locking import lock_of
 from dcql.plan.passes import optimize
 from dcql.plan.written import Writer, short_names
 from dcql.recorded import check_recorded, find_recorded, run_again
+from dcql.source import Source
+from dcql.subset import UID
+from dcql.syntax.parser import parse
 
 NEAR = 6  # samples on each side of a cut
 # Features of the library whose mix is shown where the store has them for the whole pool.
@@ -64,6 +71,51 @@ def run_report(folder: Path, pool: str | None, near: int, resources: Resources, 
     return RunReport(shown, found, chosen, lock, tuple(notices))
 
 
+def diff_report(
+    document: Mapping[str, Any], pools: Sequence[Pool], texts: tuple[str, str] | None, name: str, *, pictures: bool
+) -> DiffReport:
+    """Gather the report of a comparison, as `dcql diff --format json` prints it; examples are looked up in `pools`.
+
+    `texts` are those of both recipes; `name` is what messages call the document. Raises RunError (E1443) for one that no
+    `dcql diff` printed.
+    """
+    try:
+        shown = compared.told(document)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        refuse_document(name, f"it lacks or garbles {error}")
+    notices: list[str] = []
+    found: dict[str, Sample] = {}
+    if pictures and shown.examples:
+        if not pools:
+            notices.append("The examples are told by their uids alone: no pool was named.")
+        for pool in pools:
+            try:
+                found |= _examples(pool, shown.examples, notices)
+            except DcqlError as error:
+                notices.append(_lacking("The examples could not be looked at", error))
+        if pools and (missing := set(shown.examples) - set(found)):
+            notices.append(f"{len(missing):,} of the examples are in no pool at hand.")
+    return DiffReport(shown, found, texts, tuple(notices))
+
+
+def _examples(pool: Pool, examples: Sequence[str], notices: list[str]) -> dict[str, Sample]:
+    """Return examples by uid, those that the pool has."""
+    unpack_images(pool)
+    uids = np.array([(int(uid[:16], 16), int(uid[16:], 16)) for uid in examples], UID)
+    near = [Near(uid, file, row, 0) for uid, file, row in locate(pool, uids)]
+    names = short_names(parse(Source("every", "SELECT uid FROM pool")), library(), pool.schema)
+    chosen, why = samples(pool, near, names, pictures=True)
+    if why:
+        notices.append(f"There are no pictures: {why}.")
+    return {one.uid: one for one in chosen.values()}
+
+
+def refuse_document(name: str, label: str) -> NoReturn:
+    """Raise RunError (E1443) for a document that is no comparison."""
+    help_ = "write one with `dcql diff A B --format json > diff.json`"
+    raise RunError(Diagnostic("E1443", f"`{name}` is not a comparison", None, label, (help_,)))
+
+
 def _looked(
     run: Run, near: int, resources: Resources, tell: Progress, notices: list[str]
 ) -> tuple[Findings | None, dict[tuple[int, int], Sample]]:
@@ -71,7 +123,8 @@ def _looked(
     program = run.compiled.program
     plan = optimize(run.compiled.plan)
     recipe = run.compiled.recipe
-    writer = Writer(short_names(recipe, library(), run.pool.schema))
+    names = short_names(recipe, library(), run.pool.schema)
+    writer = Writer(names)
     frozen = {one.name: one for stage in run.result.stages for one in stage}
     try:
         with observing(program, run.pool, resources, frozen, tell) as observed:
@@ -81,7 +134,7 @@ def _looked(
         every = [one for cut in found.cuts for one in (*cut.kept, *cut.dropped)]
         if every:
             unpack_images(run.pool)
-        chosen, why = samples(run.pool, every, pictures=True)
+        chosen, why = samples(run.pool, every, names, pictures=True)
     except DcqlError as error:
         notices.append(_lacking("The samples could not be looked at", error))
         return None, {}

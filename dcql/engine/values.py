@@ -26,7 +26,7 @@ from dcql.engine.statistics import Found, Statistics
 from dcql.errors import DcqlError
 from dcql.lower.program import ROW, Program
 from dcql.lower.values import ReadValues
-from dcql.subset import Uids
+from dcql.subset import Uids, find
 
 # Nothing is computed, and whatever a model failed on was accepted when the recipe ran.
 STORED = Computing(compute=False, max_failures=Fraction(1))
@@ -122,6 +122,21 @@ def read_columns(file: PoolFile, columns: Mapping[str, Type], positions: NDArray
     for table in rows_of(file, columns, positions, len(positions)) if len(positions) else ():
         for name in columns:
             found[name] += table.column(name).to_pylist()
+    return found
+
+
+def locate(pool: Pool, uids: Uids) -> list[tuple[tuple[int, int], int, int]]:
+    """Return where samples lie, by their uids, strictly ascending: uid, number of the file, row; those that are there.
+
+    Raises RunError where the pool cannot be read.
+    """
+    found = []
+    inputs = Inputs(pool)
+    for number, file in enumerate(pool.files if len(uids) else ()):
+        places = find(uids, inputs.uids(file))
+        for row in np.flatnonzero(places >= 0).tolist():
+            uid = uids[places[row]]
+            found.append(((int(uid["f0"]), int(uid["f1"])), number, row))
     return found
 
 

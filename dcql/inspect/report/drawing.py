@@ -92,7 +92,7 @@ def _drawing(
     inner: float,
 ) -> Drawing:
     bins = counts.bins
-    step = 100 / bins.count
+    step = 1 / bins.count
     width = step * (0.9 if bins.count < 60 else 1.0)
     bars = []
     for place, (height, inside) in enumerate(zip(heights.tolist(), inner_heights.tolist(), strict=True)):
@@ -101,18 +101,18 @@ def _drawing(
         x = place * step + (step - width) / 2
         bars.append(
             Bar(
-                _percent(x),
-                _percent(width),
+                percentage(x),
+                percentage(width),
                 *_high(height),
-                _percent(x + width * (1 - inner) / 2),
-                _percent(width * inner),
+                percentage(x + width * (1 - inner) / 2),
+                percentage(width * inner),
                 *_high(inside),
             )
         )
     return Drawing(
         tuple(bars),
-        tuple(_mark(bins.place(value), number(value), 0.04) for value in ticks(bins)),
-        tuple(_mark(bins.place(value), text, 0.5) for value, text in cuts),
+        tuple(mark(bins.place(value), number(value), 0.04) for value in ticks(bins)),
+        tuple(mark(bins.place(value), text, 0.5) for value, text in cuts),
         tuple(
             Row(_between(bins, place), int(every), int(kept))
             for place, (every, kept) in enumerate(zip(counts.every, counts.kept, strict=True))
@@ -127,14 +127,15 @@ def _high(height: float) -> tuple[str, str]:
     return f"{TOP + HEIGHT - pixels:.1f}", f"{pixels:.1f}"
 
 
-def _mark(place: float, text: str, edge: float) -> Mark:
+def mark(place: float, text: str, edge: float) -> Mark:
     """Mark a place; words near an end stand inside of it."""
     side = "start" if place < edge else "end" if place > 1 - edge else "middle"
-    return Mark(_percent(100 * place), text, side)
+    return Mark(percentage(place), text, side)
 
 
-def _percent(value: float) -> str:
-    return f"{value:.3f}%"
+def percentage(share: float) -> str:
+    """Return a share as SVG takes it."""
+    return f"{100 * share:.3f}%"
 
 
 def _between(bins: Bins, place: int) -> str:

@@ -12,11 +12,13 @@ from dcql.catalog.types import Type
 from dcql.engine.values import read_columns, read_images
 from dcql.errors import RunError, printable
 from dcql.images import thumbnail
+from dcql.inspect.report.drawing import number
 from dcql.inspect.report.findings import Near
 from dcql.subset import UID
 
 SIDE = 160  # of a thumbnail, in pixels
 MAX_CAPTION = 240  # characters
+MAX_SCORES = 2
 _CAPTION = "text"
 _SIZE = ("original_width", "original_height")
 
@@ -34,28 +36,36 @@ class Picture:
 class Sample:
     """A sample: its uid, 32 hex digits, and what the pool says of it; "" for what it does not say.
 
-    `picture` is None where there is none, and then `reason` says why.
+    `scores` are its numbers in the pool's FLOAT columns, with their names. `picture` is None where there is none, and
+    then `reason` says why.
     """
 
     uid: str
     caption: str
     size: str
+    scores: tuple[tuple[str, str], ...]
     picture: Picture | None
     reason: str
 
 
-def samples(pool: Pool, near: Sequence[Near], *, pictures: bool) -> tuple[Mapping[tuple[int, int], Sample], str]:
+def samples(
+    pool: Pool, near: Sequence[Near], names: Mapping[str, str], *, pictures: bool
+) -> tuple[Mapping[tuple[int, int], Sample], str]:
     """Return what a report shows of some samples, by uid, and why there is no picture of any, "" where there is one.
+
+    `names` are those of columns in recipes, where they are others.
 
     Raises RunError where the pool cannot be read.
     """
     chosen = {one.uid: one for one in near}
     known = {column.name: column.type for column in pool.schema.columns}
-    wanted = {name: known[name] for name in (_CAPTION, *_SIZE) if known.get(name) in (Type.TEXT, Type.INT)}
+    scores = [name for name, type_ in known.items() if type_ is Type.FLOAT][:MAX_SCORES]
+    about = [name for name in (_CAPTION, *_SIZE) if known.get(name) in (Type.TEXT, Type.INT)]
+    wanted = {name: known[name] for name in (*about, *scores)}
     told: dict[tuple[int, int], dict[str, Any]] = {}
-    for number in sorted({one.file for one in chosen.values()}):
-        here = sorted((one for one in chosen.values() if one.file == number), key=lambda one: one.row)
-        columns = read_columns(pool.files[number], wanted, np.array([one.row for one in here], np.int64))
+    for file in sorted({one.file for one in chosen.values()}):
+        here = sorted((one for one in chosen.values() if one.file == file), key=lambda one: one.row)
+        columns = read_columns(pool.files[file], wanted, np.array([one.row for one in here], np.int64))
         for place, one in enumerate(here):
             told[one.uid] = {name: values[place] for name, values in columns.items()}
     uids = sorted(chosen)
@@ -69,6 +79,7 @@ def samples(pool: Pool, near: Sequence[Near], *, pictures: bool) -> tuple[Mappin
             f"{uid[0]:016x}{uid[1]:016x}",
             _cut(row.get(_CAPTION)),
             size,
+            tuple((names.get(name, name), number(row[name])) for name in scores),
             None if isinstance(picture, str) else picture,
             reason,
         )
