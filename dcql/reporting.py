@@ -5,7 +5,7 @@ Where that cannot be done, because the pool is gone for instance, the report has
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,13 +72,15 @@ def run_report(folder: Path, pool: str | None, near: int, resources: Resources, 
 
 
 def diff_report(
-    document: Mapping[str, Any], pools: Sequence[Pool], texts: tuple[str, str] | None, name: str, *, pictures: bool
+    document: Any, pools: Sequence[Pool], texts: tuple[str, str] | None, name: str, *, pictures: bool
 ) -> DiffReport:
     """Gather the report of a comparison, as `dcql diff --format json` prints it; examples are looked up in `pools`.
 
-    `texts` are those of both recipes; `name` is what messages call the document. Raises RunError (E1443) for one that no
-    `dcql diff` printed.
+    `texts` are those of both recipes; `name` is what messages call the document. Raises RunError (E1443) for one that
+    no `dcql diff` printed.
     """
+    if not isinstance(document, dict):
+        refuse_document(name, "it is no JSON object")
     try:
         shown = compared.told(document)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -156,13 +158,15 @@ def refuse_other(out: Path) -> None:
     """Raise RunError (E1442) where there is something at `out` that is no report."""
     if not out.exists():
         return
+    if out.is_dir():
+        _refuse_out(out, "it is a folder")
     try:
         with out.open("rb") as file:
             known = GENERATOR.encode() in file.read(4096)
     except OSError as error:
         _refuse_out(out, error.strerror or str(error))
     if not known:
-        _refuse_out(out, "it is a folder" if out.is_dir() else "it is a file that no `dcql report` wrote")
+        _refuse_out(out, "it is a file that no `dcql report` wrote")
 
 
 def write(out: Path, page: str) -> None:

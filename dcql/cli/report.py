@@ -96,13 +96,14 @@ def _of_two(
         sides = with_settings([find_operand(name, opened) for name in named], given)
         with progress() as tell:
             compared, notices = _compare(sides, (pool, pool), open_pool, resources, tell)
-        texts = tuple(one.written.source.text for one in sides if one.written is not None)
+        written = [one.written.source.text for one in sides if one.written is not None]
     if not pools and pool is not None:
         open_pool(pool)
     document = to_json(compared)
     # The report has looked for causes already.
     document["notes"] = [*(note for note in document["notes"] if "--causes" not in note), *notices]
-    return _page(document, pools, (texts[0], texts[1]) if len(texts) == 2 else None, "this comparison", samples)
+    texts = (written[0], written[1]) if len(written) == 2 else None
+    return _page(document, pools, texts, "this comparison", samples)
 
 
 def _compare(

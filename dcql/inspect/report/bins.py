@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dcql.engine.distribution import Bucket, Distribution, Number, value_of
 
 _BINS = 80  # at most, but for whole numbers
+_SMALLEST = 1e-290
 _TAIL = 0.005  # of the values at each end that may lie outside, where they lie far from the others
 
 
@@ -80,17 +81,15 @@ def ticks(bins: Bins, most: int = 5) -> tuple[float, ...]:
     step = _nice((high - low) / most)
     if bins.step >= 1:
         step = max(step, 1.0)
-    first = math.ceil(low / step - 1e-9)
-    found = []
-    while first * step <= high * (1 + 1e-12) + 1e-12:
-        found.append(first * step if step >= 1 else first / round(1 / step, 9))
-        first += 1
-    return tuple(found)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    if last - first > 2 * most:
+        return ()  # the numbers are so large that floats between them are few
+    return tuple(Bins(first, step, 1, False, False).edge(place) for place in range(last - first + 1))
 
 
 def _nice(step: float) -> float:
-    """Return the next number of the form 1, 2 or 5 times a power of ten."""
-    if step <= 0 or not math.isfinite(step):
+    """Return the next number of the form 1, 2 or 5 times a power of ten; 1 for none, and below what can be divided by."""
+    if step < _SMALLEST or not math.isfinite(step):
         return 1.0
     power = math.floor(math.log10(step))
     for factor in (1, 2, 5, 10):
