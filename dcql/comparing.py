@@ -1,6 +1,7 @@
 """Two operands side by side: their subsets, and why they differ, as far as recipes and pools are at hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +12,7 @@ from dcql.operands import Operand, refuse_other_pool
 from dcql.subset import Subset
 
 if TYPE_CHECKING:
+    from dcql.compiler import Run
     from dcql.engine.duck import Resources
     from dcql.engine.features.report import Computing
     from dcql.engine.run import Progress
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 # Opens a pool by its name; the demo pool without one.
 OpenPool: TypeAlias = Callable[[str | None], Pool]
+
+
+@contextmanager
+def _silent() -> "Iterator[Progress]":
+    yield lambda what, done, total: None
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,15 @@ class Compared:
 class Comparing:
     """How operands are compared: what opens pools, and what runs may use.
 
-    `causes` is whether every difference is to be explained; None: where an operand has to be run in any case.
+    `given` are the pools that were named for A and for B. `causes` is whether every difference is to be explained;
+    None: where an operand has to be run in any case. `progress` is entered for each run over a pool.
     """
 
     open_pool: OpenPool
     given: tuple[str | None, str | None]
     causes: bool | None = None
     resources: "Resources | None" = None
-    progress: "Progress | None" = None
+    progress: Callable[[], "AbstractContextManager[Progress]"] = _silent
     computing: "Computing | None" = None
     notes: list[str] = field(default_factory=list)
     _opened: dict[str | None, Pool] = field(default_factory=dict)
@@ -143,19 +151,63 @@ class Comparing:
         lines: tuple[str, ...],
     ) -> Compared:
         from dcql.inspect.attribution import Side, attribute
+        from dcql.inspect.diff import copied
+        from dcql.inspect.telling import restricted
         from dcql.plan.edits import edits_between
 
         same = is_same(old[1], new[1])
         edits = edits_between(old[0], new[0], None if same else (old[1].name, new[1].name))
         sides = [Side(plan, self._evaluate(old[1] if same else pool)) for plan, pool in (old, new)]
         found = attribute(edits, sides[0], sides[1])
-        compared = difference(found.a, found.b)
-        return Compared(a, b, compared, None if compared.equal else found.attribution, lines, tuple(self.notes))
+        subsets = [
+            self._recorded(operand, subset, pool)
+            for operand, subset, pool in ((a, found.a, old[1]), (b, found.b, new[1]))
+        ]
+        compared = difference(*subsets)
+        attribution = found.attribution
+        if subsets[0] is not found.a or subsets[1] is not found.b:
+            to = {"a": compared.only_a, "b": compared.only_b, "copies": copied(*subsets)}
+            attribution = restricted(attribution, to, "what was recorded is not what the recipe keeps now")
+        return Compared(a, b, compared, None if compared.equal else attribution, lines, tuple(self.notes))
+
+    def _recorded(self, operand: Operand, now: Subset, pool: Pool) -> Subset:
+        """Return what an operand holds: what is stored of it, with a note where its recipe keeps something else now."""
+        was = operand.subset.hash if operand.subset is not None else operand.lock.subset if operand.lock else now.hash
+        if was == now.hash:
+            return now
+        self.notes += [
+            f"the recipe of `{operand.name}` keeps other samples now than it recorded",
+            *self._since(operand, pool),
+        ]
+        return operand.subset or now
+
+    def _since(self, operand: Operand, pool: Pool) -> "Iterator[str]":
+        """Yield which features hold something else now than when an operand was recorded."""
+        from dcql.inspect.features import features_to_json
+        from dcql.lock_changes import short
+
+        was = {}
+        if operand.manifest is not None:
+            was = {row["name"]: (row["id"], row["digest"]) for row in operand.manifest.get("features", ())}
+        elif operand.lock is not None:
+            was = {row[0]: (row[1], row[2]) for row in operand.lock.key.features}
+        if not was:
+            return
+        report = self._run(operand, pool).result.features
+        for row in features_to_json(report)["features"] if report is not None else ():
+            name, now = row["name"], (row["id"], row["digest"])
+            if name in was and was[name] != now:
+                what = "what came out of it" if was[name][0] == now[0] else "what it is asked with"
+                yield f"feature `{name}` of `{operand.name}`: {what} changed, {short(was[name][1])} -> {short(now[1])}"
 
     def _evaluate(self, pool: Pool) -> "Callable[[Sequence[nodes.Plan]], Variants]":
         from dcql.variants import run_variants
 
-        return lambda plans: run_variants(plans, pool, self.resources, self.progress, self.computing)
+        def evaluate(plans: "Sequence[nodes.Plan]") -> "Variants":
+            with self.progress() as tell:
+                return run_variants(plans, pool, self.resources, tell, self.computing)
+
+        return evaluate
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -174,14 +226,18 @@ class Comparing:
         """Return an operand's subset, running its recipe where it is not stored."""
         if operand.subset is not None:
             return operand.subset
-        from dcql.compiler import run_compiled
-
-        assert operand.written is not None
         pool = self._pool(operand, other, number)
         if operand.lock is not None:
             _check_lock(operand, pool)
+        return self._run(operand, pool).subset
+
+    def _run(self, operand: Operand, pool: Pool) -> "Run":
+        from dcql.compiler import run_compiled
+
+        assert operand.written is not None
         compiled = operand.written.compiled(pool.schema)
-        return run_compiled(compiled, pool, self.resources, self.progress, computing=self.computing).subset
+        with self.progress() as tell:
+            return run_compiled(compiled, pool, self.resources, tell, computing=self.computing)
 
 
 def is_same(a: Pool, b: Pool) -> bool:

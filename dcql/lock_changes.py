@@ -46,7 +46,7 @@ def _inputs(old: Key, new: Key, old_pool: str, new_pool: str) -> Iterator[str]:
     if old.semantics != new.semantics:
         yield f"semantics: {old.semantics} -> {new.semantics}"
     if old.recipe != new.recipe:
-        yield f"recipe: {_short(old.recipe)} -> {_short(new.recipe)}"
+        yield f"recipe: {short(old.recipe)} -> {short(new.recipe)}"
     yield from _named("import", old.imports, new.imports)
     yield from _named("library definition", old.library, new.library)
     yield from _named("function", old.functions, new.functions)
@@ -58,7 +58,7 @@ def _inputs(old: Key, new: Key, old_pool: str, new_pool: str) -> Iterator[str]:
     contents = ({row[0]: row[2] for row in key.features if row[0] in same} for key in (old, new))
     yield from _named("what came out of feature", *contents)
     if old.pool != new.pool:
-        yield f"pool: `{old_pool}` {_short(old.pool)} -> `{new_pool}` {_short(new.pool)}"
+        yield f"pool: `{old_pool}` {short(old.pool)} -> `{new_pool}` {short(new.pool)}"
     if old.engine != new.engine:
         yield f"engine, which decides: {old.engine or 'any version'} -> {new.engine or 'any version'}"
 
@@ -70,7 +70,7 @@ def _named(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterato
         elif name not in new:
             yield f"{kind} `{name}`: is used no more"
         elif old[name] != new[name]:
-            yield f"{kind} `{name}`: {_short(old[name])} -> {_short(new[name])}"
+            yield f"{kind} `{name}`: {short(old[name])} -> {short(new[name])}"
 
 
 def _by_name(sets: tuple[tuple[str, str], ...]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def _of_groups(old: LockedStatistic, new: LockedStatistic) -> str:
             return f"group ({row.keys}) is new"
         if before[row.keys] != row:
             return f"group ({row.keys}) {', '.join(_of_values(before[row.keys], row))}"
-    return f"groups {_short(old.digest)} -> {_short(new.digest)}"
+    return f"groups {short(old.digest)} -> {short(new.digest)}"
 
 
 def _of_values(old: LockedStatistic | LockedGroup, new: LockedStatistic | LockedGroup) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _clauses(old: Lock, new: Lock) -> Iterator[str]:
 
 def _subset(old: Lock, new: Lock) -> Iterator[str]:
     if old.subset != new.subset:
-        yield f"subset: {_short(old.subset)} -> {_short(new.subset)}"
+        yield f"subset: {short(old.subset)} -> {short(new.subset)}"
     if old.distinct != new.distinct:
         yield f"distinct samples: {old.distinct:,} -> {new.distinct:,}"
     if old.total != new.total and (old.total, new.total) != (old.distinct, new.distinct):
@@ -158,7 +158,7 @@ def _described(old: Lock, new: Lock) -> Iterator[str]:
     if old.duckdb != new.duckdb and old.key.engine == new.key.engine:
         yield f"engine: duckdb {old.duckdb} -> {new.duckdb}"
     if old.program != new.program:
-        yield f"program: {_short(old.program)} -> {_short(new.program)}"
+        yield f"program: {short(old.program)} -> {short(new.program)}"
     counts = {(row.name, row.sha256): row.count for row in old.sets}
     for row in new.sets:
         was = counts.get((row.name, row.sha256), row.count)
@@ -191,7 +191,7 @@ def shown(text: str) -> str:
     return text
 
 
-def _short(digest: str) -> str:
+def short(digest: str) -> str:
     """Cut a digest to its kind and 12 digits; anything else stays whole."""
     kind, colon, digits = digest.rpartition(":")
     if len(digits) == 64 and " " not in digits:

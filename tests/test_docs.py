@@ -33,6 +33,7 @@ from dcql.subset import UID, Subset
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
+    "docs/diff.md",
     "docs/evaluation.md",
     "docs/language.md",
     "docs/leaderboard.md",

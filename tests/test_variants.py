@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
-import pools
 import pytest
-from conformance import ONE_THREAD, RECIPES, Ready, adversarial, make_ready, shared_sessions
+from conformance import ONE_THREAD, RECIPES, adversarial, shared_sessions
 from generate import NUMBERS, recipes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,16 +15,11 @@ import dcql
 from dcql.catalog.pool import Pool
 from dcql.compiler import check
 from dcql.engine.run import Result, run
-from dcql.engine.variants import Variants
-from dcql.errors import DcqlError, RunError
+from dcql.errors import DcqlError
 from dcql.lower.lower import lower
-from dcql.lower.program import Scan
-from dcql.lower.variants import lower_variants
 from dcql.plan.nodes import Plan
 from dcql.plan.passes import optimize
-from dcql.plan.variants import merge
 from dcql.source import Source
-from dcql.subset import Subset
 from dcql.variants import run_variants
 
 

@@ -74,9 +74,7 @@ def diff(
         sides = [find_operand(named, opened) for named in (a, b)]
         sides = with_settings(sides, settings(set_))
         given = pool_a or pool, pool_b or pool
-        comparing = Comparing(
-            pool_or_demo, given, causes, Resources(threads, memory), opened.enter_context(progress()), allowed
-        )
+        comparing = Comparing(pool_or_demo, given, causes, Resources(threads, memory), progress, allowed)
         compared = comparing.compare(*sides)
     if out is not None:
         _write(compared, out)

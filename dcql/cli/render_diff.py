@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dcql.cli.render import share
 from dcql.cli.shell import plural, shown
-from dcql.inspect.causes import Attribution, Cause, Failing
+from dcql.inspect.causes import Attribution, Cause, Failing, Histogram, number
 from dcql.inspect.telling import hexadecimal
 from dcql.lock import Lock
 from dcql.plan.edits import QUERY
@@ -107,8 +107,11 @@ def draw_attribution(console: "Console", found: Attribution) -> None:
         ("b", "clauses of a that those only in b fail"),
     ):
         failing = [one for one in found.failing if one.side == side]
-        if failing:
+        # Of set operations alone there is nothing more to say.
+        if any(one.is_clause for one in failing):
             _draw_failing(console, title, failing, width)
+    for histogram in found.histograms:
+        _draw_histogram(console, histogram, width)
     draw_notes(console, found.notes)
 
 
@@ -116,8 +119,8 @@ def _draw_cause(console: "Console", cause: Cause, whole: int, width: int) -> Non
     from rich.text import Text
 
     head = f"  {cause.count:>11,}  {share(cause.count, whole)}  "
-    for number, words in enumerate(cause.words):
-        first = head if number == 0 else " " * (len(head) - 2) + "+ "
+    for place, words in enumerate(cause.words):
+        first = head if place == 0 else " " * (len(head) - 2) + "+ "
         lines = textwrap.wrap(
             shown(words), width, initial_indent=first, subsequent_indent=" " * len(head), break_on_hyphens=False
         )
@@ -140,3 +143,41 @@ def _draw_failing(console: "Console", title: str, failing: Sequence[Failing], wi
         console.print(Text(f"  {lines[0]:<{wide - 2}}{one.first:>13,}{one.only:>13,}"))
         for line in lines[1:]:
             console.print(Text(f"    {line}"))
+
+
+def _draw_histogram(console: "Console", one: Histogram, width: int) -> None:
+    """Print a line a bin: the scores of the samples of each side, with the thresholds between them."""
+    from rich.text import Text
+
+    where = "" if one.stage == QUERY else f" in {one.stage}"
+    cuts = ", ".join(f"{side}'s cut at {number(cut)}" for side, cut in (("a", one.a), ("b", one.b)) if cut is not None)
+    console.print()
+    for line in textwrap.wrap(shown(f"{one.score}{where}, {cuts}"), width, break_on_hyphens=False):
+        console.print(Text(line, "bold"))
+    ends = [number(edge) for edge in one.edges]
+    wide = max(map(len, ends))
+    names = [f"  below {ends[0]:>{wide}}"]
+    names += [f"{_cut_at(place, one)}from {end:>{wide}}" for place, end in enumerate(ends, start=1)]
+    left = max(map(len, names))
+    most = max([1, *one.removed, *one.added])
+    room = (width - left - 32) // 2
+    console.print(
+        Text.assemble(" " * left, (f"{'only in a':>13}  {'':<{room}}", "red"), (f"{'only in b':>13}", "green"))
+    )
+    for name, removed, added in _without_ends(list(zip(names, one.removed, one.added, strict=True))):
+        bars = [("#" * max(1, round(room * count / most)) if count else "").ljust(room) for count in (removed, added)]
+        console.print(Text(f"{name:>{left}}{removed:>13,}  {bars[0]}{added:>13,}  {bars[1]}".rstrip()))
+    if any(one.nulls):
+        console.print(Text(f"{'NULL':>{left}}{one.nulls[0]:>13,}  {'':<{room}}{one.nulls[1]:>13,}"))
+
+
+def _cut_at(place: int, one: Histogram) -> str:
+    """Mark a bin that begins at a threshold by the recipe that it is of."""
+    marks = [side for side, first in (("a", one.a_bin), ("b", one.b_bin)) if first == place]
+    return f"{'='.join(marks)} " if marks else ""
+
+
+def _without_ends(bins: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Leave out the bins without samples at both ends, up to the thresholds."""
+    told = [place for place, (name, removed, added) in enumerate(bins) if removed or added or name[0] in "ab"]
+    return bins[min(told) : max(told) + 1] if told else bins

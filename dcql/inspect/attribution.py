@@ -7,7 +7,7 @@ number of mixes: usually there is one.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -22,6 +22,7 @@ from dcql.engine.export import find
 from dcql.engine.statistics import Found
 from dcql.engine.variants import Variants
 from dcql.inspect.causes import Attribution
+from dcql.inspect.histograms import histograms
 from dcql.inspect.telling import told
 from dcql.inspect.truths import NOTHING, Bools, Counts, Key, Mixes
 from dcql.plan import nodes
@@ -69,8 +70,10 @@ def attribute(edits: Edits, a: Side, b: Side) -> Attributed:
     Raises RunError for a run that failed.
     """
     search = Search(edits, a, b)
-    search.run()
-    return Attributed(told(search), *search.subsets)
+    with TemporaryDirectory(prefix="dcql-diff-") as folder:
+        search.run(Path(folder))
+        attribution = replace(told(search), histograms=histograms(search))
+    return Attributed(attribution, *search.subsets)
 
 
 @dataclass
@@ -98,12 +101,8 @@ class Search:
     def __post_init__(self) -> None:
         self.mixes = Mixes(self.edits, self.present)
 
-    def run(self) -> None:
-        """Explain every sample."""
-        with TemporaryDirectory(prefix="dcql-diff-") as folder:
-            self._explain(Path(folder))
-
-    def _explain(self, folder: Path) -> None:
+    def run(self, folder: Path) -> None:
+        """Explain every sample. Files that runs read are kept in `folder`, as long as any truth is asked for."""
         level = self._first_level()
         self._begin(folder, list(dict.fromkeys([*self._of_ways(), *self._of_sizes(range(level + 1))])))
         self.which = np.full(len(self.uids), -1, np.intp)
@@ -177,6 +176,12 @@ class Search:
                 for number, key in enumerate(part):
                     self._truths[key] = _at(variants, variants.kept[number], self.uids)
                     self.found[key] = variants.statistics[number]
+
+    def truths_of(self, keys: list[Key], undone: Undone) -> list[Bools]:
+        """Return truths of every sample that differs, by one more run over the pool of a mix."""
+        side = self.a if self.edits.pool is None or self._is_a(undone) else self.b
+        variants = side.evaluate(list(map(self.mixes.plan, keys)))
+        return [_at(variants, kept, self.uids) for kept in variants.kept]
 
     def _first_level(self) -> int:
         """Return the largest size of sets of edits whose mixes can all be told from one run."""

@@ -71,7 +71,8 @@ class Failing:
     """A clause that samples fail: those only in A (`side` a) one of B, those only in B (`side` b) one of A.
 
     `first` counts the samples for which it is the first in the order of the text, `only` those that fail no other.
-    `edit` is the number of the edit that the clause belongs to, None where it is the same in both recipes.
+    `edit` is the number of the edit that the clause belongs to, None where it is the same in both recipes. `is_clause`
+    is False for set operations, which are failed as one.
     """
 
     side: str
@@ -80,15 +81,19 @@ class Failing:
     first: int
     only: int
     edit: int | None = None
+    is_clause: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """The scores of the samples that differ, where a clause compares a score with a threshold.
 
-    `edges` are the ends of the bins, ascending: bin i holds `edges[i] <= score < edges[i + 1]`, the last one its upper
-    end too. `removed` counts the samples only in A by bin, `added` those only in B; samples without a score are in
-    `nulls`. `a` and `b` are the thresholds, None where that recipe has none there; both are edges.
+    `edges` are the ends of the bins, ascending: the first bin lies below `edges[0]`, bin i holds
+    `edges[i - 1] <= score < edges[i]`, and the last one what is at `edges[-1]` or above. `removed` counts the samples
+    only in A by bin, `added` those only in B; `nulls` counts those of both that have no score. `a` and `b` are the
+    thresholds, None where that recipe has none there, and `a_bin` and `b_bin` the places of the bins that begin at
+    them: at the next number where the clause leaves the threshold itself below. Over two pools, a score is that of the
+    sample's own one.
     """
 
     stage: str
@@ -100,6 +105,8 @@ class Histogram:
     removed: tuple[int, ...]
     added: tuple[int, ...]
     nulls: tuple[int, int]
+    a_bin: int | None = None
+    b_bin: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,8 @@ class Attribution:
                     "a": 0.28, "b": 0.27, "edits": [1]}],
          "failing": [{"side": "a", "stage": "query", "text": "..", "edit": 1, "first": 226, "only": 200}],
          "histograms": [{"stage": "query", "score": "clip_l14", "clause": "..", "a": 0.2, "b": 0.3,
-                         "edges": [0.1, 0.2, 0.3], "removed": [0, 226], "added": [0, 0],
-                         "nulls": {"removed": 0, "added": 0}}],
+                         "a_bin": 1, "b_bin": 3, "edges": [0.2, 0.25, 0.3], "removed": [0, 80, 146, 0],
+                         "added": [0, 0, 0, 0], "nulls": {"removed": 0, "added": 0}}],
          "notes": [".."]}
     """
 
@@ -184,6 +191,8 @@ class Attribution:
                     "clause": one.clause,
                     "a": plain(one.a),
                     "b": plain(one.b),
+                    "a_bin": one.a_bin,
+                    "b_bin": one.b_bin,
                     "edges": [plain(edge) for edge in one.edges],
                     "removed": list(one.removed),
                     "added": list(one.added),

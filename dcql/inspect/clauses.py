@@ -1,6 +1,7 @@
 """Which clauses of one recipe samples fail that another subset holds, where that one has no recipe to compare with."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -10,13 +11,13 @@ import numpy as np
 from dcql.engine.export import find
 from dcql.engine.variants import Variants
 from dcql.inspect.attribution import listed
-from dcql.inspect.causes import MANY, SIDES, Attribution, Cause
-from dcql.inspect.diff import difference
-from dcql.inspect.telling import counted, failed, hexadecimal
+from dcql.inspect.causes import Attribution, Cause
+from dcql.inspect.diff import copied, difference
+from dcql.inspect.telling import counted, failed, gathered
 from dcql.inspect.truths import NOTHING, Item, Mixes
 from dcql.plan import nodes
 from dcql.plan.edits import QUERY, edits_between
-from dcql.subset import Subset, Uids
+from dcql.subset import Subset
 
 Evaluate: TypeAlias = Callable[[Sequence[nodes.Plan]], Variants]
 
@@ -37,8 +38,8 @@ def against_clauses(stored: Subset, plan: nodes.Plan, evaluate: Evaluate, side: 
         keys = list(dict.fromkeys(key for item in items for key in mixes.needed_by(item, NOTHING)))
         variants = evaluate([plan, *map(mixes.plan, keys)])
     recipes = variants.subset(0)
-    found = difference(stored, recipes)
-    only, other = found.only_a, found.only_b
+    found = difference(stored, recipes) if side == "a" else difference(recipes, stored)
+    only = found.only_a if side == "a" else found.only_b
     at = find(variants.uids, np.ascontiguousarray(only["f0"]), np.ascontiguousarray(only["f1"]))
     known = np.flatnonzero(at >= 0)
     truths = {key: variants.kept[number][at[known]] for number, key in enumerate(keys, start=1)}
@@ -47,40 +48,17 @@ def against_clauses(stored: Subset, plan: nodes.Plan, evaluate: Evaluate, side: 
     first = np.full(len(only), -1, np.intp)
     if len(items):
         first[known] = fails.argmax(axis=0)
-    again = _copied(stored, recipes)
-    causes: list[Cause] = []
-    which = [np.empty(0, np.intp)] * 3
-    sides = {side: only, "b" if side == "a" else "a": other, "copies": again}
-    for number, name in enumerate(SIDES):
-        uids = sides[name]
-        places = first if name == side else np.zeros(len(uids), np.intp)
-        found_causes = [(value, np.flatnonzero(places == value)) for value in np.unique(places)]
-        which[number] = np.zeros(len(uids), np.intp)
-        for value, samples in sorted(found_causes, key=lambda pair: (-len(pair[1]), pair[0])):
-            words = NO_RECIPE if name != side else NOT_IN_POOL if value < 0 else _words(items[value])
-            which[number][samples] = len(causes)
-            examples = tuple(hexadecimal(uids[samples[:MANY]]))
-            causes.append(Cause(name, (), (words,), len(samples), examples))
-    return recipes, Attribution(
-        (),
-        tuple(causes),
-        np.concatenate([sides[name] for name in SIDES]),
-        np.concatenate(which),
-        failing=tuple(counted(side, items, fails)),
-    )
+    nothing = {"a": found.only_a, "b": found.only_b, "copies": copied(stored, recipes)}
+    sides = {name: (uids, np.zeros(len(uids), np.intp)) for name, uids in nothing.items()}
+    sides[side] = only, first
+
+    def reason(name: str, value: int) -> Cause:
+        words = NO_RECIPE if name != side else NOT_IN_POOL if value < 0 else _words(items[value])
+        return Cause(name, (), (words,), 0, ())
+
+    return recipes, replace(gathered(sides, reason), failing=tuple(counted(side, items, fails)))
 
 
 def _words(item: Item) -> str:
     where = "" if item.stage == QUERY else f" in {item.stage}"
     return f"fails first{where}: {item.text}"
-
-
-def _copied(a: Subset, b: Subset) -> Uids:
-    """Return the uids of both that they do not take equally often."""
-    if a.copies is None and b.copies is None:
-        return a.uids[:0]
-    at = find(b.uids, np.ascontiguousarray(a.uids["f0"]), np.ascontiguousarray(a.uids["f1"]))
-    both = np.flatnonzero(at >= 0)
-    ours, theirs = (np.ones(one.distinct, np.uint32) if one.copies is None else one.copies for one in (a, b))
-    copied: Uids = a.uids[both[ours[both] != theirs[at[both]]]]
-    return copied

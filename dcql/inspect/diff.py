@@ -51,5 +51,21 @@ def difference(a: Subset, b: Subset) -> Difference:
     return Difference(a, b, ordered[single & ours], ordered[single & ~ours], len(first), differing)
 
 
+def copied(a: Subset, b: Subset) -> Uids:
+    """Return the uids of both, (n,) in order, that they do not take equally often."""
+    if a.copies is None and b.copies is None:
+        return a.uids[:0]
+    _, in_a, in_b = np.intersect1d(_texts(a), _texts(b), assume_unique=True, return_indices=True)
+    taken: Uids = a.uids[in_a[_copies(a)[in_a] != _copies(b)[in_b]]]
+    return taken
+
+
+def _texts(subset: Subset) -> NDArray[np.bytes_]:
+    """Return uids as texts of 16 bytes, in the same order."""
+    words = np.empty((subset.distinct, 2), ">u8")
+    words[:, 0], words[:, 1] = subset.uids["f0"], subset.uids["f1"]
+    return words.view("S16").reshape(-1)
+
+
 def _copies(subset: Subset) -> NDArray[np.uint32]:
     return subset.copies if subset.copies is not None else np.ones(subset.distinct, np.uint32)

@@ -1,12 +1,13 @@
 """What a search found, told: causes with their words and counts, thresholds that moved, clauses that fail."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.engine.export import find
 from dcql.inspect.causes import MANY, SIDES, Attribution, Cause, Failing, Moved
 from dcql.inspect.truths import NOTHING, Bools, Item, Lookup, Mixes
 from dcql.plan import nodes
@@ -160,14 +161,22 @@ class _Telling:
 
     def _failing(self, side: str, samples: NDArray[np.intp], undone: Undone) -> Iterator[Failing]:
         """Yield the clauses of a recipe that samples of the other one fail, in the order of the text."""
+        samples = samples[self.search.in_pool(undone)[samples]]
         items = self.search.mixes.way(undone)
         yield from counted(side, items, self._fails(items, samples, undone))
 
 
 def failed(items: Sequence[Item], mixes: Mixes, lookup: Lookup, undone: Undone, samples: int) -> Bools:
-    """Return (items, samples): whether a sample fails an item in a mix."""
-    truths = [item.truth(mixes, lookup, undone) for item in items]
-    return ~np.array(truths, np.bool_) if truths else np.zeros((0, samples), np.bool_)
+    """Return (items, samples): whether a sample fails an item in a mix.
+
+    A tail takes from what the items before it leave, so it is failed by none that fails one of these.
+    """
+    fails = np.zeros((len(items), samples), np.bool_)
+    for place, item in enumerate(items):
+        fails[place] = ~item.truth(mixes, lookup, undone)
+        if item.clause is None:
+            fails[place] &= ~fails[:place].any(axis=0)
+    return fails
 
 
 def counted(side: str, items: Sequence[Item], fails: Bools) -> Iterator[Failing]:
@@ -177,9 +186,51 @@ def counted(side: str, items: Sequence[Item], fails: Bools) -> Iterator[Failing]
     first = fails.argmax(axis=0)
     alone = fails.sum(axis=0) == 1
     for place, (item, here) in enumerate(zip(items, fails, strict=True)):
-        if here.any():
-            at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
-            yield Failing(side, item.stage, item.text, at_first, only, min(item.edits) if item.edits else None)
+        at_first, only = int((here & (first == place)).sum()), int((here & alone).sum())
+        if at_first or only:
+            edit = min(item.edits) if item.edits else None
+            yield Failing(side, item.stage, item.text, at_first, only, edit, not item.operations)
+
+
+def gathered(
+    sides: Mapping[str, tuple[Uids, NDArray[np.intp]]],
+    reason: Callable[[str, int], Cause],
+    base: Attribution | None = None,
+) -> Attribution:
+    """Return an attribution of samples by side: uids in order, and for each a number that `reason` makes a cause of.
+
+    What else it says is that of `base`.
+    """
+    causes: list[Cause] = []
+    places: list[NDArray[np.intp]] = []
+    for side in SIDES:
+        uids, which = sides[side]
+        here: list[tuple[Cause, NDArray[np.intp]]] = []
+        for samples, value in _split(np.arange(len(uids)), which):
+            examples = tuple(hexadecimal(uids[samples[:MANY]]))
+            here.append((replace(reason(side, value), side=side, count=len(samples), examples=examples), samples))
+        place = np.zeros(len(uids), np.intp)
+        for cause, samples in sorted(here, key=lambda pair: (-pair[0].count, pair[0].edits, pair[0].words)):
+            place[samples] = len(causes)
+            causes.append(cause)
+        places.append(place)
+    uids = np.concatenate([sides[side][0] for side in SIDES])
+    whole = base or Attribution((), (), uids, np.empty(0, np.intp))
+    return replace(whole, causes=tuple(causes), uids=uids, cause=np.concatenate(places))
+
+
+def restricted(found: Attribution, to: Mapping[str, Uids], otherwise: str) -> Attribution:
+    """Return an attribution of other samples, by side: those that it does not know have the reason `otherwise`."""
+    sides: dict[str, tuple[Uids, NDArray[np.intp]]] = {}
+    for side in SIDES:
+        here = np.array([cause.side == side for cause in found.causes], np.bool_)[found.cause]
+        known, which = found.uids[here], found.cause[here]
+        at = find(known, np.ascontiguousarray(to[side]["f0"]), np.ascontiguousarray(to[side]["f1"]))
+        causes = np.full(len(at), -1, np.intp)
+        causes[at >= 0] = which[at[at >= 0]]
+        sides[side] = to[side], causes
+    unknown = Cause("", (), (otherwise,), 0, ())
+    return gathered(sides, lambda side, value: found.causes[value] if value >= 0 else unknown, found)
 
 
 def value_of(plan: nodes.Plan, found: "Sequence[Found]") -> "Found | None":

@@ -41,7 +41,7 @@ class Item:
     """Something on the way of a sample from the pool to the result: a clause, or the tail of a SELECT.
 
     `clause` is None for a tail, and for set operations, with which a way begins. `edits` are its own, and `depends`
-    those that can change what it says while its words stay.
+    those that can change what it says while its words stay. `operations` marks set operations.
     """
 
     stage: str
@@ -50,6 +50,7 @@ class Item:
     edits: Undone
     depends: Undone
     truth: "Callable[[Mixes, Lookup, Undone], Bools]" = field(repr=False)
+    operations: bool = False
 
 
 @dataclass
@@ -116,7 +117,9 @@ class Mixes:
             return mixes._copies(aligned, lookup, undone, {}) > 0
 
         own = self.edits.inside(aligned)
-        return Item(stage, f"one of {len(aligned.operands)} operands", None, own, own | self._pool, truth)
+        return Item(
+            stage, f"one of {len(aligned.operands)} operands", None, own, own | self._pool, truth, operations=True
+        )
 
     def _items(self, select: Select, undone: Undone) -> Iterator[Item]:
         for slot in select.clauses:

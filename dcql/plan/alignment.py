@@ -179,23 +179,18 @@ def tail_text(select: Select, undone: Undone) -> str:
 
 def align(a: nodes.Rel, b: nodes.Rel, place: str, record: Record) -> Aligned:
     """Align two relations; `record` is told each edit, in the order of the text."""
-    if (_is_set(a) or _is_set(b)) and _is_operations(a) and _is_operations(b):
-        return _operations(_chain(a), _chain(b), place, record)
     if isinstance(a, NAMED) and isinstance(b, NAMED):
         edit = None
         if a != b:
             edit = record("FROM changed", place, relation_wording(a), relation_wording(b))
         return Whole(a, b, edit)
-    return _select(_split(a), _split(b), place, record)
-
-
-def _is_set(rel: nodes.Rel) -> bool:
-    return isinstance(rel, nodes.SetOperation)
-
-
-def _is_operations(rel: nodes.Rel) -> bool:
-    """Return whether a relation is a set operation, or may be an operand of one: not a tail over a set operation."""
-    return _is_set(rel) or not _is_set(_split(rel).source)
+    chains = _chain(a), _chain(b)
+    # An operand that was the whole of the other one, with a tail of its own, stays what it was.
+    is_operand = any(whole == rel for whole, chain in ((a, chains[1]), (b, chains[0])) for _, rel in chain)
+    tails = [_tail_of(rel) for rel in (a, b)]
+    if max(map(len, chains)) > 1 and (is_operand or not any(tail.is_there for tail in tails)):
+        return _operations(*chains, place, record)
+    return _select(tails[0], tails[1], place, record)
 
 
 def unchanged(relation: nodes.Rel, place: str) -> Aligned:
@@ -208,37 +203,48 @@ def unchanged(relation: nodes.Rel, place: str) -> Aligned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Split:
-    source: nodes.Rel
-    clauses: tuple[nodes.Clause, ...]
+class _Tail:
+    """A relation without its tail, and the tail."""
+
+    rel: nodes.Rel
     keys: tuple[nodes.Expr, ...] | None
     limit: tuple[int | None, Fraction | None] | None
     order: tuple[nodes.SortKey, ...] | None
 
+    @property
+    def is_there(self) -> bool:
+        return self.keys is not None or self.limit is not None
 
-def _split(rel: nodes.Rel) -> _Split:
+
+def _tail_of(rel: nodes.Rel) -> _Tail:
     limit = keys = order = None
     if isinstance(rel, nodes.Limit):
         limit, order, rel = (rel.count, rel.percent), rel.order, rel.input
     # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
     if isinstance(rel, nodes.DistinctOn) and order in (None, rel.order):
         keys, order, rel = rel.keys, rel.order, rel.input
-    clauses: tuple[nodes.Clause, ...] = ()
-    if isinstance(rel, nodes.Filter):
-        clauses, rel = rel.clauses, rel.input
-    return _Split(rel, clauses, keys, limit, order)
+    return _Tail(rel, keys, limit, order)
 
 
-def _select(a: _Split, b: _Split, place: str, record: Record) -> Select:
-    # A tail over a set operation has no FROM of its own.
-    nested = any(not isinstance(one.source, NAMED) and (one.clauses or not _is_set(one.source)) for one in (a, b))
-    source = align(a.source, b.source, f"{place}, FROM (query)" if nested else place, record)
-    clauses = tuple(_clauses(a.clauses, b.clauses, place, record))
+def _filtered(rel: nodes.Rel) -> tuple[nodes.Rel, tuple[nodes.Clause, ...]]:
+    return (rel.input, rel.clauses) if isinstance(rel, nodes.Filter) else (rel, ())
+
+
+def _select(a: _Tail, b: _Tail, place: str, record: Record) -> Select:
+    if isinstance(a.rel, nodes.SetOperation) or isinstance(b.rel, nodes.SetOperation):
+        # A tail over set operations has no FROM and no WHERE of its own.
+        source: Aligned = _operations(_chain(a.rel), _chain(b.rel), place, record)
+        clauses: tuple[Slot, ...] = ()
+    else:
+        (old, before), (new, after) = _filtered(a.rel), _filtered(b.rel)
+        nested = not (isinstance(old, NAMED) and isinstance(new, NAMED))
+        source = align(old, new, f"{place}, FROM (query)" if nested else place, record)
+        clauses = tuple(_clauses(before, after, place, record))
     keys = _option("DISTINCT ON", a.keys, b.keys, _keys_text, place, record)
     order: Option = Option(a.order or b.order, b.order or a.order, None)
     if a.order is not None and b.order is not None and a.order != b.order:
-        old, new = order_wording(a.order), order_wording(b.order)
-        order = Option(a.order, b.order, record("ORDER BY changed", place, old, new))
+        olds, news = order_wording(a.order), order_wording(b.order)
+        order = Option(a.order, b.order, record("ORDER BY changed", place, olds, news))
     limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
     return Select(place, source, clauses, keys, limit, order)
 
@@ -385,26 +391,26 @@ def _operations(
         pairs += [(i, None) for i in olds[both:]] + [(None, j) for j in news[both:]]
         pairs += [at] if at is not None else []
     operands: list[Operand] = []
-    for number, (i, j) in enumerate(pairs, start=1):
-        here = f"{place}, operand {number}"
+    for i, j in pairs:
+        here = f"{place}, operand {j + 1}" if j is not None else f"{place}, operand {(i or 0) + 1} of a"
         if i is not None and j is not None:
             relation = align(a[i][1], b[j][1], here, record)
             old, new = a[i][0], b[j][0]
             op = None
             if old is not None and new is not None and old != new:
-                op = record("set operation changed", place, old, new)
+                op = record("set operation changed", here, old, new)
             operands.append(Operand(relation, old, new, op=op))
         elif i is not None:
-            edit = record("operand removed", place, _operand_text(*a[i]), "")
+            edit = record("operand removed", here, _operand_text(*a[i]), "")
             operands.append(Operand(unchanged(a[i][1], here), a[i][0], None, edit, "a"))
         elif j is not None:
-            edit = record("operand added", place, "", _operand_text(*b[j]))
+            edit = record("operand added", here, "", _operand_text(*b[j]))
             operands.append(Operand(unchanged(b[j][1], here), None, b[j][0], edit, "b"))
     return Operations(place, tuple(operands))
 
 
 def _operand_text(op: str | None, rel: nodes.Rel) -> str:
-    split = _split(rel)
-    clauses = " AND ".join(clause.text for clause in split.clauses)
-    text = f"SELECT uid FROM {relation_wording(split.source)}{f' WHERE {clauses}' if clauses else ''}"
+    source, clauses = _filtered(rel)
+    words = " AND ".join(clause.text for clause in clauses)
+    text = f"SELECT uid FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
     return f"{op} {text}" if op is not None else text

@@ -23,6 +23,7 @@ from dcql.plan.definitions import (
     without_demand,
 )
 from dcql.plan.demand import assign_demand
+from dcql.plan.passes.prune_stages import prune_stages
 from dcql.plan.wording import fraction
 
 QUERY = "query"
@@ -175,21 +176,25 @@ def edits_between(a: nodes.Plan, b: nodes.Plan, pools: tuple[str, str] | None = 
     """
     recording = _Recording(_changed_parameters(a, b))
     pool = recording("pool changed", "", *pools) if pools is not None else None
-    before, after = without_demand(a), without_demand(b)
+    before, after = prune_stages(without_demand(a)), prune_stages(without_demand(b))
     before, changed = redefined(before, after)
     definitions = tuple((recording(f"{one.kind} changed", one.name, *one.told), one) for one in changed)
     olds = {stage.name: stage.relation for stage in before.stages}
     news = {stage.name: stage.relation for stage in after.stages}
-    tied = _tied(without_demand(a), after)
+    tied = _tied(prune_stages(without_demand(a)), after)
     stages: dict[str, Aligned] = {}
     for name in dict.fromkeys((*news, *olds)):
         if name in olds and name in news:
             with recording.together(tied.get(name)):
-                stages[name] = align(olds[name], news[name], name, recording)
+                stages[name] = align(olds[name], news[name], _place(name), recording)
         else:
-            stages[name] = unchanged(olds.get(name, news.get(name)), name)  # type: ignore[arg-type]
+            stages[name] = unchanged(olds.get(name, news.get(name)), _place(name))  # type: ignore[arg-type]
     query = align(before.query, after.query, QUERY, recording)
     return Edits(tuple(recording.edits), stages, query, definitions, pool)
+
+
+def _place(stage: str) -> str:
+    return stage if stage != QUERY else f"stage {stage}"
 
 
 def renamed(plan: nodes.Plan, prefix: str) -> nodes.Plan:
@@ -281,6 +286,8 @@ class _Recording:
             used = [name for name in self._parameters if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)]
             values = ", ".join(f"{name} {' -> '.join(self._parameters[name])}" for name in used)
             what = f"{text} ({values or what})"
+        if kind.startswith("operand") or kind == "set operation changed":
+            stage = stage.rpartition(", operand ")[0]
         where = "" if stage == QUERY else f" in {stage}"
         return f"{kind}{where}: {what}"
 
