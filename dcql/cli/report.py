@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
     from dcql.comparing import Compared, OpenPool
     from dcql.engine.duck import Resources
-    from dcql.engine.run import Progress
     from dcql.operands import Operand
 
 _RUN = "A folder that `dcql run --out` wrote, or what `dcql diff --format json` printed."
@@ -94,8 +93,7 @@ def _of_two(
 
     with ExitStack() as opened:
         sides = with_settings([find_operand(name, opened) for name in named], given)
-        with progress() as tell:
-            compared, notices = _compare(sides, (pool, pool), open_pool, resources, tell)
+        compared, notices = _compare(sides, (pool, pool), open_pool, resources)
         written = [one.written.source.text for one in sides if one.written is not None]
     if not pools and pool is not None:
         open_pool(pool)
@@ -111,7 +109,6 @@ def _compare(
     pools: tuple[str | None, str | None],
     open_pool: "OpenPool",
     resources: "Resources",
-    tell: "Progress | None",
 ) -> "tuple[Compared, list[str]]":
     """Compare two operands with the causes, if a recipe is there and can be run; else say why not."""
     from dcql.comparing import Comparing
@@ -120,12 +117,12 @@ def _compare(
     allowed = Computing(workers=resources.threads)
     causes = any(one.written is not None for one in sides)
     try:
-        return Comparing(open_pool, pools, causes, resources, tell, allowed).compare(*sides), []
+        return Comparing(open_pool, pools, causes, resources, progress, allowed).compare(*sides), []
     except DcqlError as error:
         if not causes or any(one.subset is None for one in sides):
             raise
         lacks = f"Nothing says why they differ: {error.diagnostics[0].message}."
-        return Comparing(open_pool, pools, False, resources, tell, allowed).compare(*sides), [lacks]
+        return Comparing(open_pool, pools, False, resources, progress, allowed).compare(*sides), [lacks]
 
 
 def _of_document(path: Path, pool: str | None, samples: int) -> tuple[str, list[str], list[str]]:

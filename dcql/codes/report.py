@@ -6,8 +6,8 @@ CODES: tuple[Code, ...] = (
     Code(
         code="E1441",
         title="nothing to report",
-        meaning="`dcql report` tells of a run folder, of what `dcql diff --format json` printed, or of two operands that "
-        "`dcql diff` takes. What was named is none of them.",
+        meaning="`dcql report` tells of a run folder, of what `dcql diff --format json` printed, or of two operands "
+        "that `dcql diff` takes. What was named is none of them.",
         example="`dcql report mine.dcql -o mine.html`",
         instead="`dcql run mine.dcql --out runs/mine`, then `dcql report runs/mine -o mine.html`",
     ),

@@ -178,7 +178,7 @@ def test_mixes_count_what_the_recipe_asks_of() -> None:
     assert not mix.whole
     assert mix.known == sum(l14(row) >= threshold for row in rows) == sum(count for _, count, _ in mix.values)
     assert mix.known_kept == len(kept) == sum(count for _, _, count in mix.values)
-    assert dict((value, after) for value, _, after in mix.values)["en"] == len(kept)
+    assert {value: after for value, _, after in mix.values}["en"] == len(kept)
 
 
 def test_a_feature_that_is_stored_for_the_whole_pool_is_shown_of_it(dcql: Any) -> None:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_what_a_reader_of_the_structure_needs(page: tuple[str, Page]) -> None:
     assert ("html", {"lang": "en"}) in read.elements
     assert [tag for tag, _ in read.elements].count("h1") == 1
     levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     for tag, attributes in read.elements:
         if tag == "svg":
             assert attributes.get("aria-hidden") == "true" or (

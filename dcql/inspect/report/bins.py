@@ -88,7 +88,7 @@ def ticks(bins: Bins, most: int = 5) -> tuple[float, ...]:
 
 
 def _nice(step: float) -> float:
-    """Return the next number of the form 1, 2 or 5 times a power of ten; 1 for none, and below what can be divided by."""
+    """Return the next number of the form 1, 2 or 5 times a power of ten; 1 for what is too small."""
     if step < _SMALLEST or not math.isfinite(step):
         return 1.0
     power = math.floor(math.log10(step))

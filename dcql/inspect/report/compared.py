@@ -1,15 +1,16 @@
 """What `dcql diff --format json` tells, as a report shows it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from dcql.inspect.report.drawing import Mark, mark, number, percentage
+from dcql.inspect.report.drawing import HEIGHT, TOP, Mark, mark, number, percentage
 from dcql.pages.text import percent
 
 MAX_CAUSES = 24  # that are shown with samples
-_HEIGHT, _TOP = 120, 20
+_LETTERS = ("a", "b")
+_ROOM = 0.3  # of the width, for the words of a cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of the samples that differ, at a cut: bars, marks and figures."""
+    """The scores of the samples that differ, at a cut: bars, marks and figures.
+
+    `nulls` have no score, only in A and only in B; `outside` lie below and above what is drawn.
+    """
 
     stage: str
     clause: str
@@ -86,6 +90,7 @@ class Scores:
     nulls: tuple[int, int]
     tallest: str
     summary: str
+    outside: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def told(document: Mapping[str, Any]) -> Told:
             for row in attribution.get("failing", ())
         ),
         moved=tuple(_moved(row, edits) for row in attribution.get("moved", ())),
-        scores=tuple(drawn for row in attribution.get("histograms", ()) if (drawn := _scores(row)) is not None),
+        scores=tuple(_scores(row) for row in attribution.get("histograms", ())),
         explained=document["attribution"] is not None,
         locks=tuple(str(line) for line in document["locks"]),
         notes=tuple(str(note) for note in (*document["notes"], *attribution.get("notes", ()))),
@@ -193,51 +198,60 @@ def _moved(row: Mapping[str, Any], edits: Sequence[Edit]) -> str:
     return f"{text}{where} takes other samples because what it ranges over changed{because}"
 
 
-def _scores(row: Mapping[str, Any]) -> Scores | None:
-    """Draw a histogram; None for one that reaches to infinity."""
-    edges = [float(edge) for edge in row["edges"]]
+def _scores(row: Mapping[str, Any]) -> Scores:
+    """Draw a histogram: the bins between its edges, which are of one width; what lies outside is told in words."""
+    edges = [number(float(edge)) for edge in row["edges"]]
     removed, added = ([int(count) for count in row[name]] for name in ("removed", "added"))
-    if len(edges) < 2 or len(removed) != len(edges) - 1 or len(added) != len(removed):
-        return None
-    low, high = edges[0], edges[-1]
-    if not (math.isfinite(low) and math.isfinite(high) and high > low):
-        return None
-
-    def place(value: float) -> float:
-        return min(1.0, max(0.0, (value - low) / (high - low)))
-
-    most = max(1, *(a + b for a, b in zip(removed, added, strict=True)))
-    bars, rows = [], []
-    for left, right, out, new in zip(edges, edges[1:], removed, added, strict=False):
-        rows.append((f"{number(left)} to {number(right)}", out, new))
-        if not out and not new:
-            continue
-        below, above = out / most * _HEIGHT, new / most * _HEIGHT
-        bars.append(
-            Span(
-                percentage(place(left)),
-                percentage(max(0.002, place(right) - place(left))),
-                f"{_TOP + _HEIGHT - below:.1f}",
-                f"{below:.1f}",
-                f"{_TOP + _HEIGHT - below - above:.1f}",
-                f"{above:.1f}",
+    if not edges or not len(removed) == len(added) == len(edges) + 1:
+        raise ValueError("bins that do not fit their edges")
+    names = [f"below {edges[0]}", *(f"{low} to {high}" for low, high in pairwise(edges)), f"{edges[-1]} and above"]
+    width = 1 / max(1, len(edges) - 1)
+    inside = list(zip(removed[1:-1], added[1:-1], strict=True))
+    most = max([1, *(out + new for out, new in inside)])
+    bars = []
+    for place, (out, new) in enumerate(inside):
+        below, above = out / most * HEIGHT, new / most * HEIGHT
+        if out or new:
+            bars.append(
+                Span(
+                    percentage((place + 0.05) * width),
+                    percentage(0.9 * width),
+                    f"{TOP + HEIGHT - below:.1f}",
+                    f"{below:.1f}",
+                    f"{TOP + HEIGHT - below - above:.1f}",
+                    f"{above:.1f}",
+                )
             )
-        )
-    cuts = [(name, float(row[name])) for name in ("a", "b") if row[name] is not None]
-    both = len(cuts) == 2 and cuts[0][1] == cuts[1][1]
-    marks = [("A and B", cuts[0][1])] if both else [(name.upper(), value) for name, value in cuts]
-    said = ", ".join(f"cut of {name} at {number(value)}" for name, value in marks) or "no cut"
+    cuts = [(side.upper(), int(row[f"{side}_bin"]), _value(row[side])) for side in _LETTERS if _is_marked(row, side)]
+    if len(cuts) == 2 and cuts[0][1:] == cuts[1][1:]:
+        cuts = [("A and B", *cuts[0][1:])]
+    said = ", ".join(f"the cut of {side} is {value}" for side, _, value in cuts) or "there is no cut"
+    apart = max(1, (len(edges) - 1) // 4)
     return Scores(
         str(row["stage"]),
         _line(row["clause"]),
         _line(row["score"]),
         tuple(bars),
-        tuple(mark(place(low + (high - low) * at / 4), number(low + (high - low) * at / 4), 0.04) for at in range(5)),
-        tuple(mark(place(value), f"{name}: {number(value)}", 0.5) for name, value in marks if math.isfinite(value)),
-        tuple(rows),
+        tuple(mark(place * width, edges[place], 0.04) for place in range(0, len(edges), apart)),
+        _marks([(min(1.0, max(0.0, (place - 1) * width)), f"{side}: {value}") for side, place, value in cuts]),
+        tuple(zip(names, removed, added, strict=True)),
         (int(row["nulls"]["removed"]), int(row["nulls"]["added"])),
         f"{most:,} {'sample' if most == 1 else 'samples'}",
         said,
+        (removed[0] + added[0], removed[-1] + added[-1]),
+    )
+
+
+def _is_marked(row: Mapping[str, Any], side: str) -> bool:
+    return row[side] is not None and row.get(f"{side}_bin") is not None
+
+
+def _marks(cuts: Sequence[tuple[float, str]]) -> tuple[Mark, ...]:
+    """Mark cuts; the words of two of them stand away from each other where there is room."""
+    if len(cuts) < 2 or min(cuts)[0] < _ROOM or max(cuts)[0] > 1 - _ROOM:
+        return tuple(mark(place, text, 0.5) for place, text in cuts)
+    return tuple(
+        Mark(percentage(place), text, "end" if (place, text) == min(cuts) else "start") for place, text in cuts
     )
 
 
