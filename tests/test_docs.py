@@ -39,6 +39,7 @@ DOCUMENTS = (
     "docs/leaderboard.md",
     "docs/models.md",
     "docs/pools.md",
+    "docs/report.md",
     "docs/reshard.md",
     "docs/semantics.md",
     "docs/training.md",

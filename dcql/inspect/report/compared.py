@@ -226,7 +226,8 @@ def _scores(row: Mapping[str, Any]) -> Scores:
     if len(cuts) == 2 and cuts[0][1:] == cuts[1][1:]:
         cuts = [("A and B", *cuts[0][1:])]
     said = ", ".join(f"the cut of {side} is {value}" for side, _, value in cuts) or "there is no cut"
-    apart = max(1, (len(edges) - 1) // 4)
+    # Long words would touch each other on a phone.
+    apart = max(1, (len(edges) - 1) // (2 if max(map(len, edges)) > 6 else 4))
     return Scores(
         str(row["stage"]),
         _line(row["clause"]),

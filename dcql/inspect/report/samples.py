@@ -20,6 +20,7 @@ SIDE = 160  # of a thumbnail, in pixels
 MAX_CAPTION = 240  # characters
 MAX_SCORES = 2
 _CAPTION = "text"
+_NO_TARS = "E0641"
 _SIZE = ("original_width", "original_height")
 
 
@@ -95,6 +96,8 @@ def _pictures(pool: Pool, uids: Sequence[tuple[int, int]]) -> tuple[list[Picture
         return [_picture(image) for image in images], ""
     except RunError as error:
         first = error.diagnostics[0]
+        if first.code == _NO_TARS:
+            return [""] * len(uids), "the pool has no tars of images"
         return [""] * len(uids), printable(first.message + (f": {first.label}" if first.label else ""))
 
 
