@@ -151,7 +151,9 @@ def _page(
 def _refuse(named: str) -> NoReturn:
     from dcql.catalog.recipes import shipped_recipes
 
-    helps = ("name a folder that `dcql run --out` wrote, or a .json that `dcql diff --format json` printed",)
+    helps: tuple[str, ...] = (
+        "name a folder that `dcql run --out` wrote, or a .json that `dcql diff --format json` printed",
+    )
     label = "there is no such folder"
     path = Path(named)
     if path.suffix in (".dcql", ".lock", ".npy") or named in shipped_recipes():

@@ -120,17 +120,17 @@ def test_a_threshold_of_a_stage_is_shown_over_the_stage() -> None:
 
 
 def test_each_bound_of_between_drops_its_own_samples() -> None:
-    found, kept = looked("SELECT uid FROM pool WHERE original_width BETWEEN 400 AND 700", "mixed")
+    found, kept = looked("SELECT uid FROM pool WHERE original_width BETWEEN 400 AND 402", "mixed")
     low, high = found.cuts
     rows = [row for row in rows_of("mixed") if row["original_width"] is not None]
 
     def width(row: Row) -> Any:
         return row["original_width"]
 
-    assert ([low.cut.op, low.value], [high.cut.op, high.value]) == ([">=", 400], ["<=", 700])
+    assert ([low.cut.op, low.value], [high.cut.op, high.value]) == ([">=", 400], ["<=", 402])
     assert uids(low.dropped) == nearest([row for row in rows if width(row) < 400], width, 400)
-    assert uids(high.dropped) == nearest([row for row in rows if width(row) > 700], width, 700)
-    assert uids(high.kept) == nearest([row for row in rows if row["uid"] in kept], width, 700)
+    assert uids(high.dropped) == nearest([row for row in rows if width(row) > 402], width, 402)
+    assert uids(high.kept) == nearest([row for row in rows if row["uid"] in kept], width, 402)
 
 
 def test_a_limit_cuts_its_first_sort_key() -> None:
