@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -190,6 +191,24 @@ def test_a_feature_that_holds_something_else_now(dcql: Dcql, here: Path, store: 
     assert found["notes"][1].startswith(
         "feature `again` of `again`: what came out of it changed, dcfeat1:000000000000 -> dcfeat1:"
     )
+
+
+def test_features_are_asked_only_of_the_samples_that_differ(dcql: Dcql, here: Path, store: Path) -> None:
+    add("many", store / "many")
+    shutil.rmtree(store / "home" / "features", ignore_errors=True)
+    (here / "a.dcql").write_text("SELECT uid FROM pool WHERE width >= 640 AND lang = 'en';\n")
+    (here / "b.dcql").write_text("SELECT uid FROM pool WHERE width >= 300 AND height >= 300;\n")
+    found = attributed(dcql, "a.dcql", "b.dcql", "--pool", "many")
+    assert [edit["words"] for edit in found["attribution"]["edits"]] == [
+        "clause changed: width >= 640 -> width >= 300",
+        "clause removed: lang = 'en'",
+        "clause added: height >= 300",
+    ]
+    assert sum(one["count"] for one in found["attribution"]["causes"]) == found["a"]["only"] + found["b"]["only"]
+    [stored] = json.loads(dcql("feature", "ls", "--format", "json").out)
+    asked = re.search(r"asked of ([0-9]+) samples", dcql("run", "a.dcql", "--pool", "many").out)
+    assert asked is not None
+    assert int(asked[1]) < stored["samples"] <= int(asked[1]) + found["a"]["only"] + found["b"]["only"] < 357
 
 
 def test_a_half_written_run_says_so(dcql: Dcql, here: Path) -> None:

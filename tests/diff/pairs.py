@@ -175,7 +175,7 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
 # --- undoing ----------------------------------------------------------------------------------------------------------
 
 
-class NotInText(Exception):
+class NotInTextError(Exception):
     """An edit that cannot be undone in the text alone: where an operand stood is not in its words."""
 
 
@@ -237,7 +237,7 @@ def add_operand(query: Query, before: Query, edit: Edit) -> None:
     """Put back an operand: the last ones of A, in their order."""
     at = int(edit.stage.rsplit("operand ", 1)[1].removesuffix(" of a")) - 1
     if at < len(query.selects) or at == 0 or before.selects[at].text() not in edit.old:
-        raise NotInText
+        raise NotInTextError
     query.selects.append(before.selects[at])
     query.operations.append(before.operations[at - 1])
 

@@ -15,7 +15,7 @@ import oracle
 import pools
 import pytest
 from conformance import ONE_THREAD, Ready, make_ready, shared_sessions
-from diff.pairs import NotInText, Recipe, edited, mix, recipe
+from diff.pairs import NotInTextError, Recipe, edited, mix, recipe
 from properties import random_pool, small
 
 from dcql.catalog.pool import Pool
@@ -105,7 +105,7 @@ def drawn(seed: str, *, pools_differ: bool = False) -> Pair:
             a, b = selected(before.text(), pair.old), selected(after.text(), pair.new)
             found = pair.edits().edits
             everything = pair.bag(found)
-        except (oracle.OracleError, NotInText):
+        except (oracle.OracleError, NotInTextError):
             continue
         assert everything == a, (before.text(), after.text())  # all of the edits undone, it is A
         if a != b and len(found) <= 6:
