@@ -1,9 +1,9 @@
 """Time `dcql diff`: of two stored runs beside numpy, and with causes beside the runs themselves, each a fresh process.
 
-    python benchmarks/diff.py --home HOME --pool POOL [--causes HOME] [--repeats 3] [--write benchmarks/README.md]
+    python benchmarks/diff.py --home HOME [--pool POOL] [--causes HOME] [--repeats 3] [--write FILE]
 
-HOME is a store that has POOL, an added pool of benchmarks/pool.py. `--causes` takes one whose store holds `lang` for the
-samples that basic_filter asks of. CPU seconds, user and system, are the figure to read.
+HOME is a store that has POOL, an added pool of benchmarks/pool.py; that of `--causes` holds `lang` too, for the samples
+that basic_filter asks of. CPU seconds, user and system, are the figure to read.
 """
 
 import argparse

@@ -53,10 +53,10 @@ class Query:
 
     def text(self) -> str:
         """Write it."""
-        parts = [self.selects[0].text(self.distinct if len(self.selects) == 1 else "")]
-        for op, select in zip(self.operations, self.selects[1:], strict=True):
-            parts += [op, select.text()]
-        body = " ".join(parts)
+        body = self.selects[0].text(self.distinct if len(self.selects) == 1 else "")
+        for at, (op, select) in enumerate(zip(self.operations, self.selects[1:], strict=True)):
+            # From left to right, whatever binds tighter.
+            body = f"{f'({body})' if at else body} {op} {select.text()}"
         if self.distinct and len(self.selects) > 1:
             body = f"SELECT DISTINCT ON ({self.distinct}) uid FROM ({body})"
         return (
@@ -140,7 +140,9 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
     whole = after.stages[place] if place else after.query
     above = list(after.stages)[: list(after.stages).index(place)] if place else list(after.stages)
     one = r.choice(whole.selects)
-    match r.choice(("add", "add", "remove", "change", "change", "change", "from", "limit", "order", "operand", "swap")):
+    match r.choice(
+        ("add", "add", "remove", "change", "change", "change", "from", "from", "limit", "order", "operand", "swap")
+    ):
         case "add":
             one.clauses.insert(r.randint(0, len(one.clauses)), clause(r, above, one.clauses))
         case "remove" if one.clauses:

@@ -28,7 +28,7 @@ from dcql.source import Source
 from dcql.variants import run_variants
 
 PAIRS = 200
-FIRST = 50  # those that always run
+FIRST = 60  # those that always run
 POOLS = (4, 6, 7, 9, 10, 11)
 
 
