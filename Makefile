@@ -80,10 +80,10 @@ clean:
 
 .venv/runtime: .venv/core
 	@echo "Adding what training needs, torch among it (some minutes, once)"
-	@$(INSTALL) -e '.[runtime,leaderboard]'
+	@$(INSTALL) -e '.[runtime]'
 	@touch $@
 
 .venv/dev: .venv/core
 	@echo "Adding what the tests need, torch among it (some minutes, once)"
-	@$(INSTALL) -e '.[dev,clip,runtime,leaderboard,safety]'
+	@$(INSTALL) -e '.[dev,clip,runtime,safety]'
 	@touch $@

@@ -15,6 +15,7 @@ MAX_PIXELS = 1 << 25  # 100 MB as RGB; DataComp's images are 512 pixels wide or 
 # A narrow image becomes huge where its short side is enlarged, as CLIP does. DataComp's images are 512 x 1 at most.
 MAX_ASPECT = 512
 FORMATS = ("WEBP", "JPEG", "PNG")
+_QUALITY = 72  # of a thumbnail
 
 NO_IMAGE = "no image"
 
@@ -57,6 +58,21 @@ def open_rgb(image: bytes | None) -> Any:
     except Exception as error:  # what a damaged file raises depends on its decoder
         text = (str(error) or type(error).__name__).splitlines()[0]
         return f"damaged: {text[:100]}"
+
+
+def thumbnail(image: bytes | None, side: int) -> tuple[bytes, int, int] | str:
+    """Return a small copy of an image as WebP with its width and height, or the reason why there is none.
+
+    Neither side is longer than `side`; nothing is enlarged, and nothing but the picture is taken over. Raises RunError
+    where PIL is missing.
+    """
+    opened = open_rgb(image)
+    if isinstance(opened, str):
+        return opened
+    opened.thumbnail((side, side))
+    written = io.BytesIO()
+    opened.save(written, "WEBP", quality=_QUALITY, method=4)
+    return written.getvalue(), opened.width, opened.height
 
 
 class Decoder:

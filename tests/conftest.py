@@ -1,4 +1,7 @@
-"""`pytest --update` rewrites the expected files; HYPOTHESIS_PROFILE=nightly runs more examples."""
+"""`pytest --update` rewrites the expected files, `--screenshots` keeps pictures of pages.
+
+HYPOTHESIS_PROFILE=nightly runs more examples.
+"""
 
 import os
 
@@ -16,6 +19,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the tests see into the expected files")
+    parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages that tests see in a browser")
 
 
 @pytest.fixture

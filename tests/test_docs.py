@@ -40,6 +40,7 @@ DOCUMENTS = (
     "docs/leaderboard.md",
     "docs/models.md",
     "docs/pools.md",
+    "docs/report.md",
     "docs/reshard.md",
     "docs/semantics.md",
     "docs/threat_model.md",

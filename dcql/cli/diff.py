@@ -72,21 +72,21 @@ def diff(
     allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     with ExitStack() as opened:
         sides = [find_operand(named, opened) for named in (a, b)]
-        sides = _with_settings(sides, settings(set_))
+        sides = with_settings(sides, settings(set_))
         given = pool_a or pool, pool_b or pool
         comparing = Comparing(pool_or_demo, given, causes, Resources(threads, memory), progress, allowed)
         compared = comparing.compare(*sides)
     if out is not None:
         _write(compared, out)
     if format_ is Format.JSON:
-        print_json(_to_json(compared))
+        print_json(to_json(compared))
     else:
         _draw(compared)
     if exit_code and not compared.equal:
         raise typer.Exit(1)
 
 
-def _with_settings(operands: "list[Operand]", given: dict[str, str]) -> "list[Operand]":
+def with_settings(operands: "list[Operand]", given: dict[str, str]) -> "list[Operand]":
     """Give each recipe the values of its own PARAMs. Raises RecipeError for one that no recipe has."""
     from dcql.plan.scope import listed
     from dcql.syntax import ast
@@ -152,7 +152,8 @@ def _rows(compared: "Compared") -> "Iterator[tuple[str, Uids, list[list[str] | N
                 yield side, uids, [None] * len(uids)
 
 
-def _to_json(compared: "Compared") -> dict[str, Any]:
+def to_json(compared: "Compared") -> dict[str, Any]:
+    """Return a comparison as plain data, as `dcql diff --format json` prints it."""
     from dcql.cli.render_diff import FIRST
     from dcql.inspect.telling import hexadecimal
 

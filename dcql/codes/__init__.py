@@ -29,6 +29,7 @@ from dcql.codes import (
     lock,
     models,
     names,
+    report,
     reshard,
     run,
     submission,
@@ -63,6 +64,7 @@ CODES: dict[str, Code] = {
         verify,
         diff,
         why,
+        report,
     )
     for row in table.CODES
 }

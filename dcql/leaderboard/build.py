@@ -21,14 +21,16 @@ from dcql.leaderboard.boards import Board, Row, boards
 from dcql.leaderboard.compare import SKETCH, Pair, mirrored, pair
 from dcql.leaderboard.conflicts import Conflict, conflicts
 from dcql.leaderboard.gather import Accepted, Rejected, gather
-from dcql.leaderboard.highlight import pieces
 from dcql.leaderboard.pages import Pages
-from dcql.leaderboard.view import edits, flat, funnel, results
+from dcql.leaderboard.view import flat, funnel, results
+from dcql.pages import style
+from dcql.pages.text import edits
 from dcql.submission import layout
+from dcql.syntax.highlight import pieces
 
 INDEX = "index.html"
 ROWS = "leaderboard.json"
-_STATIC = ("style.css", "board.js")
+_STYLE, _SCRIPT = "style.css", "board.js"
 # Documents of an entry that its page links to; the uids are too large for some pools, and the lock has their hash.
 _DOCUMENTS = tuple(name for name in layout.REQUIRED)
 # An entry's recipe is compared line by line with those of so many entries, the most alike first.
@@ -88,8 +90,9 @@ def build_site(submissions: Path, out: Path, title: str = "Leaderboard") -> Buil
     found = boards(accepted)
     built = Built(found, accepted, rejected, conflicts(accepted))
     with folders.whole(out) as unfinished:
-        for name in _STATIC:
-            _write(unfinished / name, files("dcql.leaderboard").joinpath("static", name).read_text(encoding="utf-8"))
+        _write(unfinished / _STYLE, style("dcql.leaderboard", _STYLE))
+        script = files("dcql.leaderboard").joinpath("static", _SCRIPT)
+        _write(unfinished / _SCRIPT, script.read_text(encoding="utf-8"))
         _write(unfinished / ROWS, json.dumps(built.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         conflicted = {one.slug for conflict in built.conflicts for one in conflict.entries}
         index = pages.render(

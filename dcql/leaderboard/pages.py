@@ -2,34 +2,18 @@
 
 from typing import Any
 
-from dcql.extras import missing
 from dcql.leaderboard import view
+from dcql.pages import environment
 
 
 class Pages:
-    """Renders the templates of a site with one title. Raises RunError (E0640) where jinja2 is not installed."""
+    """Renders the templates of a site with one title."""
 
     def __init__(self, title: str) -> None:
-        try:
-            import jinja2
-        except ImportError as error:
-            raise missing("dcql leaderboard build", "leaderboard", error) from error
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("dcql.leaderboard"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = environment("dcql.leaderboard", figure=view.figure, authors=view.authors)
         self._templates.globals["title"] = title
-        self._templates.filters |= {
-            "figure": view.figure,
-            "count": view.count,
-            "percent": view.percent,
-            "short": view.short,
-            "authors": view.authors,
-        }
 
     def render(self, template: str, **values: Any) -> str:
         """Return a page."""
-        return self._templates.get_template(template).render(**values) + "\n"
+        rendered: str = self._templates.get_template(template).render(**values)
+        return rendered + "\n"

@@ -1,16 +1,14 @@
 """Numbers and texts as pages show them."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dcql.leaderboard.gather import Accepted
+from dcql.pages.text import percent
 from dcql.runtime.evaluate.tasks import Task, tasks
 from dcql.submission.documents import Line
 from dcql.submission.results import suite_of
-
-MAX_EDITED_LINES = 1000
 
 
 def figure(value: float | None, places: int = 3) -> str:
@@ -18,57 +16,11 @@ def figure(value: float | None, places: int = 3) -> str:
     return "–" if value is None else f"{value:.{places}f}"
 
 
-def count(value: int | None) -> str:
-    """Return a number of samples: exact below ten thousand million and where it fits, else with three digits."""
-    if value is None:
-        return "–"
-    if value < 1_000_000:
-        return f"{value:,}"
-    for size, letter in ((10**9, "B"), (10**6, "M")):
-        if value >= size:
-            return f"{value / size:.3g}{letter}"
-    raise AssertionError("no number is left")
-
-
-def percent(part: int, whole: int) -> str:
-    """Return a share in per cent: to a tenth, or with three digits below that."""
-    share = 100 * part / whole if whole else 0.0
-    return f"{share:.1f} %" if share >= 0.1 or not part else f"{share:.3g} %"
-
-
-def short(digest: str) -> str:
-    """Return a digest as it fits into a line: its kind and twelve digits."""
-    kind, _, digits = digest.partition(":")
-    return f"{kind}:{digits[:12]}…" if len(digits) > 12 else digest
-
-
 def authors(names: tuple[str, ...], most: int = 3) -> str:
     """Return the first authors, and how many more there are."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A line of a comparison of two recipes: `sign` is +, - or a space, or @ where lines were left out."""
-
-    sign: str
-    text: str
-
-
-def edits(theirs: str, ours: str) -> tuple[Edit, ...]:
-    """Return how one recipe becomes another, line by line, with three lines around each change.
-
-    Nothing is returned for recipes of more than MAX_EDITED_LINES: comparing takes the square of their length.
-    """
-    before, after = theirs.splitlines(), ours.splitlines()
-    if len(before) + len(after) > MAX_EDITED_LINES:
-        return ()
-    lines = list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]
-    if lines and lines[0].startswith("@@ -1"):
-        lines = lines[1:]  # nothing was left out
-    return tuple(Edit("@", "") if line.startswith("@@") else Edit(line[0], line[1:]) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class _Lowering(Lowering):
     def variants(self, queries: Sequence[str]) -> VariantsProgram:
         """Return the program, with a last query for `queries`, stages of the plan."""
         program = self.program()
-        chain = self._chain()
+        chain = self.chain()
         conditions = [chain.conditions(self.stages[name], name) for name in queries]
         copies = [chain.copies(self.stages[name], name) for name in queries]
         self.asked.clear()
@@ -69,7 +69,8 @@ class _Lowering(Lowering):
         output = sql.render(sql.select([(value.copy(), name) for value, name in told], chain.source()))
         return VariantsProgram(replace(program, output=output, marks=marks), words, tuple(named))
 
-    def _chain(self) -> "SharingChain":
+    def chain(self) -> "SharingChain":
+        """Return a query that shares what it computes, yet to be built."""
         return SharingChain(self.stages, self.names, self.sets, self.demands)
 
 

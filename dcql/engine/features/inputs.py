@@ -67,7 +67,7 @@ class Inputs:
             ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
             return ranked
         every = np.arange(file.rows, dtype=np.int64)
-        parts = [table.column("uid") for table in _rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
+        parts = [table.column("uid") for table in rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
         read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
         return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
@@ -101,7 +101,7 @@ class Inputs:
             if isinstance(one, EmbeddingArgument)
         }
         read = columns | ({"uid": Type.TEXT} if images else {})
-        tables = _rows_of(file, read, positions, size) if read else None
+        tables = rows_of(file, read, positions, size) if read else None
         for start in range(0, len(positions), size):
             here = positions[start : start + size]
             table = next(tables) if tables is not None else None
@@ -148,7 +148,7 @@ def _as_read(array: Any, type_: Type) -> Any:
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, array.type), numbers)
 
 
-def _rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
+def rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
     """Yield tables of the columns at the positions, `size` rows each, reading a part of the file at a time."""
     filesystem, path = locate(file.path)
     waiting: list[Any] = []

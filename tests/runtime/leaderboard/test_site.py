@@ -16,9 +16,9 @@ from dcql.errors import DcqlError, render
 from dcql.leaderboard.boards import boards
 from dcql.leaderboard.build import build_site
 from dcql.leaderboard.gather import gather
-from dcql.leaderboard.highlight import pieces
-from dcql.leaderboard.view import edits
+from dcql.pages.text import edits
 from dcql.submission.layout import OWN
+from dcql.syntax.highlight import pieces
 
 ERRORS = Path(__file__).parent / "errors"
 # What a page may load or run: nothing else has a src, a href of another kind, or code.
