@@ -24,6 +24,8 @@ LEAVES = (
     "lock",
     "lock_changes",
     "files",
+    "json_text",
+    "npy",
     "run_folder",
     "tars",
     "images",

@@ -124,7 +124,9 @@ def _console(stream: Any) -> "Console":
 
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # Half of a character, as in the name of a file that is not UTF-8, is written as JSON's own escape.
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def plural(count: int, noun: str) -> str:
