@@ -124,9 +124,7 @@ def _console(stream: Any) -> "Console":
 
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    # Half of a character, as in the name of a file that is not UTF-8, is written as JSON's own escape.
-    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plural(count: int, noun: str) -> str:

@@ -9,6 +9,7 @@ to OUT/NAME/crashes, one input a place: reduce it, mend the reader, and keep the
 
 import argparse
 import json
+import os
 import re
 import resource
 import subprocess
@@ -99,7 +100,9 @@ def _reader(name: str, out: Path, seconds: float) -> dict[str, Any]:
 
 def _worker(what: str, name: str, out: Path, *more: str) -> str:
     command = [sys.executable, "-m", "fuzz", name, "--worker", what, "--out", str(out), *more]
-    done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    # One thread a reader: others would only wait for one another.
+    given = {"env": {**os.environ, "OMP_NUM_THREADS": "1"}, "cwd": HERE.parent, "check": False}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **given)
     log = done.stdout.decode("utf-8", "replace")
     (out / name / f"{what}.log").write_text(log, encoding="utf-8")
     return log

@@ -5,7 +5,6 @@ exception, an internal error, more than 5 s or 1 GiB for an input, text that wou
 is read, written and read again as another one.
 """
 
-import json
 import resource
 import time
 import traceback
@@ -88,12 +87,6 @@ def _badly_told(error: DcqlError) -> Crash | None:
     drawn = render(error.diagnostics)
     if not all(character.isprintable() or character == "\n" for character in drawn):
         return Crash("control character", error.diagnostics[0].code, repr(drawn))
-    try:
-        drawn.encode("utf-8")
-        told = [diagnostic.to_json() for diagnostic in error.diagnostics]
-        json.dumps(told, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, TypeError) as fault:
-        return Crash("not to be printed", error.diagnostics[0].code, f"{fault}: {error.diagnostics}")
     return None
 
 

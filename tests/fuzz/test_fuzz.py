@@ -88,8 +88,11 @@ def test_internal_errors_are_crashes() -> None:
     assert kind(Target("internal", lambda data: refuse("E0901", "bug"), ())) == "E0901"
 
 
-def test_errors_that_cannot_be_printed_are_crashes() -> None:
-    assert kind(Target("half", lambda data: refuse("E0703", "half of a character: \ud800"), ())) == "not to be printed"
+def test_errors_that_would_steer_a_terminal_are_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target("colours", lambda data: refuse("E0703", "\x1b[31m"), ())
+    assert kind(target) is False
+    monkeypatch.setattr(judging, "render", lambda diagnostics: diagnostics[0].label)
+    assert kind(target) == "control character"
 
 
 def test_warnings_of_pythons_parser_are_crashes() -> None:
