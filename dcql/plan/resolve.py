@@ -13,6 +13,7 @@ from dcql.plan.constants import Exact, shown
 from dcql.plan.demand import assign_demand
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.limits import refuse_depth
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import (
     Constant,
@@ -31,7 +32,6 @@ from dcql.plan.unused import check_unused
 from dcql.source import Span
 from dcql.syntax import ast
 
-MAX_LEVELS = 120
 NO_POPULATION = "a bare q is allowed over `FROM pool` only"
 
 
@@ -54,25 +54,10 @@ def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -
     resolver = _Resolver(catalog, _library_scope(catalog), diagnostics)
     plan = resolver.root(recipe, settings)
     if plan is not None:
-        _refuse_depth(plan, diagnostics)
+        refuse_depth(plan, diagnostics)
     diagnostics.raise_any()
     assert plan is not None
     return plan
-
-
-def _refuse_depth(plan: nodes.Plan, diagnostics: Diagnostics) -> None:
-    """Record a diagnostic where the SQL of a plan would nest deeper than the engine takes, without recursion."""
-    relations = (*(stage.relation for stage in plan.stages), plan.query)
-    todo: list[tuple[nodes.Node, int, nodes.Clause | None]] = [(relation, 1, None) for relation in relations]
-    while todo:
-        node, level, clause = todo.pop()
-        if level > MAX_LEVELS:
-            help_ = "name a part of it as a stage: `WITH part AS (SELECT uid FROM pool WHERE ..)`"
-            label = f"more than {MAX_LEVELS} levels: each operand of `+`, and each UNION, is one"
-            diagnostics.add("E0504", "too deep for the engine", clause.span if clause else None, label, (help_,))
-            return
-        clause = node if isinstance(node, nodes.Clause) else clause
-        todo += [(child, level + 1, clause) for child in nodes.children(node)]
 
 
 def _library_scope(catalog: Catalog) -> dict[str, LibraryEntry]:

@@ -14,7 +14,6 @@ from dcql.runtime import identity, shards
 from dcql.runtime.evaluate import results, runs
 from dcql.runtime.evaluate.tasks import Suite
 from dcql.runtime.shard_reader import ShardReader
-from dcql.runtime.train import folder as training
 
 from dcql import recorded, run_folder
 from dcql.catalog import store
@@ -54,11 +53,13 @@ def _run() -> Path:
 
 def trained(data: bytes) -> bool:
     """run.json and weights.json of a training."""
-    name, content = chosen(data, (training.RUN, training.SUMMARY))
+    from dcql.runtime.train import folder as training  # the one reader that brings in torch
+
+    name, content = chosen(data, (layout.RUN, layout.WEIGHTS))
     place = _training()
-    for each in (training.RUN, training.SUMMARY):
+    for each in (layout.RUN, layout.WEIGHTS):
         (place / each).write_bytes(content if each == name else (BASE / "submission" / each).read_bytes())
-    if name == training.RUN:
+    if name == layout.RUN:
         with contextlib.suppress(DcqlError):
             training.read_run(place)
         (place / name).write_bytes(_with_hashes(content))
