@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def _steps(target: Any, data: bytes) -> set[Step]:
     """Return the steps between lines that a reader's modules take for an input."""
     from fuzz.judging import judge
 
-    files = {sys.modules[module].__file__ for module in target.covers}
+    files = {import_module(module).__file__ for module in target.covers}
     found: set[Step] = set()
     before: dict[int, int] = {}
 
