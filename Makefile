@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo board demo-table test check lint types recipes tests errors parser bench clean
+.PHONY: help demo board demo-table test check lint types recipes tests fuzz errors parser bench clean
 
 help:
 	@sed -n '2,6p' Makefile | sed 's/^# *//'
@@ -56,6 +56,13 @@ recipes: .venv/core
 
 tests: .venv/dev
 	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+# All that reads bytes of strangers, guided by coverage: make fuzz MINUTES=5 JOBS=2. tests/fuzz/ has the short run.
+MINUTES ?= 30
+JOBS ?= 1
+fuzz: .venv/dev
+	$(INSTALL) -e '.[fuzz]'
+	cd tests && $(CURDIR)/$(BIN)/python -m fuzz --minutes $(MINUTES) --jobs $(JOBS)
 
 # What is generated and committed: the parser from its grammar, the list of errors from its tables.
 parser: .venv/dev

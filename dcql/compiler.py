@@ -157,7 +157,7 @@ def compile_once(
     place = program_file(stored.key(source, schema, given))
     try:
         return Compiled(source, path, schema, given, stored.decode(place.read_text(encoding="utf-8"), source))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         compiled = _compile(source, path, schema, given)
     if not (compiled.inputs.recipes or compiled.inputs.sets or compiled.inputs.files):
         keep_program(place, stored.encode(compiled.program))

@@ -10,11 +10,13 @@ A diagnostic is data; it is drawn by `render` as plain text, once, at the edge.
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcql.codes import CODES
 from dcql.source import Span
+
+MAX_FOUND = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,12 @@ class Diagnostics:
     def add(
         self, code: str, message: str, span: Span | None = None, label: str = "", helps: Iterable[str] = ()
     ) -> None:
-        """Record a diagnostic."""
+        """Record a diagnostic. Raises RecipeError for one more than MAX_FOUND: looking for more takes long."""
+        if len(self.found) >= MAX_FOUND:
+            *first, last = self.found
+            more = f"only the first {len(self.found)} errors are shown"
+            self.found = [*first, replace(last, helps=(*last.helps, more))]
+            self.raise_any()
         self.found.append(Diagnostic(code, message, span, label, tuple(helps)))
 
     def raise_any(self) -> None:

@@ -239,7 +239,10 @@ def read_scalar(text: str) -> Scalar:
     if len(text) >= 2 and text[0] == text[-1] == "'":
         return text[1:-1].replace("''", "'")
     if "0x" in text or text in ("inf", "-inf"):
-        return float.fromhex(text)
+        try:
+            return float.fromhex(text)
+        except OverflowError:
+            raise ValueError(f"{text} is too large") from None
     return int(text)
 
 

@@ -17,6 +17,7 @@ from dcql.engine.features.report import Computing
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RecipeError
+from dcql.json_text import parse_json
 from dcql.lock import MAX_BYTES, SEMANTICS, Lock, read_lock, scalar_text
 from dcql.lock_changes import shown
 from dcql.locking import check_inputs, check_lock, find_lock
@@ -143,13 +144,12 @@ def _of_folder(folder: Path) -> Recorded:
     try:
         if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_BYTES):
             raise ValueError("all that a manifest holds: it is no plain file, or too large")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_bytes())
         recipe, parameters = manifest["recipe"], dict(manifest["parameters"])
         source = Source(str(recipe["name"]), str(recipe["text"]))
         pool = str(manifest["pool"]["name"])
-        manifest["hash"], manifest["distinct"], manifest["total"], manifest["versions"], manifest["effect"]
-        [(row["name"], row["group"]) for row in manifest["thresholds"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        _check_form(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         _refuse(folder, error)
     # A recipe that imports or reads sets does so beside its own file.
     file = Path(source.name)
@@ -163,6 +163,24 @@ def _holds(file: Path, text: str) -> bool:
         return read(file).text == text
     except RecipeError:
         return False
+
+
+def _check_form(manifest: Mapping[str, Any]) -> None:
+    """Raise an error that names what of a manifest is not as a run writes it, of all that is compared with a run."""
+    typed: list[tuple[str, Any, type]] = [("hash", manifest["hash"], str)]
+    typed += [(name, manifest[name], dict) for name in ("versions", "pool")]
+    typed += [(name, manifest[name], int) for name in ("distinct", "total")]
+    typed += [("parameters", value, str) for value in manifest["parameters"].values()]
+    manifest["effect"]
+    for row in manifest["thresholds"]:
+        typed += [("thresholds.name", row["name"], str), ("thresholds.group", row["group"], list)]
+        typed += [(f"thresholds.{name}", row[name], int) for name in _COUNTS]
+        if not isinstance(row["value"], bool | int | float | str | None):
+            raise TypeError("`thresholds.value`")
+        _value(row)
+    for name, value, type_ in typed:
+        if type(value) is not type_:
+            raise TypeError(f"`{name}`")
 
 
 def _refuse(folder: Path, error: Exception) -> NoReturn:

@@ -5,12 +5,12 @@ DIR/
   manifest.json    hash, counts, pool, recipe, thresholds, funnel, versions
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 from dcql.subset import Subset
 
 SUBSET = "subset.npy"
@@ -46,7 +46,7 @@ def read(folder: Path) -> RunFolder:
             "name a folder that `dcql run --out` wrote",
         )
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_bytes())
         stated = manifest["hash"]
         manifest["pool"]["name"], manifest["pool"]["fingerprint"], manifest["recipe"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
+from dcql.npy import read_header
 from dcql.scratch import unfinished
 
 # A uid as DataComp's subset files hold it: the first and the last 16 hex digits as numbers.
@@ -436,16 +437,9 @@ def _rows(file: BinaryIO, size: int, path: Path) -> int:
         return size // UID.itemsize
     file.seek(0)
     try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except OSError:
-        raise
-    except Exception as error:  # numpy reads the header as Python's text, which can fail in many ways
-        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        _refuse(
-            "E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {reason}", "write it again"
-        )
+        shape, fortran, dtype = read_header(file)
+    except ValueError as error:
+        _refuse("E0730", f"`{path}` is not a subset file", f"its .npy header cannot be read: {error}", "write it again")
     if dtype != UID:
         _refuse(
             "E0731",

@@ -5,6 +5,7 @@ In a webdataset tar the members of a sample share the name before the first dot,
 
 import json
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 BLOCK = 512
 _MAX_NAME = 1 << 16  # bytes of a long name
 _MAX_RECORDS = 1 << 20  # bytes of a pax header
+_LENGTH = 10  # digits that the length of a record in it has less than
 
 _REGULAR = (b"0", b"\0", b"7")
 # Their headers may give a size, and yet no content follows.
@@ -56,6 +58,8 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
     at = 0
     shared: dict[str, str] = {}
     own: dict[str, str] = {}
+    records = ChainMap(own, shared)
+    sparse = False
     while True:
         if at + BLOCK > size:
             reason = "it is cut off inside of a header" if size > at else "it ends without the blocks that close a tar"
@@ -66,7 +70,6 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         if not _is_header(block):
             raise DamagedTarError(at, "what stands there is no header")
         kind = block[156:157]
-        records = {**shared, **own}
         # A pax header gives the size of the file that it describes, never its own.
         describes = kind in (_LONG_NAME, _LONG_LINK, _RECORDS, _RECORDS_FOR_ALL)
         length = _number(block[124:136], at) if describes else _size(block, records, at)
@@ -74,7 +77,7 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
         after = content if kind in _EMPTY else content + length + -length % BLOCK
         if kind not in _EMPTY and content + length > size:
             raise DamagedTarError(at, "a file is cut off")
-        if kind == _SPARSE or any(name.startswith("GNU.sparse") for name in records):
+        if kind == _SPARSE or sparse:
             raise DamagedTarError(at, "a sparse file cannot be read")
         if describes:
             if length > (_MAX_NAME if kind in (_LONG_NAME, _LONG_LINK) else _MAX_RECORDS):
@@ -82,13 +85,15 @@ def members(read: Callable[[int, int], bytes], size: int) -> Iterator[Member]:
             if kind == _LONG_NAME:
                 own["path"] = _text(read(content, length))
             elif kind == _RECORDS:
-                own |= _records(read(content, length), at)
+                own |= (found := _records(read(content, length), at))
+                sparse = any(name.startswith("GNU.sparse") for name in found)
             elif kind == _RECORDS_FOR_ALL:
-                shared |= _records(read(content, length), at)
+                shared |= (found := _records(read(content, length), at))
+                sparse = any(name.startswith("GNU.sparse") for name in found)
         else:
             if kind in _REGULAR:
                 yield Member(records.get("path") or _name(block), at, content, length)
-            own = {}
+            own.clear()
         at = after
 
 
@@ -163,13 +168,14 @@ def _text(field: bytes) -> str:
 def _records(content: bytes, at: int) -> dict[str, str]:
     """Return the records of a pax header: each is its own length, a space, name=value and a line feed."""
     found = {}
-    while content:
-        digits, _, _ = content.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
-        record = content[:length]
+    start = 0
+    while start < len(content):
+        digits, _, _ = content[start : start + _LENGTH].partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < _LENGTH else 0
+        record = content[start : start + length]
         name, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if len(record) < length or not record.endswith(b"\n") or not equals:
             raise DamagedTarError(at, "a pax header cannot be read")
         found[_text(name)] = value.decode("utf-8", "surrogateescape")
-        content = content[length:]
+        start += length
     return found

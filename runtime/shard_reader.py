@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
-from dcql.runtime.shards import ShardSet, open_index
+from dcql.runtime.shards import INDEX, ShardSet, open_index, place_of
 from numpy.typing import NDArray
 
 from dcql.arrays import numbers
@@ -52,8 +52,25 @@ class ShardReader:
         self._image = _numbers(table["image_offset"]), _numbers(table["image_size"])
         self._caption = _numbers(table["caption_offset"]), _numbers(table["caption_size"])
         self._crc32 = _numbers(table["crc32"])
+        self._check()
         self._open: OrderedDict[int, _Opened] = OrderedDict()
         self._lock = threading.Lock()
+
+    def _check(self) -> None:
+        """Raise RunError where a sample lies outside of its tar: nothing beyond one is read."""
+        sizes = np.array([tar.size for tar in self.shards.tars], np.int64)
+        right = (self._tar >= 0) & (self._tar < len(sizes))
+        right[right] &= self._within(sizes[self._tar[right]], right)
+        if not right.all():
+            _refuse_place(self.shards, self.key(int(np.argmin(right))))
+
+    def _within(self, ends: NDArray[np.int64], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return whether the image and the caption of some rows end before `ends`."""
+        within = np.ones(len(ends), np.bool_)
+        for offsets, lengths in (self._image, self._caption):
+            start, length = offsets[rows], lengths[rows]
+            within &= (start >= 0) & (length >= 0) & (length <= ends) & (start <= ends - length)
+        return within
 
     def __len__(self) -> int:
         return self.shards.samples
@@ -133,6 +150,12 @@ class _Opened:
 def _numbers(column: Any) -> NDArray[Any]:
     """Return a column of whole numbers, which has no NULL."""
     return np.concatenate([np.zeros(0, str(column.type)), *(numbers(chunk) for chunk in column.chunks)])
+
+
+def _refuse_place(shards: ShardSet, key: str) -> NoReturn:
+    place = place_of(shards.folder, INDEX)
+    label = f"sample `{key}` lies in none of its tars"
+    raise RunError(Diagnostic("E1002", f"`{place}` cannot be used", None, label, ("reshard the run again",)))
 
 
 def _refuse_sample(place: str, key: str, offset: int) -> NoReturn:

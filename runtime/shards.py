@@ -11,7 +11,6 @@ shards.json is written last: a folder without it is unfinished.
 """
 
 import hashlib
-import json
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError
 from dcql.files import locate
+from dcql.json_text import parse_json
 
 MANIFEST = "shards.json"
 INDEX = "index.parquet"
@@ -181,7 +181,7 @@ def read(folder: str | Path, *, sizes: bool = True) -> ShardSet:
     except (OSError, ImportError, ValueError) as error:
         _refuse_reading(place, error)
     try:
-        stated = json.loads(content)
+        stated = parse_json(content)
     except ValueError:
         _refuse_manifest(place, "it is no JSON")
     found = from_json(stated, folder)
@@ -205,7 +205,7 @@ def verify(shards: ShardSet, tell: Tell = silent) -> None:
             filesystem, path = locate(place)
             with filesystem.open(path, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
+        except (OSError, ImportError, ValueError) as error:
             _refuse_reading(place, error)
         if found != sha256:
             _refuse_digest(place, f"its SHA-256 is {found}, {MANIFEST} states {sha256}")
@@ -222,9 +222,11 @@ def open_index(shards: ShardSet) -> Any:
         filesystem, path = locate(place)
         with filesystem.open(path, "rb") as file:
             table = pq.ParquetFile(pa.PythonFile(file, mode="r")).read(columns=list(INDEX_COLUMNS), use_threads=False)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # or a key that is not UTF-8 would be found when it is read
+    except (OSError, ValueError, pa.ArrowException) as error:
         _refuse_reading(place, error)
-    if {field.name: str(field.type) for field in table.schema} != INDEX_COLUMNS or len(table) != shards.samples:
+    right = {field.name: str(field.type) for field in table.schema} == INDEX_COLUMNS
+    if not right or len(table) != shards.samples or any(column.null_count for column in table.columns):
         _refuse_manifest(place, f"it has not the columns of an index of {shards.samples} samples")
     return table
 
@@ -258,7 +260,7 @@ def _sizes(shards: ShardSet) -> Iterator[tuple[int, int | None]]:
             yield number, int(filesystem.size(path))
         except FileNotFoundError:
             yield number, None
-        except OSError as error:
+        except (OSError, ImportError, ValueError) as error:
             _refuse_reading(place, error)
 
 

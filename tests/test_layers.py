@@ -26,6 +26,8 @@ LEAVES = (
     "files",
     "limits",
     "plain_data",
+    "json_text",
+    "npy",
     "run_folder",
     "scratch",
     "tars",

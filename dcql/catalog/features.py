@@ -27,6 +27,7 @@ from dcql.catalog import store
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import unwritable
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 from dcql.scratch import unfinished
 
 STORE_VERSION = 1
@@ -64,7 +65,7 @@ class StoredFeature:
         """Return what was asked, as plain data. Raises RunError for a store of another version or a damaged one."""
         path = self.folder / "feature.json"
         try:
-            described = json.loads(path.read_text(encoding="utf-8"))
+            described = parse_json(path.read_bytes())
             version, identity = described["store_version"], str(described["id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(_foreign(self.folder, f"feature.json cannot be read: {error}")) from error

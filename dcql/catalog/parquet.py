@@ -128,7 +128,7 @@ def _parse(read: FooterBytes) -> Footer | Diagnostic:
             metadata.schema.to_arrow_schema(),
             sum(group.total_byte_size for group in groups),
         )
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # names that are not UTF-8 among them
         return damage(read.file, f"its footer cannot be read: {first_line(error)}")
 
 

@@ -42,7 +42,9 @@ CODES: tuple[Code, ...] = (
         title="too deep for the engine",
         meaning=(
             "A recipe is written as SQL, and an engine takes SQL that nests only so deep. Once every DEFINE is written "
-            "out, 120 levels are allowed; each operand of a sum or a product, and each UNION, is one level."
+            "out, 120 levels are allowed; each operand of a sum or a product, each UNION, and each stage FROM "
+            "another, is one level. Of statistics (thresholds, LIMIT, DISTINCT ON) that each need the one before, 60 "
+            "are allowed in a row."
         ),
         example=(
             "DEFINE ten(x) AS x - 1 - 2 - 3 - 4 - 5 - 6 - 7 - 8 - 9 - 10;\n"

@@ -187,7 +187,16 @@ class Distribution:
 
     @classmethod
     def load(cls, path: Path) -> "Distribution":
-        """Read what `save` wrote; raise OSError, ValueError or KeyError for anything else."""
+        """Read what `save` wrote; raise OSError or ValueError for anything else."""
+        try:
+            return cls._load(path)
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # a damaged file can fail in zipfile or in numpy
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    @classmethod
+    def _load(cls, path: Path) -> "Distribution":
         with np.load(path, allow_pickle=False) as held:
             self = cls(held["range"].dtype)
             self.rows, self._nulls = (int(number) for number in held["summary"])
@@ -305,7 +314,7 @@ def load_distribution(pool: Pool, column: str) -> Distribution:
     assert pool.distributions is not None
     try:
         return Distribution.load(distribution_file(pool.distributions, column))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             Diagnostic(
                 "E0710",

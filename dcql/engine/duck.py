@@ -228,6 +228,8 @@ def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
         kind, duckdb.IOException | duckdb.InvalidInputException | duckdb.HTTPException
     ):
         return _unreadable(error)
+    if issubclass(kind, duckdb.InternalException):
+        return _unreadable(error, "if the file is whole, this is a bug of DuckDB, and it helps to report it there")
     if issubclass(kind, duckdb.ConversionException) and _UNSIGNED in str(error):
         return _too_large(error)
     return _refused(error)
@@ -259,9 +261,9 @@ def _too_large(error: Exception) -> RunError:
     )
 
 
-def _unreadable(error: Exception) -> RunError:
-    help_ = "check the file, or fetch it again"
-    return RunError(Diagnostic("E0751", "a file of the pool could not be read", label=_first(error), helps=(help_,)))
+def _unreadable(error: Exception, *more: str) -> RunError:
+    helps = ("check the file, or fetch it again", *more)
+    return RunError(Diagnostic("E0751", "a file of the pool could not be read", label=_first(error), helps=helps))
 
 
 _REPORT = ("this is a bug in dcql: please report it with the recipe and the output of `dcql sql`",)

@@ -32,6 +32,7 @@ from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.files import first_line, locate
+from dcql.json_text import parse_json
 from dcql.subset import UID, join_words, sort_order
 
 MARK_EVERY = 256
@@ -65,7 +66,7 @@ def row_dtype(rows: int) -> Any:
 def read_work(folder: Path) -> Work | None:
     """Return the finished work of a folder, or None where there is none or a file of it is gone."""
     try:
-        done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        done = parse_json((folder / "done.json").read_bytes())
         if any((folder / name).stat().st_size != size for name, size in done["files"].items()):
             return None
         return Work(folder, done["rows"], tuple(done["runs"]), done["nulls"])

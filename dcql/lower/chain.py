@@ -130,6 +130,8 @@ class Chain:
         """
         found: list[tuple[str, int]] = []
         asked = [name for name, stage in self._stages.items() if name in self._asking]
+        if not asked:
+            return found
         relations = {self._stages[name]: name for name in asked}
         for upto in range(1, len(rel.clauses)):
             tested = nodes.Filter(

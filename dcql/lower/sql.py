@@ -368,8 +368,7 @@ def table(name: str) -> Sql:
 
 
 def alias(source: Sql, name: str) -> Sql:
-    """A source under a name."""
-    source = source.copy()
+    """Give a source a name; it is not copied, for that would take longer the more it holds."""
     source.set("alias", exp.TableAlias(this=exp.Identifier(this=name, quoted=True)))
     return source
 

@@ -5,6 +5,7 @@ program is found by everything that it was made of (`key`), so it can only be th
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
@@ -17,6 +18,7 @@ from typing import Any
 from dcql.catalog import models
 from dcql.catalog.types import Schema, Type
 from dcql.digest import sha256_of
+from dcql.json_text import parse_json
 from dcql.lower import program as data
 from dcql.plan import values
 from dcql.source import Source, Span
@@ -54,16 +56,27 @@ def _made_by() -> list[list[Any]]:
 
 
 def encode(program: data.Program) -> str:
-    """Return a program as JSON."""
-    return json.dumps(_plain(program), ensure_ascii=False, separators=(",", ":"))
+    """Return a program as JSON, below its digest."""
+    return sealed(json.dumps(_plain(program), ensure_ascii=False, separators=(",", ":")))
+
+
+def sealed(text: str) -> str:
+    """Return a program's JSON below its digest, by which a file that was damaged is known."""
+    return f"{hashlib.sha256(text.encode('utf-8')).hexdigest()}\n{text}"
 
 
 def decode(text: str, source: Source) -> data.Program:
     """Return the program that `encode` wrote; its spans are places in `source`.
 
-    Raises ValueError, KeyError or TypeError for any other text.
+    Raises ValueError for any other text.
     """
-    program = _value(json.loads(text), source)
+    _, _, plain = text.partition("\n")
+    if sealed(plain) != text:
+        raise ValueError("damaged")
+    try:
+        program = _value(parse_json(plain), source)
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError("not a program") from error
     if not isinstance(program, data.Program):
         raise ValueError("not a program")
     return program

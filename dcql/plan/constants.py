@@ -4,7 +4,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 
 from dcql.catalog.types import Type
@@ -48,7 +48,10 @@ def read_number(text: str) -> Exact:
     """
     if len(text) > MAX_EXPONENT or not NUMBER.fullmatch(text):
         raise ValueError("not a number")
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of more digits than Decimal has
+        raise ValueError("out of range") from None
     if number and abs(number.adjusted()) > MAX_EXPONENT:
         raise ValueError("out of range")
     return Exact(Fraction(number))

@@ -271,8 +271,9 @@ class Lookup:
             self.denied(name, bound, bound.expr.span)
         if isinstance(library, AssetEntry):
             self.wrong("E0203", f"`{name}` is no value", bound, "it is an asset", f"test membership: `x IN {name}`")
-        helps = suggestion(name, scope.values(), f"the columns are {listed(_usable(scope))}")
-        if len(expr.parts) == 1 and not scope.is_library and did_you_mean(name, scope.values()) is None:
+        otherwise = f"the columns are {listed(_usable(scope))}"
+        helps = suggestion(name, scope.values(), otherwise)
+        if len(expr.parts) == 1 and not scope.is_library and helps == (otherwise,):
             helps = (*helps, f"text is written in quotes: `'{name}'`")
         self.wrong("E0201", f"unknown name `{name}`", bound, "not a column of the pool, a DEFINE or a PARAM", *helps)
 

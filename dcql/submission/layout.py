@@ -14,7 +14,6 @@ DIR/
   environment.json     the machine and the versions that made it
 """
 
-import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 
 ENTRY = "entry.toml"
 RECIPE = "recipe.dcql"
@@ -169,19 +169,13 @@ def read_lines(folder: Path, name: str) -> tuple[dict[str, Any], ...]:
 def as_object(name: str, text: str, where: str = "", *, versioned: bool = True) -> dict[str, Any]:
     """Parse one JSON object: no name twice, no NaN. Raises Unreadable, with `where` before the reason."""
     try:
-        data = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
-    except RecursionError:
-        _refuse(name, f"{where}it is nested too deep")
+        data = parse_json(text)
     except ValueError as error:
         _refuse(name, f"{where}{error}")
     if not isinstance(data, dict):
         _refuse(name, f"{where}it is no JSON object")
     if _deeper(data, MAX_DEPTH):
         _refuse(name, f"{where}it is nested too deep")
-    try:
-        json.dumps(data, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        _refuse(name, f"{where}it holds half a character")
     if versioned:
         check_schema(name, data, where)
     return data
@@ -236,19 +230,6 @@ _KINDS: dict[type, str] = {
     dict: "an object",
     type(None): "null",
 }
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"`{twice}` stands twice in one object")
-    return found
-
-
-def _constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
 
 
 def _refuse(name: str, why: str, help_: str = "") -> NoReturn:

@@ -12,7 +12,6 @@ wds_KEY_test/                             KEY with `-` for `/`; `fairness/` is l
 
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -24,6 +23,8 @@ from numpy.typing import NDArray
 
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
+from dcql.npy import read_npy
 from dcql.tars import DamagedTarError, members
 
 IMAGES = ("webp", "png", "jpg", "jpeg")
@@ -83,8 +84,8 @@ class Sample:
         Raises RunError where there are more or fewer, or one that is used is not whole.
         """
         try:
-            values = np.load(io.BytesIO(self._file("npy")), allow_pickle=False).reshape(-1)
-        except (ValueError, EOFError, OSError):
+            values = read_npy(io.BytesIO(self._file("npy"))).reshape(-1)
+        except ValueError:
             damaged(self, "its .npy cannot be read")
         if len(values) != len(names) or values.dtype.kind not in "iufb":
             damaged(self, f"its .npy holds other than {len(names)} numbers: {', '.join(names)}")
@@ -264,7 +265,7 @@ def _instances(root: Place) -> tuple[dict[str, Any], ...]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             cue, candidates, associations = row["cue"], row["candidates"], row["associations"]
             right = isinstance(cue, str) and cue != "" and _are_texts(candidates) and _are_texts(associations)
         except (ValueError, KeyError, TypeError):

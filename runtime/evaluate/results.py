@@ -23,6 +23,7 @@ from dcql.runtime.evaluate.tasks import Suite, Task, tasks
 from dcql.runtime.identity import environment_hash
 
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 
 RESULTS, SUMMARY, STAMPS, ENVIRONMENTS = "eval_results.jsonl", "eval.json", "sets.json", "environments.json"
 SCHEMA = 1
@@ -92,11 +93,14 @@ def read(folder: Path) -> dict[str, Line]:
     """Return the lines of a folder by key, none without a file. Raises RunError where it holds something else."""
     path = folder / RESULTS
     try:
-        rows = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(text) for text in path.read_text(encoding="utf-8").splitlines()]
         found = {row["key"]: row for row in rows}
         for row in rows:
-            row["eval_hash"], row["dataset_sha256"], row["complete"], row["metrics"]["main_metric"]
-            row["environment_hash"]
+            texts = (row["key"], row["eval_hash"], row["dataset_sha256"], row["environment_hash"])
+            main = row["metrics"]["main_metric"]
+            if not (all(isinstance(text, str) for text in texts) and isinstance(main, int | float | None)):
+                raise TypeError
+            row["complete"]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -179,7 +183,7 @@ def _refuse(folder: Path, reason: str, advice: str) -> NoReturn:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,12 +1,12 @@
 """Which trained weights a command means: a train folder, or a run folder with one below it."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 
 WEIGHTS = "weights.json"
 TRAIN = "train"
@@ -59,7 +59,7 @@ def _read(folder: Path) -> Trained:
     path = folder / WEIGHTS
     named = _NAME.fullmatch(folder.name)
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = parse_json(path.read_bytes())
         weights, run_hash = stated["weights_sha256"], stated["run_hash"]
         if not isinstance(weights, str) or not isinstance(run_hash, str):
             raise TypeError

@@ -85,7 +85,7 @@ def _plain_names(headers: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         and _are_octal(digits)
         and ((headers[:, 135] == 0) | (headers[:, 135] == ord(" "))).all()
         and _are_octal(total)
-        and ((headers[:, 154] == 0) | (headers[:, 154] == ord(" "))).all()
+        and ((headers[:, 154:156] == 0) | (headers[:, 154:156] == ord(" "))).all()
         and (names < 128).all()
         and not (zero[:, :-1] & ~zero[:, 1:]).any()
         and not zero[:, 0].any()

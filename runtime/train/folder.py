@@ -19,6 +19,7 @@ from dcql.runtime.identity import RunRecord
 from dcql.runtime.train.checkpoint import replaced, writing
 
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 
 RUN = "run.json"
 LOG = "log.jsonl"
@@ -131,7 +132,7 @@ def _step(line: str) -> float:
 
 def _read_json(path: Path, check: Any) -> Any:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_bytes())
         check(data)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(

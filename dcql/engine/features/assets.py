@@ -27,6 +27,8 @@ from dcql.catalog.pool import Pool, unwritable
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import is_below, locate
+from dcql.json_text import parse_json
+from dcql.npy import map_npy
 from dcql.scratch import unfinished
 
 ASSETS_FILE = "assets.toml"
@@ -214,7 +216,7 @@ def checked_sha256(path: Path, promised: str, by: str) -> str:
     seen = [os.fspath(path.absolute()), state.st_size, state.st_mtime_ns]
     note = store.home() / "assets" / "seen" / f"{sha256_of(seen).removeprefix('sha256:')}.json"
     try:
-        digest = str(json.loads(note.read_text(encoding="utf-8")))
+        digest = str(parse_json(note.read_bytes()))
     except (OSError, ValueError):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -244,8 +246,8 @@ def read_asset(path: Path, name: str) -> NDArray[Any] | tuple[str, ...]:
             if words and all(word.lstrip("-").isdecimal() for word in words):
                 return np.array([int(word) for word in words], np.int64)
             return words
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, OverflowError, TypeError, SyntaxError, EOFError) as error:
+        array = map_npy(path)
+    except (OSError, ValueError, OverflowError) as error:
         _refuse("E0608", f"asset `{name}` cannot be read", f"`{path}`: {error}", ("assets are .npy or text files",))
     if array.ndim == 2 and array.dtype.kind == "f":
         return np.asarray(array)

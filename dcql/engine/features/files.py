@@ -36,6 +36,7 @@ from dcql.engine.features.vectors import (
 )
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
+from dcql.json_text import parse_json
 from dcql.scratch import unfinished
 
 _ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_(), Type.EMBEDDING: pa.bool_()}
@@ -137,7 +138,7 @@ def _columns(path: Path, rows: int, names: list[str], by_dictionary: Sequence[st
     try:
         table = pq.ParquetFile(path, read_dictionary=by_dictionary).read(names)
         found = [_whole(table.column(name)) for name in names]
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, ValueError, pa.ArrowException, KeyError) as error:
         raise RunError(_damaged(path, str(error))) from error
     if table.num_rows != rows:
         raise RunError(_damaged(path, f"it has {table.num_rows:,} rows, and the pool's file {rows:,}"))
@@ -147,7 +148,7 @@ def _columns(path: Path, rows: int, names: list[str], by_dictionary: Sequence[st
 def read_counts(path: Path) -> dict[str, int]:
     """Return how many rows a version has, how many are known and how many failed, from its footer."""
     try:
-        counts = json.loads((pq.read_schema(path).metadata or {})[_COUNTS])
+        counts = parse_json((pq.read_schema(path).metadata or {})[_COUNTS])
         return {name: int(counts[name]) for name in ("rows", "known", "failed")}
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise RunError(_damaged(path, str(error))) from error

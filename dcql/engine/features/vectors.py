@@ -18,6 +18,7 @@ from dcql.arrays import present
 from dcql.engine.udfs.answers import Answers
 from dcql.engine.udfs.vectors import NOT_FINITE
 from dcql.errors import Diagnostic, RunError
+from dcql.npy import map_npy
 from dcql.scratch import unfinished
 
 Halves: TypeAlias = NDArray[np.float16]
@@ -102,8 +103,8 @@ def open_vectors(path: Path, rows: int) -> Halves:
     """
     file = vectors_file(path)
     try:
-        vectors: Halves = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        vectors: Halves = map_npy(file)
+    except (OSError, ValueError) as error:
         raise RunError(_damaged(file, str(error))) from error
     if vectors.dtype != np.float16 or vectors.ndim != 2 or len(vectors) != rows:
         raise RunError(_damaged(file, f"it is {vectors.dtype} of shape {vectors.shape}, not {rows:,} rows of float16"))

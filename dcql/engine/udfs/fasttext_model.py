@@ -18,6 +18,7 @@ LABEL = "__label__"  # a token that begins so is a label, not a word
 _MAGIC, _VERSION = 793712314, 12
 _HIERARCHICAL_SOFTMAX, _SUPERVISED = 1, 3
 _CENTROIDS = 256  # a code is a byte
+_MOST = 1 << 28  # buckets, and numbers of a matrix: a hundred times those of lid.176.ftz
 _INFINITE = 10**15  # the count of a node of the tree that is not there yet
 
 
@@ -56,22 +57,28 @@ class FastTextModel:
 
 
 class _Bytes:
+    """A file's bytes from its beginning to its end. Raises ValueError for a piece that would go beyond."""
+
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._place = 0
 
+    def _take(self, size: int) -> int:
+        start = self._place
+        _require(0 <= size <= len(self._content) - start, "it is cut off")
+        self._place += size
+        return start
+
     def numbers(self, layout: str) -> tuple[Any, ...]:
-        found = struct.unpack_from(f"<{layout}", self._content, self._place)
-        self._place += struct.calcsize(f"<{layout}")
-        return found
+        return struct.unpack_from(f"<{layout}", self._content, self._take(struct.calcsize(f"<{layout}")))
 
     def array(self, kind: str, count: int) -> NDArray[Any]:
-        found = np.frombuffer(self._content, np.dtype(kind), count, self._place)
-        self._place += found.nbytes
-        return found
+        start = self._take(count * np.dtype(kind).itemsize)
+        return np.frombuffer(self._content, np.dtype(kind), count, start)
 
     def text(self) -> str:
-        end = self._content.index(b"\0", self._place)
+        end = self._content.find(b"\0", self._place)
+        _require(end >= 0, "it is cut off")
         found = self._content[self._place : end].decode()
         self._place = end + 1
         return found
@@ -90,23 +97,31 @@ def read_model(content: bytes) -> FastTextModel:
     dim, _, _, _, _, word_ngrams, loss, kind, buckets, min_n, max_n, _, _ = file.numbers("12id")
     _require(loss == _HIERARCHICAL_SOFTMAX and kind == _SUPERVISED, "another loss or task")
     _require(word_ngrams == 1 and 2 <= min_n <= max_n, "n-grams of words, or subwords of one character")
+    _require(dim > 0 and 0 <= buckets <= _MOST, "sizes beyond measure")
 
     size, word_count, label_count, _, pruned = file.numbers("3i2q")
     _require(pruned >= 0 and word_count + label_count == size, "a dictionary that is not pruned")
+    _require(word_count > 0 and label_count > 0, "no words, or no labels")
     entries = [(file.text(), *file.numbers("qb")) for _ in range(size)]
     _require(all(kind == (number >= word_count) for number, (_, _, kind) in enumerate(entries)), "labels among words")
     ngrams = np.full(buckets, -1, np.int32)
     pairs = file.array("<i4", 2 * pruned).reshape(-1, 2)
+    _require(not pruned or (pairs[:, 0].min() >= 0 and pairs[:, 0].max() < buckets), "n-grams in no bucket")
     ngrams[pairs[:, 0]] = pairs[:, 1] + word_count
 
     _require(file.numbers("?") == (True,), "an input matrix that is not quantised")
     rows = _quantised(file)
     _require(file.numbers("?") == (False,), "a quantised output matrix")
     height, width = file.numbers("qq")
+    _require((height, width) == (label_count, dim) and rows.shape[1] == dim, "other sizes")
     output = file.array("<f4", height * width).reshape(height, width)
-    _require(file.at_end() and (height, width) == (label_count, dim) and rows.shape[1] == dim, "other sizes")
+    _require(file.at_end(), "other sizes")
+    beyond = len(rows) - word_count
+    _require(not pruned or (pairs[:, 1].min() >= 0 and pairs[:, 1].max() < beyond), "n-grams without a row")
 
-    order, tree = _tree([count for _, count, _ in entries[word_count:]])
+    counts = [count for _, count, _ in entries[word_count:]]
+    _require(min(counts) >= 0 and sum(counts) < _INFINITE, "labels that are counted beyond measure")
+    order, tree = _tree(counts)
     words = {word: number for number, (word, _, _) in enumerate(entries[:word_count])}
     _require(len(words) == word_count and EOS in words, "words twice, or no end of line")
     return FastTextModel(
@@ -130,10 +145,13 @@ def _quantised(file: _Bytes) -> NDArray[np.float32]:
     """Return a matrix of `quantmatrix.cc` in full: row i is its norm times one centroid of each part, side by side."""
     (with_norms,) = file.numbers("?")
     height, width, codes_size = file.numbers("qqi")
-    codes = file.array("u1", codes_size).reshape(height, -1)
+    codes = file.array("u1", codes_size)
     centroids = _centroids(file, width)
-    _require(centroids.shape[0] == codes.shape[1], "parts of unlike length")
-    rows = centroids[np.arange(codes.shape[1]), codes].reshape(height, width)
+    parts = len(centroids)
+    _require(height > 0 and codes_size == height * parts, "parts of unlike length")
+    _require(height * width <= _MOST, "sizes beyond measure")
+    codes = codes.reshape(height, parts)
+    rows = centroids[np.arange(parts), codes].reshape(height, width)
     if with_norms:
         which = file.array("u1", height)
         rows = rows * _centroids(file, 1)[0, which]
@@ -143,7 +161,7 @@ def _quantised(file: _Bytes) -> NDArray[np.float32]:
 def _centroids(file: _Bytes, width: int) -> NDArray[np.float32]:
     """Return the centroids of a product quantiser as (parts, 256, values a part)."""
     dim, parts, part, last = file.numbers("4i")
-    _require(dim == width == parts * part and part == last, "parts of unlike length")
+    _require(dim == width == parts * part and part == last and part > 0, "parts of unlike length")
     return file.array("<f4", dim * _CENTROIDS).reshape(parts, _CENTROIDS, part)
 
 
