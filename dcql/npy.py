@@ -30,7 +30,8 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     except OSError:
         raise
     except Exception as error:  # numpy reads the header as Python's text, which can fail in many ways
-        raise ValueError((str(error) or type(error).__name__).splitlines()[0]) from error
+        # It quotes the header, of any length.
+        raise ValueError((str(error) or type(error).__name__).splitlines()[0][:100]) from error
     if any(type(count) is not int or count < 0 for count in shape):
         raise ValueError(f"{shape} is no shape")
     return shape, fortran, dtype

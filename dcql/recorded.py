@@ -143,7 +143,7 @@ def _of_folder(folder: Path) -> Recorded:
     path = folder / MANIFEST
     try:
         if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_BYTES):
-            raise ValueError("all that a manifest holds: it is no plain file, or too large")
+            raise ValueError("it is no plain file, or too large")
         manifest = parse_json(path.read_bytes())
         recipe, parameters = manifest["recipe"], dict(manifest["parameters"])
         source = Source(str(recipe["name"]), str(recipe["text"]))
@@ -187,6 +187,8 @@ def _refuse(folder: Path, error: Exception) -> NoReturn:
     reason = f"its {MANIFEST} lacks or garbles {error}"
     if isinstance(error, OSError):
         reason = f"{MANIFEST}: {error.strerror or error}"
+    elif isinstance(error, ValueError):
+        reason = f"its {MANIFEST} cannot be read: {error}"
     raise LockError(
         Diagnostic(
             "E0802",

@@ -17,6 +17,7 @@ import hashlib
 import io
 import re
 import shlex
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +90,9 @@ def test_document(
 
 @pytest.fixture
 def demo(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name the store, with the demo pool in it, as after a first `make demo`."""
+    """Name the store, with the demo pool in it and no feature of it, whatever other documents computed."""
     monkeypatch.setenv("DCQL_HOME", str(home))
+    shutil.rmtree(home / "features", ignore_errors=True)
     if not (home / "pools").exists():
         call("dcql count no_filter")
 

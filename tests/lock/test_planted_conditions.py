@@ -139,7 +139,8 @@ def stored_otherwise(patch: Patch) -> None:
     from dcql.verify import conditions
 
     def planted(text: str, source: Source) -> Any:
-        return stored.decode(text.replace(" >= ", " > "), source)
+        _, _, plain = text.partition("\n")
+        return stored.decode(stored.sealed(plain.replace(" >= ", " > ")), source)
 
     patch.setattr(conditions, "decode", planted)
 
