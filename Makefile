@@ -55,7 +55,7 @@ recipes: .venv/core
 	$(BIN)/dcql fmt --check $(filter-out recipes/example.dcql,$(wildcard recipes/*.dcql recipes/*/*.dcql stdlib/*.dcql))
 
 tests: .venv/dev
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 # All that reads bytes of strangers, guided by coverage: make fuzz MINUTES=5 JOBS=2. tests/fuzz/ has the short run.
 MINUTES ?= 30

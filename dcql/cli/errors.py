@@ -6,24 +6,7 @@ import typer
 
 from dcql.cli.options import FormatOption, similar
 from dcql.cli.shell import Format, print_json, stdout
-from dcql.codes import CODES
-
-_PHASES = {
-    "E01": "Syntax",
-    "E02": "Names",
-    "E03": "Types",
-    "E04": "Determinism",
-    "E05": "Limits and lowering",
-    "E06": "Models",
-    "E07": "Pool and run",
-    "E08": "Lock",
-    "E09": "Bugs in dcql",
-    "E10": "Resharding",
-    "E11": "Training",
-    "E12": "Evaluation",
-    "E13": "Submissions and the leaderboard",
-    "E14": "Looking at subsets, limits, and formatting",
-}
+from dcql.codes import CODES, PHASES
 
 
 def explain_error(
@@ -79,7 +62,7 @@ def _list(format_: Format) -> None:
     from rich.text import Text
 
     console = stdout()
-    for start, phase in _PHASES.items():
+    for start, phase in PHASES.items():
         rows = [row for row in CODES.values() if row.code.startswith(start)]
         if rows:
             console.print(Text(phase, "bold"))

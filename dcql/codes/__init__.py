@@ -1,22 +1,4 @@
-"""Every error code, one file a phase, one row a code.
-
-| codes | phase |
-|---|---|
-| E01xx | syntax |
-| E02xx | names |
-| E03xx | types |
-| E04xx | determinism |
-| E05xx | lowering, limits on size |
-| E06xx | models |
-| E07xx | pool and run |
-| E08xx | lock |
-| E09xx | a bug in dcql |
-| E10xx | resharding |
-| E11xx | training |
-| E12xx | evaluation |
-| E13xx | submissions and the leaderboard |
-| E14xx | sweeps, diffs, why, reports, verification, limits, formatting |
-"""
+"""Every error code, one file a phase, one row a code; `PHASES` says what the first digits mean."""
 
 from dcql.codes import (
     determinism,
@@ -41,6 +23,23 @@ from dcql.codes import (
     why,
 )
 from dcql.codes.code import Code
+
+PHASES = {
+    "E01": "Syntax",
+    "E02": "Names",
+    "E03": "Types",
+    "E04": "Determinism",
+    "E05": "Limits",
+    "E06": "Models",
+    "E07": "Pool and run",
+    "E08": "Lock",
+    "E09": "Bugs in dcql",
+    "E10": "Resharding",
+    "E11": "Training",
+    "E12": "Evaluation",
+    "E13": "Submissions and the leaderboard",
+    "E14": "Looking at subsets, limits of a command, and formatting",
+}
 
 CODES: dict[str, Code] = {
     row.code: row
@@ -69,4 +68,4 @@ CODES: dict[str, Code] = {
     for row in table.CODES
 }
 
-__all__ = ["CODES", "Code"]
+__all__ = ["CODES", "PHASES", "Code"]

@@ -2,24 +2,7 @@
 
 import sys
 
-from dcql.codes import CODES
-
-PHASES = {
-    "E01": "Syntax",
-    "E02": "Names",
-    "E03": "Types",
-    "E04": "Determinism",
-    "E05": "Limits",
-    "E06": "Models",
-    "E07": "Pool and run",
-    "E08": "Lock",
-    "E09": "Bugs in dcql",
-    "E10": "Resharding",
-    "E11": "Training",
-    "E12": "Evaluation",
-    "E13": "Submissions and the leaderboard",
-    "E14": "Looking at subsets, limits, and formatting",
-}
+from dcql.codes import CODES, PHASES
 
 INTRODUCTION = """\
 # Errors

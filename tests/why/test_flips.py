@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from properties import COUNT, random_pool, small
@@ -82,6 +82,7 @@ FORMS = (
 )
 
 
+@settings(max_examples=settings().max_examples // 5)  # each asks the oracle some hundred times
 @given(conditions(3), st.sampled_from(FORMS), st.sampled_from(NUMBERS), st.integers(0, 39))
 def test_every_cut_that_can_turn_the_verdict_is_told(condition: Condition, form: str, number: int, row: int) -> None:
     ready = small(number)

@@ -7,7 +7,7 @@ import conformance
 import oracle
 from conformance import ONE_THREAD
 from generate import recipes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import COUNT, for_the_oracle, random_pool, small
 from properties.why import sample_of
@@ -59,6 +59,7 @@ def without_promise(text: str) -> str:
     return re.sub(r"\bEXPECT\b.*", ";", text, flags=re.DOTALL)
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(recipes(), st.sampled_from(WITH_SAMPLES), st.integers(0, 39), st.sampled_from(["raw", "added"]))
 def test_the_verdict_the_clauses_and_every_told_change_are_the_oracles(
     text: str, number: int, row: int, form: str
