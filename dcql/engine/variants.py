@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.arrays import numbers
+from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
 from dcql.engine.run import InOrder, Opened, Progress, copies_in, opened, repeated, silent, uneven
@@ -28,10 +28,10 @@ _PIECE = 1 << 16
 class Variants:
     """What several plans keep of one pool.
 
-    `uids` is (n,) of dtype u8,u8: every sample of the pool, in order. `kept` has an (n,) array for each variant, of
-    which samples it keeps; `copies` an (n,) array of how many copies of each, 0 where it is left out, or None where
-    each kept sample is taken once. `statistics` are what each variant compares with, named as in that variant alone.
-    All are read-only.
+    `uids` is (n,) of dtype u8,u8, in order: samples of the pool, all that any variant keeps among them. `kept` has an
+    (n,) array for each variant, of which samples it keeps; `copies` an (n,) array of how many copies of each, 0 where
+    it is left out, or None where each kept sample is taken once. `statistics` are what each variant compares with,
+    named as in that variant alone. All are read-only.
     """
 
     uids: Uids
@@ -59,7 +59,7 @@ def run_merged(
     progress: Progress | None = None,
     computing: "Computing | None" = None,
 ) -> Variants:
-    """Run merged plans, lowered, on a pool. Raises RunError as `run` does; a raw pool may hold no uid twice."""
+    """Run merged plans, lowered, on a pool. Raises RunError as `run` does; no uid may be kept twice."""
     tell = progress or silent
     with opened(lowered.program, pool, resources, tell, computing) as ready:
         told: _Told
@@ -149,12 +149,15 @@ def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any])
     for source in ready.sources.uids_in_turn():
         for batch in ready.session.batches(lowered.program.output, source, parameters):
             ready.observe(batch, None)
-            ids.append(parse_items(batch.column("id"), file=ready.pool.name, first_row=None))
-            for (column, _), word in zip(lowered.words, words, strict=True):
-                word.append(numbers(batch.column(column)))
+            told = [numbers(batch.column(column)) for column, _ in lowered.words]
+            # To parse and sort uids takes longer than all else: it is done for those that some variant keeps.
+            kept = np.flatnonzero(np.logical_or.reduce([word != 0 for word in told]))
+            ids.append(parse_items(batch.column("id").take(indices(kept)), file=ready.pool.name, first_row=None))
+            for word, part in zip(words, told, strict=True):
+                word.append(part[kept])
             for name, count in zip(lowered.copies, copies, strict=True):
                 if name is not None:
-                    count.append(copies_in(batch.column(name)).astype(np.uint32))
+                    count.append(copies_in(batch.column(name))[kept].astype(np.uint32))
             done += batch.num_rows
             ready.tell("samples", done, ready.pool.rows)
     counted = tuple(

@@ -28,6 +28,7 @@ from dcql.inspect.truths import NOTHING, Bools, Counts, Key, Mixes
 from dcql.plan import nodes
 from dcql.plan.alignment import Undone
 from dcql.plan.edits import Edits
+from dcql.plan.variants import EVERY
 from dcql.subset import UID, Subset, Uids
 
 # Runs several plans over a pool at once.
@@ -153,15 +154,14 @@ class Search:
             for number, key in enumerate(keys, start=2):
                 self._truths[key], self.found[key] = variants.kept[number][at], variants.statistics[number]
             return
-        old, new = self.a.evaluate([self.a.plan]), self.b.evaluate([self.b.plan])
+        old, new = (side.evaluate([side.plan, EVERY]) for side in (self.a, self.b))
         self.subsets = old.subset(0), new.subset(0)
         both = Subset.from_uids(np.concatenate([subset.uids for subset in self.subsets])).uids
         before, after = (_at(variants, _copies(variants, 0), both) for variants in (old, new))
         differs = before != after
         self.uids, self.before, self.after = both[differs], before[differs], after[differs]
         self._in_pool = {
-            is_a: _at(variants, np.ones(len(variants.uids), np.bool_), self.uids)
-            for is_a, variants in ((True, old), (False, new))
+            is_a: _at(variants, variants.kept[1], self.uids) for is_a, variants in ((True, old), (False, new))
         }
         self.mixes.differing = listed(self.uids, folder)
         self._compute(keys)

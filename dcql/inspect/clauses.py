@@ -17,6 +17,7 @@ from dcql.inspect.telling import counted, failed, gathered
 from dcql.inspect.truths import NOTHING, Item, Mixes
 from dcql.plan import nodes
 from dcql.plan.edits import QUERY, edits_between
+from dcql.plan.variants import EVERY
 from dcql.subset import Subset
 
 Evaluate: TypeAlias = Callable[[Sequence[nodes.Plan]], Variants]
@@ -36,7 +37,7 @@ def against_clauses(stored: Subset, plan: nodes.Plan, evaluate: Evaluate, side: 
     with TemporaryDirectory(prefix="dcql-diff-") as folder:
         mixes.differing = listed(stored.uids, Path(folder))
         keys = list(dict.fromkeys(key for item in items for key in mixes.needed_by(item, NOTHING)))
-        variants = evaluate([plan, *map(mixes.plan, keys)])
+        variants = evaluate([plan, *map(mixes.plan, keys), EVERY])
     recipes = variants.subset(0)
     found = difference(stored, recipes) if side == "a" else difference(recipes, stored)
     only = found.only_a if side == "a" else found.only_b

@@ -25,6 +25,8 @@ from dcql.plan.nodes import (
 )
 from dcql.plan.statistics import StatisticNode, Statistics, called, statistics
 
+EVERY = Plan((), PoolScan(), (), ())  # keeps every sample
+
 
 @dataclass(frozen=True, slots=True)
 class Alone:
