@@ -16,6 +16,7 @@ from dcql.plan.sets import set_values
 from dcql.recorded import settings_for
 from dcql.source import Source
 from dcql.syntax.canonical import recipe_digest
+from dcql.syntax.formatter import formatted
 from dcql.syntax.parser import parse, read
 from dcql.syntax.scan import words
 from fuzz.judging import promise
@@ -24,6 +25,8 @@ from fuzz.places import BASE, chosen, folder
 # The columns that recipes of other tests read.
 _COLUMNS = {"grp": Type.INT, "rating": Type.DOUBLE, "quality": Type.DOUBLE, "score": Type.FLOAT, "safe": Type.BOOL}
 SCHEMA = Schema((*DATACOMP.columns, *(Column(name, type_) for name, type_ in _COLUMNS.items())))
+
+_FORMATTED = 1 << 13  # bytes: each form takes three parses
 
 
 # --- recipes ----------------------------------------------------------------------------------------------------------
@@ -36,6 +39,9 @@ def recipe(data: bytes) -> bool:
     source = read(path)
     written = parse(source)
     promise(recipe_digest(parse(_laid_out_anew(source))) == recipe_digest(written), "layout changes the recipe")
+    if len(data) < _FORMATTED:
+        form = formatted(source)  # compares the trees by itself
+        promise(formatted(Source(source.name, form)) == form, "the form of a form is another one")
     compiled = compile(path, SCHEMA)
     again = stored.decode(stored.encode(compiled.program), source)
     promise(again == compiled.program, "a program is read back as another one")
