@@ -29,6 +29,7 @@ from dcql.inspect.report.findings import Findings, Near, look
 from dcql.inspect.report.page import GENERATOR, RunReport
 from dcql.inspect.report.samples import Sample, samples
 from dcql.inspect.report.told import told
+from dcql.limits import refuse_output
 from dcql.locking import lock_of
 from dcql.plan.passes import optimize
 from dcql.plan.written import Writer, short_names
@@ -172,6 +173,7 @@ def refuse_other(out: Path) -> None:
 def write(out: Path, page: str) -> None:
     """Write a page, over an earlier report, whole or not at all. Raises RunError."""
     refuse_other(out)
+    refuse_output(len(page.encode("utf-8")), "the report")
     with folders.replaced(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8", newline="\n")
 

@@ -9,7 +9,16 @@ import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, SetOption, ThreadsOption, complete_pool, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    SetOption,
+    ThreadsOption,
+    complete_pool,
+    settings,
+)
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, stdout
 from dcql.errors import Diagnostic, RecipeError, did_you_mean
@@ -54,6 +63,7 @@ def diff(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the subsets differ.")] = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     no_compute: NoComputeOption = False,
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, OwnCodeOption, computing, percent
-from dcql.cli.options import FormatOption, MemoryOption, ThreadsOption, complete_pool, similar
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, ThreadsOption, complete_pool, similar
 from dcql.cli.progress import progress
 from dcql.cli.render_features import draw_rows, draw_stored, draw_use
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
@@ -98,6 +98,7 @@ def compute(
     recipe: OfRecipe = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     device: DeviceOption = Device.AUTO,
     max_failures: FailuresOption = None,
     own_code: OwnCodeOption = False,
@@ -130,6 +131,7 @@ def verify(
     recipe: OfRecipe = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     device: DeviceOption = Device.AUTO,
     own_code: OwnCodeOption = False,
     format_: FormatOption = Format.TEXT,

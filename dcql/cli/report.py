@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, SetOption, ThreadsOption, settings
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption, settings
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, size
 from dcql.errors import DcqlError, Diagnostic, RunError
@@ -36,6 +36,7 @@ def report(
     ] = 6,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Write what a run is and what it cuts, or how two runs differ and why, as one HTML file without any other.

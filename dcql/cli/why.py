@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, MemoryOption, PoolOption, SetOption, ThreadsOption
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption
 from dcql.cli.shell import Format, print_json, stdout
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def why(
     set_: SetOption = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     no_compute: NoComputeOption = False,
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
