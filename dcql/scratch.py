@@ -10,10 +10,12 @@ import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX, _SUFFIX = "dcql-", ".scratch"
+_MOMENT = 0.01  # seconds
 
 
 @contextlib.contextmanager
@@ -37,15 +39,30 @@ def unfinished(path: Path) -> Iterator[Path]:
     for other in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
         _remove_unheld(other)
     place = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _opened(place)
     try:
-        # Not every disk has locks. Without them what a killed process left stays.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield place
     finally:
         place.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _opened(place: Path) -> int:
+    """Make a file and hold it. Raises OSError where it cannot be made."""
+    while True:
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # another process is about to remove it
+        except OSError:
+            return descriptor  # not every disk has locks: without them what a killed process left stays
+        else:
+            if place.exists():
+                return descriptor
+        # Between the two calls another process took it for one that nobody holds.
+        os.close(descriptor)
+        time.sleep(_MOMENT)
 
 
 def left() -> list[Path]:
@@ -64,7 +81,10 @@ def left() -> list[Path]:
 def _made() -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX))
-        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # as below, a moment earlier
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if path.exists():
             return path, descriptor
