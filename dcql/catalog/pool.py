@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -202,6 +203,10 @@ def read_record(name: str) -> dict[str, Any]:
 
 
 def _from_record(record: dict[str, Any], folder: Path) -> Pool:
+    for part in (record["data"], *(file["work"] for file in record["files"])):
+        # Joined to a folder, any other text could lead out of it.
+        if not re.fullmatch(r"[\w-]+", part):
+            raise ValueError(f"`{part}`, which is no name of a folder")
     version = folder / "versions" / record["data"]
     schema = Schema(tuple(Column(column["name"], Type(column["type"])) for column in record["columns"]))
     scalars = any(column.type not in (Type.TEXT, Type.NESTED) for column in schema.columns)
