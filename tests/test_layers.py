@@ -47,7 +47,7 @@ LAYERS = (
     ("runtime",),
     ("demo_pool", "demo_sets"),
     ("compiler", "variants", "sweep"),
-    ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting"),
+    ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting", "starting", "showing", "watching"),
     ("submission",),
     ("leaderboard",),
     ("cli",),

@@ -14,11 +14,13 @@ from dcql.cli import (
     fmt,
     leaderboard,
     locks,
+    new,
     pools,
     recipes,
     report,
     reshard,
     run,
+    shipped,
     submit,
     subsets,
     sweep,
@@ -29,8 +31,8 @@ from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
-    "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
-    "Subsets": ("diff", "why", "sweep", "report", "export"),
+    "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "recipes"),
+    "Subsets": ("show", "diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
@@ -97,11 +99,11 @@ for _name, _short, _command in (
     ("count", "Count what a recipe keeps", run.count),
     ("lock", "Write what a recipe selects, and what decides it", locks.lock),
     ("verify", "Compute a locked subset or a run again", locks.verify),
+    ("new", "Write a new recipe to begin with", new.new),
     ("check", "Check a recipe without running it", recipes.check),
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
-    ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
     ("why", "Say why a recipe keeps a sample or drops it", why.why),
     ("sweep", "Run a recipe with several values of its PARAMs", sweep.sweep),
@@ -114,6 +116,7 @@ for _name, _short, _command in (
 ):
     app.command(_name, short_help=_short)(guarded(_command))
 
+app.add_typer(shipped.app, name="recipes", short_help="List and show the recipes that ship with dcql")
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
 app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")

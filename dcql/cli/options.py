@@ -18,7 +18,8 @@ _SMALLEST = 10**6
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
 
 
-def _complete_recipe(incomplete: str) -> list[str]:
+def complete_recipe(incomplete: str) -> list[str]:
+    """Return the recipes that ship whose names begin so."""
     from dcql.catalog.recipes import shipped_recipes
 
     return [name for name in shipped_recipes() if name.startswith(incomplete)]
@@ -106,7 +107,7 @@ Recipe = Annotated[
     typer.Argument(
         metavar="RECIPE",
         help="A .dcql file, or the name of a recipe that ships (`dcql recipes` lists them).",
-        autocompletion=_complete_recipe,
+        autocompletion=complete_recipe,
     ),
 ]
 PoolOption = Annotated[
