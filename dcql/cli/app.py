@@ -25,6 +25,7 @@ from dcql.cli import (
     subsets,
     sweep,
     train,
+    watch,
     why,
 )
 from dcql.cli.shell import guarded
@@ -101,6 +102,7 @@ for _name, _short, _command in (
     ("verify", "Compute a locked subset or a run again", locks.verify),
     ("new", "Write a new recipe to begin with", new.new),
     ("check", "Check a recipe without running it", recipes.check),
+    ("watch", "Check and count a recipe at every save", watch.watch),
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
