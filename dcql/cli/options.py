@@ -25,6 +25,10 @@ def complete_recipe(incomplete: str) -> list[str]:
     return [name for name in shipped_recipes() if name.startswith(incomplete)]
 
 
+def complete_target(incomplete: str) -> list[str]:
+    return complete_recipe(incomplete)
+
+
 def complete_pool(incomplete: str) -> list[str]:
     """Return the added pools whose names begin so."""
     from dcql.catalog.pool import list_pools

@@ -53,9 +53,9 @@ def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progr
                     if progress is not None:
                         progress(file.name, done, pool.rows)
             if written != subset.distinct:
-                raise RunError(_missing(subset.distinct - written, pool))
+                raise RunError(missing(subset.distinct - written, pool))
             if writer is None:
-                raise RunError(_missing(0, pool))
+                raise RunError(missing(0, pool))
         finally:
             if writer is not None:
                 writer.close()
@@ -121,7 +121,8 @@ def _unknown(name: str, pool: Pool, known: tuple[str, ...]) -> Diagnostic:
     return Diagnostic("E0762", f"unknown column `{name}`", None, f"not a column of pool `{pool.name}`", (help_,))
 
 
-def _missing(count: int, pool: Pool) -> Diagnostic:
+def missing(count: int, pool: Pool) -> Diagnostic:
+    """Return the diagnostic of a subset with `count` samples that are not in the pool."""
     return Diagnostic(
         "E0763",
         f"{count:,} samples of the subset are not in pool `{pool.name}`",
