@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    completion,
     diff,
     errors,
     evaluate,
@@ -38,7 +39,7 @@ _SECTIONS = {
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
-    "Help": ("explain-error",),
+    "Help": ("explain-error", "completion"),
 }
 _EPILOG = """\
 A first session:
@@ -69,7 +70,11 @@ class _Sections(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Sections, rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Sections,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,  # `dcql completion` knows files and PARAMs
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -117,6 +122,7 @@ for _name, _short, _command in (
     ("train", "Train a scale on the shards of a run", train.train),
     ("eval", "Evaluate trained weights on DataComp's tasks", evaluate.evaluate),
     ("explain-error", "Explain an error code", errors.explain_error),
+    ("completion", "Complete command lines in bash, zsh or fish", completion.completion),
 ):
     app.command(_name, short_help=_short)(guarded(_command))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _UID = 10  # digits of a uid on a terminal: enough for `dcql why`
 _VALUE = 14  # cells of a value on a terminal, at most
-_URL = 28
+_URL = 24
 _CAPTION = 20  # at least
 
 
@@ -73,13 +73,18 @@ def _columns(told: "Showing", group: "ShownGroup", on_terminal: bool) -> list[_S
     for at, column in enumerate(told.columns):
         cells = [_cell(column, one, at) for one in samples]
         columns.append(_Shown(column.label, cells, _VALUE))
-    for title, values, most in (
-        ("url", [one.url for one in samples], _URL),
-        ("caption", [one.caption for one in samples], None),
-    ):
-        if any(value is not None for value in values):
-            columns.append(_Shown(title, [value if value is not None else "NULL" for value in values], most))
+    urls = [one.url for one in samples]
+    if any(url is not None for url in urls):
+        columns.append(_Shown("url", [_url(url or "NULL") if on_terminal else url or "NULL" for url in urls], _URL))
+    if any(one.caption is not None for one in samples):
+        columns.append(_Shown("caption", ["NULL" if one.caption is None else one.caption for one in samples], None))
     return columns
+
+
+def _url(url: str) -> str:
+    """Shorten an address in its middle: who serves it and what it is called say most."""
+    bare = url.split("://", 1)[-1]
+    return bare if len(bare) <= _URL else f"{bare[: _URL - 12]}…{bare[-11:]}"
 
 
 def _cell(column: "ShownColumn", sample: "ShownSample", at: int) -> str:
