@@ -124,9 +124,7 @@ def show(
         if wanted.is_dropped and order is None and observed is not None and run is not None:
             plan = optimize(run.compiled.plan)
             writer = Writer(short_names(run.compiled.recipe, library(), pool.schema))
-            groups = dropped(
-                plan, writer, subset, observed, wanted.number, lambda uids: _keys(uids, wanted.seed), tell
-            )
+            groups = dropped(plan, writer, subset, observed, wanted.number, lambda uids: _keys(uids, wanted.seed), tell)
         else:
             groups = (_group(pool, subset, wanted, order, tell),)
         return Showing(

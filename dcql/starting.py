@@ -74,8 +74,8 @@ def template(name: str, pool: Pool | None) -> str:
     names = short_names(parse(Source("every", "SELECT uid FROM pool")), library(), schema)
     head = "\n".join(_comment(name, pool, schema, names))
     for query in _queries(schema, names):
-        text = formatted(Source(name, f"{head}\n{query}"))
         try:
+            text = formatted(Source(name, f"{head}\n{query}"))
             check(Source(name, text), schema)
         except RecipeError:
             continue  # a column whose name is none in a recipe
@@ -105,8 +105,7 @@ def _queries(schema: Schema, names: dict[str, str]) -> Iterator[str]:
 def _comment(name: str, pool: Pool | None, schema: Schema, names: dict[str, str]) -> Iterator[str]:
     file = shlex.quote(f"{name}{SUFFIX}")
     on = f" --pool {shlex.quote(pool.name)}" if pool is not None else ""
-    yield f"-- {printable(name)}: what it keeps, in one sentence. Then where the rule comes from, and the share that it is"
-    yield "-- expected to keep."
+    yield f"-- {printable(name)}: what it keeps, in one sentence. Then where the rule comes from, and what share it keeps."
     yield "--"
     told = {
         f"dcql watch {file}{on}": "check and count it at every save",
@@ -120,7 +119,7 @@ def _comment(name: str, pool: Pool | None, schema: Schema, names: dict[str, str]
     yield "--"
     yield from _columns(pool, schema, names)
     yield "--"
-    yield "-- `lang = 'en'` and `english_caption` ask a model for the caption's language; docs/language.md has all there is."
+    yield "-- `lang = 'en'` and `english_caption` ask a model for a caption's language; docs/language.md has the rest."
     yield ""
 
 

@@ -10,8 +10,6 @@ from conformance import FILES, RECIPES, adversarial
 from oracle import select
 
 import dcql
-from dcql.errors import RecipeError
-from dcql.lower.spark import spark
 
 if TYPE_CHECKING:
     import pyspark.sql

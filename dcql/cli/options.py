@@ -68,7 +68,9 @@ def _below(incomplete: str, suffixes: tuple[str, ...], *, folders: bool = True) 
     folder, slash, begun = incomplete.rpartition("/")
     found = []
     try:
-        for entry in sorted(os.scandir(os.path.expanduser(folder) or ("/" if slash else ".")), key=lambda one: one.name):
+        for entry in sorted(
+            os.scandir(os.path.expanduser(folder) or ("/" if slash else ".")), key=lambda one: one.name
+        ):
             if not entry.name.startswith(begun) or (not begun and entry.name.startswith(".")):
                 continue
             if entry.is_dir():

@@ -11,9 +11,8 @@ from dcql.cli.shell import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
-    from dcql.showing import ShownColumn, ShownGroup, ShownSample, Showing
+    from dcql.showing import Showing, ShownColumn, ShownGroup, ShownSample
 
 _UID = 10  # digits of a uid on a terminal: enough for `dcql why`
 _VALUE = 14  # cells of a value on a terminal, at most
@@ -103,7 +102,10 @@ def _widths(columns: Sequence[_Shown], table: Sequence[Sequence[str]], width: in
     natural = [max([cell_len(column.title), *map(cell_len, column.cells)]) for column in columns]
     if width is None:
         return natural
-    widths = [min(most, wide) if (most := column.most) is not None else 0 for column, wide in zip(columns, natural, strict=True)]
+    widths = [
+        min(most, wide) if (most := column.most) is not None else 0
+        for column, wide in zip(columns, natural, strict=True)
+    ]
     growing = [at for at, column in enumerate(columns) if column.most is None]
     least = sum(min(_CAPTION, natural[at]) for at in growing)
     # What there is no room for goes from the right: first the url, then values.
@@ -176,8 +178,7 @@ def to_json(told: "Showing") -> dict[str, Any]:
                         "url": one.url,
                         "caption": one.caption,
                         "values": {
-                            column.label: plain(value)
-                            for column, value in zip(told.columns, one.values, strict=True)
+                            column.label: plain(value) for column, value in zip(told.columns, one.values, strict=True)
                         },
                     }
                     for one in group.samples

@@ -61,9 +61,7 @@ def list_(context: typer.Context, format_: FormatOption = Format.TEXT) -> None:
 
 @guarded
 def show(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A recipe that ships.", autocompletion=complete_recipe)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe that ships.", autocompletion=complete_recipe)],
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Print a recipe that ships: its text, and what it keeps of the demo pool."""

@@ -36,8 +36,8 @@ def watch(
 ) -> None:
     """Check and count a recipe now, and again whenever it or a file that it names is saved; Ctrl-C ends.
 
-    Says what each save changed: the count before and now, and which clauses. Errors are told as `dcql check` tells them.
-    --limits hold for each count by itself.
+    Says what each save changed: the count before and now, and which clauses. Errors are told as `dcql check` tells
+    them. --limits hold for each count by itself.
     """
     from dcql.catalog.recipes import find_recipe
     from dcql.cli.demo import pool_or_demo

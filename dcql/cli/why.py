@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption, complete_target
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    SetOption,
+    ThreadsOption,
+    complete_target,
+)
 from dcql.cli.shell import Format, print_json, stdout
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E1523",
         "a recipe that needs files beside it",
-        "A recipe names sets, assets and other recipes by paths from its own folder. `dcql new --from` writes a copy of "
-        "the recipe alone, which would not find them elsewhere.",
+        "A recipe names sets, assets and other recipes by paths from its own folder. `dcql new --from` writes a copy "
+        "of the recipe alone, which would not find them elsewhere.",
         "dcql new mine.dcql --from work/base.dcql",
         "dcql new work/mine.dcql --from work/base.dcql",
     ),

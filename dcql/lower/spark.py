@@ -40,8 +40,8 @@ _PLAIN = (
     exp.Boolean,
     exp.Placeholder,
 )
-# With three values of logic, and over numbers, BOOLs and texts by code point, alike. NaN, of which Spark says that it is
-# the largest number and equal to itself, is NULL in `samples`, and -0.0 is 0.
+# With three values of logic, and over numbers, BOOLs and texts by code point, alike. NaN, of which Spark says that it
+# is the largest number and equal to itself, is NULL in `samples`, and -0.0 is 0.
 _LOGIC = (exp.And, exp.Or, exp.Not, exp.Is, exp.Case, exp.If, exp.Coalesce, exp.NullSafeEQ)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 # IEEE 754 in both, on two operands of one type, as every operation here has them.
@@ -175,7 +175,7 @@ class _Translation:
             raise RecipeError(*self._faults)
         return query.sql(dialect="spark", pretty=True)
 
-    def _why(self, node: exp.Expression) -> str | None:
+    def _why(self, node: exp.Expr) -> str | None:
         """Return why a node may not be printed, None where it may."""
         if isinstance(node, exp.Identifier):
             return self._name(node.name)
@@ -190,7 +190,7 @@ class _Translation:
         return _substituted(name)
 
 
-def _rewritten(node: exp.Expression) -> exp.Expression:
+def _rewritten(node: exp.Expr) -> exp.Expr:
     """Write in Spark's own form what it has no word for, or another."""
     match node:
         case exp.DataType() if node.this in _TYPES:
@@ -216,7 +216,7 @@ def _whole(node: exp.Expression) -> str | None:
     return "whole numbers are computed in 128 bits, which Spark does not have: one that is too large is NULL here"
 
 
-def _cast(node: exp.Expression) -> str | None:
+def _cast(node: exp.Cast) -> str | None:
     if isinstance(node, exp.TryCast) or node.to.this not in _TYPES.values():
         return _whole(node)
     if isinstance(node.this, exp.Literal) and node.this.is_string and node.this.this != "Infinity":
@@ -279,7 +279,7 @@ def _star(node: exp.Expression) -> str | None:
     return None if isinstance(node.parent, exp.Column | exp.Count) else _UNKNOWN
 
 
-def _join(node: exp.Expression) -> str | None:
+def _join(node: exp.Join) -> str | None:
     return None if node.side == "LEFT" and not node.method and not node.kind else _UNKNOWN
 
 
@@ -323,7 +323,7 @@ def _function(node: exp.Expression) -> str | None:
     return None if node.name == "OCTET_LENGTH" else _UNKNOWN
 
 
-_CHECKS: dict[type[exp.Expression], Callable[..., str | None]] = {
+_CHECKS: dict[type[exp.Expr], Callable[..., str | None]] = {
     exp.Cast: _cast,
     exp.TryCast: _cast,
     exp.Literal: _literal,
@@ -346,7 +346,6 @@ _CHECKS: dict[type[exp.Expression], Callable[..., str | None]] = {
 }
 
 
-def _short(node: exp.Expression) -> str:
+def _short(node: exp.Expr) -> str:
     text = " ".join(node.sql(dialect="duckdb").split())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
