@@ -105,7 +105,7 @@ def _queries(schema: Schema, names: dict[str, str]) -> Iterator[str]:
 def _comment(name: str, pool: Pool | None, schema: Schema, names: dict[str, str]) -> Iterator[str]:
     file = shlex.quote(f"{name}{SUFFIX}")
     on = f" --pool {shlex.quote(pool.name)}" if pool is not None else ""
-    yield f"-- {printable(name)}: what it keeps, in one sentence. Then where the rule comes from, and what share it keeps."
+    yield f"-- {printable(name)}: what it keeps, in one sentence. Then where the rule is from, and what share it keeps."
     yield "--"
     told = {
         f"dcql watch {file}{on}": "check and count it at every save",
