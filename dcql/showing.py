@@ -106,7 +106,7 @@ def show(
     compiled = _compiled(operand, pool)
     names = short_names(parse(Source("every", "SELECT uid FROM pool")), library(), pool.schema)
     if wanted.columns is not None:
-        refuse_unknown(pool, [_own_name(one, names) for one in wanted.columns])
+        refuse_unknown(pool, [_own_name(one, names) for one in wanted.columns], tuple(names.values()))
     order = _order(wanted.order, pool, names)
     run = None
     if operand.subset is None or (wanted.is_dropped and wanted.order is None and compiled is not None):
@@ -168,7 +168,7 @@ def _order(order: tuple[str, bool] | None, pool: Pool, names: Mapping[str, str])
     name = _own_name(order[0], names)
     column = pool.schema.get(name)
     if column is None:
-        refuse_unknown(pool, [name])
+        refuse_unknown(pool, [name], tuple(names.values()))
     if column is not None and column.type in (Type.NESTED, Type.EMBEDDING):
         _refuse_order(f"`{order[0]}` is {column.type.value}", "there is no order among its values")
     return name, order[1]

@@ -22,12 +22,12 @@ _BATCH_ROWS = 1 << 16
 Progress = Callable[[str, int, int], None]
 
 
-def refuse_unknown(pool: Pool, columns: Sequence[str]) -> None:
-    """Raise RunError with every one of `columns` that the pool lacks."""
+def refuse_unknown(pool: Pool, columns: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Raise RunError with every one of `columns` that the pool lacks; names of `also` may be meant instead."""
     known = pool.schema.names()
     unknown = [name for name in columns if name not in known]
     if unknown:
-        raise RunError(*(_unknown(name, pool, known) for name in dict.fromkeys(unknown)))
+        raise RunError(*(_unknown(name, pool, (*known, *also)) for name in dict.fromkeys(unknown)))
 
 
 def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progress: Progress | None = None) -> int:
@@ -117,7 +117,8 @@ def find(uids: Uids, high: Words, low: Words) -> NDArray[np.int64]:
 
 def _unknown(name: str, pool: Pool, known: tuple[str, ...]) -> Diagnostic:
     near = did_you_mean(name, known)
-    help_ = f"a similar column exists: `{near}`" if near else f"its columns: {', '.join(known[:20])}"
+    every = ", ".join(pool.schema.names()[:20])
+    help_ = f"a similar column exists: `{near}`" if near else f"its columns: {every}"
     return Diagnostic("E0762", f"unknown column `{name}`", None, f"not a column of pool `{pool.name}`", (help_,))
 
 
