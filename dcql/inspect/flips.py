@@ -131,7 +131,7 @@ class Finder:
             p = self._share_for(found, found.cut, standing, outcome)
             if p is not None:
                 cut = replace(found.cut, rank=replace(found.cut.rank, p=p))
-                quantile = writer.quantile(cut)
+                quantile = writer.quantile(cut, found.value)
                 assert isinstance(expr, nodes.Compare)
                 other = replace(expr, right=cut) if found.on_right else replace(expr, left=cut)
                 by_quantile = f"({writer.expression(put_at(clause.expr, steps, other))})"

@@ -4,7 +4,8 @@ Every expression resolves to a typed node, or to an untyped constant (`Exact`, o
 that takes the type of what it meets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ParamSpec, Protocol, TypeVar
@@ -34,7 +35,7 @@ from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.features import feature_node, usable_feature
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
-from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
+from dcql.plan.order_statistics import both_bare, misplaced_quantile, named_statistic, order_statistic, ranked
 from dcql.plan.patterns import MAX_PATTERN, TOO_LONG, check_pattern
 from dcql.plan.scope import FeatureEntry, Scope
 from dcql.source import Span
@@ -81,6 +82,7 @@ class Expressions(Lookup):
     depth: int = 0
     embeddings: bool = False
     _features: dict[str, nodes.Feature | None] = field(default_factory=dict)
+    sides: tuple[ast.Expr, ...] = ()  # of the innermost comparison that is being resolved
     top: Span | None = None  # the outermost expression that is being resolved
 
     # --- entry points -------------------------------------------------------------------------------------------------
@@ -122,10 +124,19 @@ class Expressions(Lookup):
             return [self.inside(bound, operand) for operand in bound.expr.operands]
         return [bound]
 
+    @contextmanager
+    def without_quantiles(self) -> Iterator[None]:
+        """Allow no q for as long as something is resolved."""
+        allowed, self.quantiles_allowed = self.quantiles_allowed, False
+        try:
+            yield
+        finally:
+            self.quantiles_allowed = allowed
+
     # --- the walk -----------------------------------------------------------------------------------------------------
 
     def resolve(self, bound: Bound) -> Value:
-        """Resolve any expression but a bare q. Raises WrongError after recording every fault inside."""
+        """Resolve any expression; a bare q is one only beside what it ranks. Raises WrongError after recording every fault inside."""
         outside = self.place
         if not bound.scope.is_library:
             self.place = bound.expr.span
@@ -236,8 +247,10 @@ class Expressions(Lookup):
                 return nodes.And(operands) if word == "AND" else nodes.Or(operands)
             case ast.Case():
                 return self._case(expr, bound)
-            case ast.Quantile():
+            case ast.Quantile(expr=None):
                 return misplaced_quantile(self, bound)
+            case ast.Quantile():
+                return named_statistic(self, bound)
 
     def feature(self, entry: FeatureEntry, name: str) -> nodes.Feature:
         """Return the column that a FEATURE stands for, which may be a vector. Raises WrongError."""
@@ -332,22 +345,20 @@ class Expressions(Lookup):
     def _compare(self, op: str, left: Bound, right: Bound, span: Span) -> nodes.Expr:
         left_q, right_q = self._quantile(left), self._quantile(right)
         if left_q is not None and right_q is not None:
-            self.wrong_at(
-                "E0309",
-                "q on both sides",
-                span,
-                "one side must be the expression that q ranks",
-                f"name the expression: `x >= {' '.join(right_q.expr.span.text.split())}`",
-            )
+            both_bare(self, right_q, span)
         if right_q is not None:
             value = ranked(self, left)
             return nodes.Compare(op, value, order_statistic(self, right_q, value))
         if left_q is not None:
             value = ranked(self, right)
             return nodes.Compare(op, order_statistic(self, left_q, value), value)
-        with all_faults() as attempt:
-            a = attempt(self.resolve, left)
-            b = attempt(self.resolve, right)
+        outside, self.sides = self.sides, (left.expr, right.expr)
+        try:
+            with all_faults() as attempt:
+                a = attempt(self.resolve, left)
+                b = attempt(self.resolve, right)
+        finally:
+            self.sides = outside
         return self._typed_compare(op, left, a(), right, b(), span)
 
     def _typed_compare(self, op: str, left: Bound, a: Value, right: Bound, b: Value, span: Span) -> nodes.Expr:
@@ -377,8 +388,9 @@ class Expressions(Lookup):
             )
 
     def _quantile(self, bound: Bound) -> Bound | None:
+        """Return a bare q, None for any other expression."""
         expanded = self.expand(bound)
-        return expanded if isinstance(expanded.expr, ast.Quantile) else None
+        return expanded if isinstance(expanded.expr, ast.Quantile) and expanded.expr.expr is None else None
 
     def _equal(self, subject: Bound, item: Bound, span: Span) -> nodes.Expr:
         """Resolve one item of an IN list."""

@@ -23,6 +23,7 @@ from dcql.syntax.vocabulary import (
     MODELS,
     OPERATOR,
     OPERATORS,
+    QUANTILE,
     RESERVED,
     SET_OPERATIONS,
     STARTS,
@@ -268,7 +269,7 @@ def _in_quantile(place: Place, word: str, previous: str) -> Row | None:
     if place.function() != "Q":
         return None
     if word == "," and "BY" not in place.before():
-        return "E0136", "`q(p, expression)` is reserved", LATER, "compare the expression with it: x >= q(0.7)"
+        return "E0101", "unexpected `,`", "q takes a fraction and one expression", QUANTILE
     if word == ")" and previous == "(":
         return (
             "E0101",
