@@ -28,7 +28,7 @@ def ranked(expressions: "Expressions", bound: Bound) -> nodes.Expr:
         # A constant that conditions choose is ranked as the number that it is.
         value = convert(value, numeric_type([value]))
     if any(isinstance(node, nodes.Quantile) for node in nodes.walk(value)):
-        help_ = "a q that names what it ranks, `q(0.7, x)`, may stand beside another one"
+        help_ = "two order statistics are compared where each names what it ranks: `q(0.7, clip_l14)`"
         expressions.wrong("E0309", "q inside q's expression", bound, "what q ranks must not hold a q", help_, _STAGE)
     return value
 
@@ -127,6 +127,7 @@ def _population(expressions: "Expressions", written: ast.Quantile, bound: Bound)
 
 def misplaced_quantile(expressions: "Expressions", bound: Bound) -> NoReturn:
     """Refuse a bare q that is no side of a comparison."""
+    _refuse_nested(expressions, bound)
     written = bound.expr
     assert isinstance(written, ast.Quantile)
     expressions.wrong_at(

@@ -115,6 +115,8 @@ def _table(place: Place) -> Row | None:
 def _in_context(place: Place) -> Row | None:
     """Return the row of a habit that shows in the words around the place."""
     word, previous, accepted = place.at(0), place.at(-1), place.accepted
+    if previous == "DCQL" and place.index == 1:
+        return "E0101", "`DCQL` without its version", "expected a number", FORMS["DCQL"]
     return (
         _in_model(place, word, previous)
         or _in_select(place, word, previous)
