@@ -113,4 +113,14 @@ CODES: tuple[Code, ...] = (
         example="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 0.3;",
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 30 PERCENT;",
     ),
+    Code(
+        code="E0327",
+        title="value of another type for a PARAM",
+        meaning=(
+            "A PARAM has the type of its default: a number, TEXT or BOOL. What WITH of an IMPORT or `--set` gives it "
+            "has the same."
+        ),
+        example="IMPORT './base.dcql' AS base WITH keep = 'much';\nSELECT uid FROM base;",
+        instead="IMPORT './base.dcql' AS base WITH keep = 0.5;\nSELECT uid FROM base;",
+    ),
 )

@@ -83,7 +83,13 @@ def test_trees(update: bool) -> None:
     drawn = [heading]
     for text, *_ in blocks("trees.txt"):
         read_as = recipe(text)
-        parts = [*([read_as.language] if read_as.language else []), *read_as.definitions, *read_as.stages, read_as.query, *read_as.expects]
+        parts = [
+            *([read_as.language] if read_as.language else []),
+            *read_as.definitions,
+            *read_as.stages,
+            read_as.query,
+            *read_as.expects,
+        ]
         shown = parts if text.startswith(STATEMENTS) else [read_as.query.body.where]  # type: ignore[union-attr]
         drawn.append("\n".join([text, *(f"    {tree(part)}" for part in shown)]))
     if update:
