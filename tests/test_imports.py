@@ -90,7 +90,8 @@ GOOD: dict[str, dict[str, str]] = {
     "text, TRUE, and values computed of PARAMs": {
         "root.dcql": "PARAM word DEFAULT 'a'; PARAM share DEFAULT 1 / 3; IMPORT 'one.dcql' AS one "
         "WITH part = word, strict = TRUE, keep = share * 2 - 0.1; SELECT uid FROM one",
-        "one.dcql": "PARAM part DEFAULT 'zz'; PARAM strict DEFAULT FALSE; PARAM keep DEFAULT 0; PARAM half DEFAULT keep / 2; "
+        "one.dcql": "PARAM part DEFAULT 'zz'; PARAM strict DEFAULT FALSE; "
+        "PARAM keep DEFAULT 0; PARAM half DEFAULT keep / 2; "
         "SELECT uid FROM pool WHERE contains(caption, part) AND (safe OR NOT strict) OR clip_l14 > q(1 - half)",
     },
     "an EXPECT binds the recipe that is run alone": {

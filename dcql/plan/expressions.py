@@ -136,7 +136,7 @@ class Expressions(Lookup):
     # --- the walk -----------------------------------------------------------------------------------------------------
 
     def resolve(self, bound: Bound) -> Value:
-        """Resolve any expression; a bare q is one only beside what it ranks. Raises WrongError after recording every fault inside."""
+        """Resolve any expression but a bare q. Raises WrongError after recording every fault inside."""
         outside = self.place
         if not bound.scope.is_library:
             self.place = bound.expr.span

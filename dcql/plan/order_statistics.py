@@ -1,6 +1,7 @@
 """Order statistics in expressions: what q ranks, over which samples, and at which rank (SEMANTICS §2)."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -172,7 +173,7 @@ def _names(item: Any) -> Iterator[ast.Name]:
         case ast.Quantile() | ast.InQuery():
             return
         case ast.Node():
-            yield from _names(tuple(getattr(item, part) for part in item.__match_args__))
+            yield from _names(tuple(getattr(item, one.name) for one in fields(item)))
 
 
 def _of_help(written: ast.Quantile) -> tuple[str, ...]:

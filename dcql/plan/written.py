@@ -52,8 +52,8 @@ class Writer:
                 left, right = (_SUM, _PRODUCT) if expr.op in ("+", "-") else (_PRODUCT, _ATOM)
                 return f"{self._at(expr.left, left)} {expr.op} {self._at(expr.right, right)}", left
             case nodes.Compare():
-                left, right = self._side(expr.left, expr.right), self._side(expr.right, expr.left)
-                return f"{left} {expr.op} {right}", _COMPARISON
+                sides = self._side(expr.left, expr.right), self._side(expr.right, expr.left)
+                return f" {expr.op} ".join(sides), _COMPARISON
             case nodes.Call():
                 return f"{expr.name}({', '.join(map(self.expression, expr.arguments))})", _ATOM
             case nodes.Like():

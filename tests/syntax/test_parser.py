@@ -101,7 +101,8 @@ def test_trees(update: bool) -> None:
 def test_keywords_as_names(name: str) -> None:
     text = (
         f"DEFINE a_{name} AS {name} > 1; SELECT uid FROM {name} WHERE {name} IN {name} "
-        f"AND {name} > q({name} OF {name} BY {name}) AND q({name}, {name} OF {name}) > {name} ORDER BY {name} DESC LIMIT {name} PERCENT;"
+        f"AND {name} > q({name} OF {name} BY {name}) AND q({name}, {name} OF {name}) > {name} "
+        f"ORDER BY {name} DESC LIMIT {name} PERCENT;"
     )
     read_as = parse(Source("test.dcql", text))
     assert read_as.query is not None
