@@ -1,6 +1,6 @@
 """grammar.lark -> docs/grammar.md: the grammar as a page to read.
 
-    python -m dcql.syntax.page > docs/grammar.md
+python -m dcql.syntax.page > docs/grammar.md
 """
 
 import re
