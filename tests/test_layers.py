@@ -68,6 +68,7 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
     "isal": ("checksum.py",),
+    "orjson": ("tars.py",),
     "fasttext": ("engine/udfs/language.py",),
     "jinja2": ("pages/",),
     "gcld3": ("engine/udfs/language.py",),
