@@ -38,8 +38,8 @@ class _Candidate:
 class Finder:
     """Tries every cut of a plan. `bare` is the plan without demands, `run` says whether a changed one keeps the sample.
 
-    `untried` counts the changes that move a statistic and were not run, `unsought` the order statistics inside of larger
-    expressions: no p of theirs is looked for.
+    `untried` counts the changes that move a statistic and were not run, `unsought` the order statistics inside of
+    larger expressions: no p of theirs is looked for.
     """
 
     bare: nodes.Plan
