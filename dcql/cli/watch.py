@@ -122,7 +122,8 @@ def _draw(path: Path, pool: str, event: "Event") -> None:
 def _draw_counted(before: "Counted | None", now: "Counted", was_wrong: bool) -> None:
     from rich.text import Text
 
-    from dcql.cli.render import decimal, share
+    from dcql.cli.render import share
+    from dcql.pages.text import decimal
     from dcql.watching import lines, parameter_changes
 
     console = stdout()

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from dcql.errors import Diagnostic, RecipeError
 from dcql.lower import sql
-from dcql.lower.program import ID, Cut, Program, Scan, Statement, Threshold
+from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Statement, Threshold
 from dcql.lower.samples import padded
 
 _POOL = "pool"
@@ -62,6 +62,10 @@ _TYPES = {
 }
 
 
+# What comes between statements follows from them by a rule that can be said.
+_STATISTICS = (Scan, GroupedThreshold, Cut, Firsts)
+
+
 @dataclass(frozen=True, slots=True)
 class SparkStatement:
     """A statement of Spark SQL with a line that says what it is for."""
@@ -79,6 +83,10 @@ def spark(program: Program) -> tuple[SparkStatement, ...]:
     if program.features or program.asset_sets:
         raise RecipeError(_of_features(program))
     faults: dict[str, Diagnostic] = {}
+    for statistic in (one for stage in program.stages for one in stage.statistics):
+        if not isinstance(statistic, _STATISTICS):
+            fault = _refusal(f"`{statistic.name}`", _UNKNOWN)
+            faults.setdefault(fault.label, fault)
     result: list[SparkStatement] = []
     statements = [("samples: what the others read", _samples(program)), *_titled(program)]
     for title, query in statements:
@@ -107,10 +115,21 @@ def _parsed(statement: Statement) -> exp.Expression:
 
 def ranks(program: Program) -> tuple[str, ...]:
     """Say of each parameter which value of its statement it is."""
-    told: list[str] = []
+    told = [
+        f"set `{table}` is a table of the values of {named.name}, in a column `value`" for table, named in program.sets
+    ]
     for statistic in (one for stage in program.stages for one in stage.statistics):
         if isinstance(statistic, Scan):
-            told += [_rank(threshold) for threshold in statistic.thresholds]
+            for one in statistic.thresholds:
+                among = f" among those with {one.member}" if one.member is not None else ""
+                told.append(f":{one.name} is {_rank(one, one.value + among)}")
+        elif isinstance(statistic, GroupedThreshold):
+            keys = ", ".join(f"`k{i}`" for i in range(len(statistic.key_types)))
+            told.append(
+                f"`{statistic.name}` is a table of {keys} and `value`, {_rank(statistic, 'value of each group')}"
+            )
+        elif isinstance(statistic, Firsts):
+            told.append(f"`{statistic.name}` is a table of what its statement gives")
         elif isinstance(statistic, Cut):
             names = ", ".join(f":{statistic.name}_{i}" for i in range(len(statistic.key_types)))
             told.append(
@@ -120,14 +139,12 @@ def ranks(program: Program) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _rank(threshold: Threshold) -> str:
-    p = threshold.rank.p
-    k = f"max(1, ceil({p} * n))"
-    if threshold.rank.datacomp:
-        k = f"max(1, n - int(n * {float(p)!r})), DataComp's own rule"
-    nulls = "NULLs included, as the smallest" if threshold.nulls_first else "NULLs left out"
-    among = f" among those with {threshold.member}" if threshold.member is not None else ""
-    return f":{threshold.name} is the k-th smallest {threshold.value}{among}, {nulls}, of n: k = {k}"
+def _rank(one: Threshold | GroupedThreshold, what: str) -> str:
+    k = f"max(1, ceil({one.rank.p} * n))"
+    if one.rank.datacomp:
+        k = f"max(1, n - int(n * {float(one.rank.p)!r})), DataComp's own rule"
+    nulls = "NULLs included, as the smallest" if one.nulls_first else "NULLs left out"
+    return f"the k-th smallest {what}, {nulls}, of n: k = {k}"
 
 
 def _samples(program: Program) -> exp.Expression:
