@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    check,
     diff,
     errors,
     evaluate,
@@ -97,7 +98,7 @@ for _name, _short, _command in (
     ("count", "Count what a recipe keeps", run.count),
     ("lock", "Write what a recipe selects, and what decides it", locks.lock),
     ("verify", "Compute a locked subset or a run again", locks.verify),
-    ("check", "Check a recipe without running it", recipes.check),
+    ("check", "Check a recipe without running it", check.check),
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),

@@ -15,6 +15,7 @@ from dcql.plan.depth import refuse_depth
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
+from dcql.plan.meanings import Meanings
 from dcql.plan.scope import (
     Constant,
     DefineEntry,
@@ -45,13 +46,16 @@ class Catalog:
     embeddings: bool = False  # whether conditions may name an EMBEDDING feature, as those of commands do
 
 
-def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -> nodes.Plan:
-    """Resolve a recipe against a catalog, with `settings` for its PARAMs as text.
+def resolve(
+    recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str], meanings: Meanings | None = None
+) -> nodes.Plan:
+    """Resolve a recipe against a catalog, with `settings` for its PARAMs as text; `meanings` is told what means what.
 
     Raises RecipeError with every fault of the recipe and its imports.
     """
     diagnostics = Diagnostics()
     resolver = _Resolver(catalog, _library_scope(catalog), diagnostics)
+    resolver.expressions.meanings = meanings
     plan = resolver.root(recipe, settings)
     if plan is not None:
         refuse_depth(plan, diagnostics)
@@ -259,7 +263,7 @@ class _Resolver:
         if counted is not None:
             count, percent = counted
             relation = nodes.Limit(relation, order(), count, percent)
-        return relation
+        return self.expressions.noted(query, relation)
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
         match body:
@@ -273,7 +277,7 @@ class _Resolver:
                         ("put the SELECT and its ORDER BY in parentheses",),
                     )
                     raise WrongError
-                return self._select(body, scope)
+                return self.expressions.noted(body, self._select(body, scope))
             case ast.SetOperation():
                 return self._set_operation(body, scope)
             case ast.Query():
