@@ -46,7 +46,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("runtime",),
     ("demo_pool", "demo_sets"),
-    ("compiler", "variants", "sweep"),
+    ("compiler", "variants", "sweep", "lints"),
     ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting"),
     ("submission",),
     ("leaderboard",),

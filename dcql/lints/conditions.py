@@ -124,6 +124,9 @@ class _Conditions:
         one, other = self.linted.meaning(operand), self.linted.meaning(beside)
         if one is None or other is None:
             return False
+        # To say that NULL is dropped is good style; and under NOT, in a DEFINE, it is not the same as not to say it.
+        if _tests_null(one):
+            return operand.span.start > beside.span.start and one == other
         if one == other:
             return operand.span.start > beside.span.start
         return follows(one, other) if isinstance(node, ast.And) else follows(other, one)
@@ -173,7 +176,7 @@ class _Where(_Conditions):
                 label = f"`{told_clause(clause)}` holds for all that the SELECT reads"
                 if excludes(meaning, clause.expr):
                     yield _warning("L004", f"`{told(operand)}` is never TRUE here", operand, label)
-                elif follows(meaning, clause.expr):
+                elif follows(meaning, clause.expr) and not _tests_null(meaning):
                     fix = self._removal(where, number) if not has_feature(meaning) else None
                     yield _warning("L005", f"`{told(operand)}` drops nothing", operand, label, fix=fix)
                 else:
@@ -218,6 +221,10 @@ def _subject(node: ast.Expr, meaning: nodes.Expr) -> str:
         return told(node.right if compared is not None and not compared.on_right else node.left)
     subject = getattr(node, "subject", None)
     return told(subject) if isinstance(subject, ast.Node) else ""
+
+
+def _tests_null(meaning: nodes.Expr) -> bool:
+    return any(isinstance(part, nodes.IsNull) for part in nodes.walk(meaning))
 
 
 def _is_condition(meaning: nodes.Expr) -> bool:

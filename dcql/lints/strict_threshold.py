@@ -28,7 +28,7 @@ def strict_threshold(linted: Linted, measured: Measured | None) -> Iterator[Diag
         if count is not None:
             label = f"here it keeps {count:,} fewer than `{operator.text}=`, which is DataComp's rule"
         elif at:
-            label = f"{at:,} of all that are ranked; DataComp keeps them"
+            label = f"{at:,} samples lie at it, which DataComp keeps"
         help_ = f"write `{operator.text}=` to keep them"
         yield Diagnostic("L001", message, node.span, label, (help_,), severity="warning")
 
