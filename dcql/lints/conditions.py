@@ -15,7 +15,7 @@ from dcql.plan import nodes
 from dcql.plan.comparison import comparison
 from dcql.plan.demand import has_feature
 from dcql.plan.implied import excludes, follows
-from dcql.plan.truth import MAX_PAIRED, always_null, exclusive, truths
+from dcql.plan.truth import ANY, MAX_PAIRED, Truths, always_null, exclusive, truths
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -38,21 +38,37 @@ class _Conditions:
         meaning = self.linted.meaning(node)
         if meaning is None or not _is_condition(meaning):
             return
-        if isinstance(node, ast.And | ast.Or):
+        fixed = self._without_params(node, meaning)
+        values = truths(fixed) if fixed is not None else ANY
+        # What is TRUE for one part of an OR is best told of the whole, which a fix can remove.
+        if isinstance(node, ast.And) or (isinstance(node, ast.Or) and values != {True}):
             inside = [list(part) for part in self._operands(node)]
             if any(inside):
                 yield from (diagnostic for part in inside for diagnostic in part)
                 yield from self._repeated(node, {number for number, part in enumerate(inside) if part})
                 return
-        if self.linted.reads_param(node) or self._is_told_elsewhere(node):
+        if self._is_told_elsewhere(node):
             return
-        values = truths(meaning)
-        if True not in values:
+        # Where a PARAM decides a part, the others may still decide the whole.
+        whole = fixed == meaning
+        if True not in values and (whole or isinstance(node, ast.And)):
             yield self._never(node, meaning)
-        elif False not in values:
-            yield self._always(node, meaning, fix)
+        elif False not in values and (whole or (isinstance(node, ast.Or) and None not in values)):
+            yield self._always(node, meaning, values, fix)
         elif isinstance(node, ast.And | ast.Or):
             yield from self._repeated(node, set())
+
+    def _without_params(self, node: ast.Expr, meaning: nodes.Expr) -> nodes.Expr | None:
+        """Return what a condition means without the parts that a PARAM decides, None where none is left."""
+        if not self.linted.reads_param(node):
+            return meaning
+        if not isinstance(node, ast.And | ast.Or):
+            return None
+        parts = [self.linted.meaning(one) for one in node.operands if not self.linted.reads_param(one)]
+        known = tuple(one for one in parts if one is not None)
+        if not known:
+            return None
+        return nodes.And(known) if isinstance(node, ast.And) else nodes.Or(known)
 
     def _operands(self, node: ast.And | ast.Or) -> Iterator[Iterator[Diagnostic]]:
         for number, operand in enumerate(node.operands):
@@ -64,8 +80,8 @@ class _Conditions:
         declared = self.linted.declared.get(node.text) if isinstance(node, ast.Name) else None
         return isinstance(declared, ast.Define)
 
-    def _always(self, node: ast.Expr, meaning: nodes.Expr, fix: Fix | None) -> Diagnostic:
-        if None not in truths(meaning):
+    def _always(self, node: ast.Expr, meaning: nodes.Expr, values: Truths, fix: Fix | None) -> Diagnostic:
+        if None not in values:
             fix = fix if not has_feature(meaning) else None
             return _warning("L003", f"`{told(node)}` is always TRUE", node, "it keeps every sample", fix=fix)
         value = _subject(node, meaning)
@@ -97,7 +113,9 @@ class _Conditions:
         return _warning("L004", message, node, label, helps)
 
     def _exclusive(self, node: ast.And) -> tuple[ast.Expr, ast.Expr] | None:
-        meanings = [self.linted.meaning(operand) for operand in node.operands]
+        meanings = [
+            self.linted.meaning(operand) if not self.linted.reads_param(operand) else None for operand in node.operands
+        ]
         pair = exclusive(tuple(one if one is not None else nodes.TRUE for one in meanings))
         return (node.operands[pair[0]], node.operands[pair[1]]) if pair is not None else None
 
@@ -135,7 +153,7 @@ class _Conditions:
         meaning = self.linted.meaning(operand)
         fix = fix if meaning is not None and not has_feature(meaning) else None
         if operand == beside:
-            return _warning("L005", f"`{told(operand)}` is asked for twice", operand, "the same as above", fix=fix)
+            return _warning("L005", f"`{told(operand)}` is asked for twice", operand, "the same stands before it", fix=fix)
         if isinstance(node, ast.And):
             label = f"it follows from `{told(beside)}`"
             return _warning("L005", f"`{told(operand)}` drops nothing", operand, label, fix=fix)

@@ -1,7 +1,7 @@
 """A recipe that is looked at: as it was written, what it means, and questions that several lints ask of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import get_args
 
@@ -26,6 +26,8 @@ class Linted:
     recipe: ast.Recipe
     plan: nodes.Plan
     meanings: Meanings
+    _mentioned: dict[int, frozenset[str]] = field(default_factory=dict, repr=False)
+    _reads: dict[int, bool] = field(default_factory=dict, repr=False)
 
     # --- meanings -----------------------------------------------------------------------------------------------------
 
@@ -73,7 +75,7 @@ class Linted:
         found: set[str] = set()
         waiting = list(roots)
         while waiting:
-            for name in mentioned(waiting.pop()):
+            for name in self.mentioned(waiting.pop()):
                 if name in self.declared and name not in found:
                     found.add(name)
                     waiting.append(self.declared[name])
@@ -81,7 +83,19 @@ class Linted:
 
     def reads_param(self, node: ast.Node) -> bool:
         """Return whether a value that `--set` can change decides what a node means."""
-        return any(isinstance(self.declared[name], ast.Param) for name in self.reach(node))
+        if id(node) not in self._reads:
+            self._reads[id(node)] = not self._params.isdisjoint(self.reach(node))
+        return self._reads[id(node)]
+
+    @cached_property
+    def _params(self) -> frozenset[str]:
+        return frozenset(name for name, one in self.declared.items() if isinstance(one, ast.Param))
+
+    def mentioned(self, node: ast.Node) -> frozenset[str]:
+        """Return the names that stand in a node, but for its own and those of its parameters."""
+        if id(node) not in self._mentioned:
+            self._mentioned[id(node)] = _mentioned(node)
+        return self._mentioned[id(node)]
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
@@ -105,8 +119,7 @@ def is_expression(meaning: object) -> bool:
     return isinstance(meaning, _EXPRESSIONS)
 
 
-def mentioned(node: ast.Node) -> frozenset[str]:
-    """Return the names that stand in a node, but for its own and those of its parameters."""
+def _mentioned(node: ast.Node) -> frozenset[str]:
     found: set[str] = set()
     for one in walk(node):
         if isinstance(one, ast.Name):

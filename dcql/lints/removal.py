@@ -7,6 +7,7 @@ from dcql.errors import Edit, Fix
 from dcql.lints.recipe import Linted
 from dcql.source import Source, Span
 from dcql.syntax import ast
+from dcql.syntax.scan import TOKEN
 
 _BLANKS = re.compile(r"[ \t]*")
 _BLANKS_BEFORE = re.compile(r"[ \t]*\Z")
@@ -48,11 +49,19 @@ def _with_blanks(span: Span) -> Span:
     after = _BLANKS.match(text, span.end).end()  # type: ignore[union-attr]
     begins = before == 0 or text[before - 1] == "\n"
     ends = after == len(text) or text.startswith(("\n", "\r\n"), after)
+    if begins and text.startswith((";", ")"), after):
+        return source.span(_end_before(source, before), after)
     if begins and ends:
         return source.span(before, min(len(text), text.find("\n", after) + 1 or len(text)))
     if begins or not (ends or text.startswith((";", ")", ",", "--"), after)):
         return source.span(span.start, after)
     return source.span(before, after if ends else span.end)
+
+
+def _end_before(source: Source, place: int) -> int:
+    """Return where the words before a line end, or the start of the line where a comment stands there."""
+    *_, last = (match for match in TOKEN.finditer(source.text, 0, place) if match.lastgroup != "space")
+    return last.end() if last.lastgroup != "comment" else place
 
 
 def _blanks_before(source: Source, place: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dcql.errors import Diagnostic
 from dcql.lints.measure import Measured
-from dcql.lints.recipe import Linted, mentioned
+from dcql.lints.recipe import Linted
 from dcql.syntax import ast
 
 _KINDS: dict[type[ast.Node], str] = {
@@ -23,13 +23,13 @@ def unused_names(linted: Linted, measured: Measured | None) -> Iterator[Diagnost
     recipe = linted.recipe
     roots = (recipe.query, *recipe.expects) if recipe.query is not None else recipe.expects
     used = linted.reach(*roots)
+    users = {named: name for name, one in linted.declared.items() for named in linted.mentioned(one) if named != name}
     for name, statement in linted.declared.items():
         if name in used:
             continue
         kind = _KINDS.get(type(statement), type(statement).__name__.removesuffix("File").upper())
         kind = "ASSET" if "ASSET" in kind else kind
-        users = [other for other, one in linted.declared.items() if other != name and name in mentioned(one)]
-        label = f"only `{users[0]}` names it, which is not used itself" if users else "nothing names it"
+        label = f"only `{users[name]}` names it, which is not used itself" if name in users else "nothing names it"
         helps = ("use it, or leave it out",)
         if isinstance(statement, ast.Param):
             helps = (f"use it, or leave it out: `--set {name}=..` changes nothing",)
