@@ -6,6 +6,7 @@ or FALSE. What a PARAM decides is left alone, for it is made to be changed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dcql.errors import Diagnostic, Fix
 from dcql.lints.measure import Measured
@@ -123,37 +124,29 @@ class _Conditions:
         """Find operands without which the condition is TRUE for the same samples; those in `gone` do not count."""
         if len(node.operands) > MAX_PAIRED:
             return
+        parts = [_Part(one, self._changeless(one)) for one in node.operands]
         for number, operand in enumerate(node.operands):
             for other, beside in enumerate(node.operands):
-                if number in gone or other == number or other in gone or not self._needless(node, operand, beside):
+                if number in gone or other == number or other in gone:
                     continue
-                if operand == beside and number < other:
-                    continue  # of two that are the same, the later is needless
+                if not _needless(node, parts[number], parts[other], is_later=number > other):
+                    continue
                 gone.add(number)
                 fix = remove_operand(self.linted, node.operands, number)
                 yield self._implied(node, operand, beside, fix)
                 break
 
-    def _needless(self, node: ast.And | ast.Or, operand: ast.Expr, beside: ast.Expr) -> bool:
-        if operand == beside:
-            return True
-        if self.linted.reads_param(operand) or self.linted.reads_param(beside):
-            return False
-        one, other = self.linted.meaning(operand), self.linted.meaning(beside)
-        if one is None or other is None:
-            return False
-        # To say that NULL is dropped is good style; and under NOT, in a DEFINE, it is not the same as not to say it.
-        if _tests_null(one):
-            return operand.span.start > beside.span.start and one == other
-        if one == other:
-            return operand.span.start > beside.span.start
-        return follows(one, other) if isinstance(node, ast.And) else follows(other, one)
+    def _changeless(self, node: ast.Expr) -> nodes.Expr | None:
+        """Return what a condition means, None where a PARAM decides that."""
+        return self.linted.meaning(node) if not self.linted.reads_param(node) else None
 
     def _implied(self, node: ast.And | ast.Or, operand: ast.Expr, beside: ast.Expr, fix: Fix | None) -> Diagnostic:
         meaning = self.linted.meaning(operand)
         fix = fix if meaning is not None and not has_feature(meaning) else None
         if operand == beside:
-            return _warning("L005", f"`{told(operand)}` is asked for twice", operand, "the same stands before it", fix=fix)
+            return _warning(
+                "L005", f"`{told(operand)}` is asked for twice", operand, "the same stands before it", fix=fix
+            )
         if isinstance(node, ast.And):
             label = f"it follows from `{told(beside)}`"
             return _warning("L005", f"`{told(operand)}` drops nothing", operand, label, fix=fix)
@@ -220,11 +213,33 @@ class _Where(_Conditions):
         span = clause.span
         if span is None or span.source is not self.linted.source:
             return True  # of an imported recipe, whose PARAMs WITH sets
-        return any(
-            self.linted.reads_param(node)
-            for node in self.linted.nodes()
-            if (node.span.start, node.span.end) == (span.start, span.end)
-        )
+        return any(map(self.linted.reads_param, self.linted.places.get((span.start, span.end), ())))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One operand of an AND or OR, and what it means; None where a PARAM decides that."""
+
+    node: ast.Expr
+    meaning: nodes.Expr | None
+
+    @cached_property
+    def tests_null(self) -> bool:
+        """Whether it asks if something is NULL."""
+        return self.meaning is not None and _tests_null(self.meaning)
+
+
+def _needless(node: ast.And | ast.Or, operand: _Part, beside: _Part, *, is_later: bool) -> bool:
+    """Return whether an operand may go where another stays; of two that are the same, the later may."""
+    if operand.node == beside.node:
+        return is_later
+    one, other = operand.meaning, beside.meaning
+    if one is None or other is None:
+        return False
+    # To say that NULL is dropped is good style; and under NOT, in a DEFINE, it is not the same as not to say it.
+    if one == other or operand.tests_null:
+        return is_later and one == other
+    return follows(one, other) if isinstance(node, ast.And) else follows(other, one)
 
 
 def told_clause(clause: nodes.Clause) -> str:

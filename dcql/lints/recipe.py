@@ -104,6 +104,14 @@ class Linted:
         for part in parts(self.recipe):
             yield from walk(part)
 
+    @cached_property
+    def places(self) -> dict[tuple[int, int], list[ast.Node]]:
+        """The nodes by where they begin and end."""
+        found: dict[tuple[int, int], list[ast.Node]] = {}
+        for node in self.nodes():
+            found.setdefault((node.span.start, node.span.end), []).append(node)
+        return found
+
     def between(self, start: int, end: int) -> tuple[Span, ...]:
         """Return the places of the words between two places."""
         return tuple(self.source.span(word.start, word.end) for word in words(self.source, start, end))

@@ -9,7 +9,7 @@ from dcql.plan.implied import excludes
 Truths = frozenset[bool | None]
 
 ANY: Truths = frozenset({True, False, None})
-MAX_PAIRED = 200  # conditions that are compared with each other: it takes the square of their number
+MAX_PAIRED = 100  # conditions that are compared with each other: it takes the square of their number
 
 _NEVER_NEGATIVE = ("abs", "code_points", "fasttext_words", "python_words")
 
