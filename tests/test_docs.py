@@ -39,6 +39,7 @@ DOCUMENTS = (
     "docs/fmt.md",
     "docs/language.md",
     "docs/leaderboard.md",
+    "docs/lints.md",
     "docs/models.md",
     "docs/pools.md",
     "docs/report.md",

@@ -141,8 +141,9 @@ class _Conditions:
         return self.linted.meaning(node) if not self.linted.reads_param(node) else None
 
     def _implied(self, node: ast.And | ast.Or, operand: ast.Expr, beside: ast.Expr, fix: Fix | None) -> Diagnostic:
-        meaning = self.linted.meaning(operand)
-        fix = fix if meaning is not None and not has_feature(meaning) else None
+        # Beside one that asks a model, a condition says of which samples it is asked.
+        meanings = [self.linted.meaning(one) for one in (operand, beside)]
+        fix = fix if not any(one is None or has_feature(one) for one in meanings) else None
         if operand == beside:
             return _warning(
                 "L005", f"`{told(operand)}` is asked for twice", operand, "the same stands before it", fix=fix
