@@ -15,6 +15,7 @@ from dcql.errors import Diagnostic, LintError, render
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from dcql.catalog.pool import Pool
     from dcql.plan.nodes import Plan
 
 _MARK = "\ufeff"
@@ -39,7 +40,6 @@ def check(
     """
     from dcql.catalog.recipes import find_recipe, shipped_recipes
     from dcql.catalog.types import DATACOMP
-    from dcql.cli.demo import pool_or_demo
     from dcql.compiler import check
     from dcql.lints import fixed, lint
 
@@ -48,7 +48,7 @@ def check(
     source, path = find_recipe(recipe)
     if fix and path in shipped_recipes().values():
         raise typer.BadParameter(f"{recipe!r} ships with dcql: copy it to a file of your own to change it")
-    given, opened = settings(set_), pool_or_demo(pool) if pool is not None else None
+    given, opened = settings(set_), _opened(pool)
     schema = opened.schema if opened is not None else DATACOMP
     plan = check(source, schema, given, path)
     done: tuple[Diagnostic, ...] = ()
@@ -67,6 +67,14 @@ def check(
         _print_json(source.name, plan, found, done)
     else:
         _tell(source.name, plan, found, done)
+
+
+def _opened(pool: str | None) -> "Pool | None":
+    if pool is None:
+        return None
+    from dcql.cli.demo import pool_or_demo
+
+    return pool_or_demo(pool)
 
 
 def _rewritten(name: str, path: Path, after: str) -> Rewritten:

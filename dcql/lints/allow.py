@@ -141,4 +141,4 @@ def _reach(linted: Linted, comment: Span) -> tuple[int, int]:
 
 def _is_chain(node: ast.Node) -> bool:
     """Return whether a node begins with its first part, so that a comment above is about that part."""
-    return isinstance(node, ast.And | ast.Or | ast.SetOperation)
+    return isinstance(node, ast.And | ast.Or)

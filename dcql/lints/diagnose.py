@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dcql.catalog.pool import Pool
 from dcql.catalog.types import DATACOMP, Schema
 from dcql.compiler import check, check_closely
 from dcql.errors import Diagnostic, RecipeError
@@ -19,6 +19,9 @@ from dcql.lints.survivors import survivors
 from dcql.lints.tie_classes import tie_classes
 from dcql.lints.unused_names import unused_names
 from dcql.source import Source, Span
+
+if TYPE_CHECKING:
+    from dcql.catalog.pool import Pool
 
 Lint = Callable[[Linted, Measured | None], Iterator[Diagnostic]]
 
@@ -54,7 +57,7 @@ def lint(
     schema: Schema = DATACOMP,
     settings: Mapping[str, str] | None = None,
     path: Path | None = None,
-    pool: Pool | None = None,
+    pool: "Pool | None" = None,
 ) -> tuple[Diagnostic, ...]:
     """Return the lints of a recipe in the order of the text: warnings, some of them with a fix.
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dcql.catalog.pool import Pool
 from dcql.errors import RunError
 from dcql.plan import nodes
 from dcql.plan.demand import has_feature
 from dcql.source import Source
 
 if TYPE_CHECKING:
+    from dcql.catalog.pool import Pool
     from dcql.engine.statistics import Found
     from dcql.engine.variants import Variants
 
@@ -27,7 +27,7 @@ class Measured:
     """
 
     plan: nodes.Plan
-    pool: Pool
+    pool: "Pool"
     check: Callable[[Source], nodes.Plan]
 
     def gained(self, changed: Sequence[Source]) -> list[int | None]:

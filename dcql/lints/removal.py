@@ -31,9 +31,9 @@ def remove_operand(linted: Linted, operands: Sequence[ast.Node], number: int) ->
     """Return the fix that removes one operand of an AND or OR, or one item of a list, with the word beside it."""
     here = operands[number].span
     if number:
-        [*_, word] = linted.between(operands[number - 1].span.end, here.start)
+        [word] = linted.between(operands[number - 1].span.end, here.start)
         return remove(linted, word, here)
-    [word, *_] = linted.between(here.end, operands[1].span.start)
+    [word] = linted.between(here.end, operands[1].span.start)
     return remove(linted, here, word)
 
 
