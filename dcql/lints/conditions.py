@@ -204,11 +204,14 @@ class _Where(_Conditions):
     def _known(self) -> Iterator[nodes.Clause]:
         """Yield what holds for every sample that the SELECT reads, but for what a PARAM of the recipe decides."""
         for rel in self.linted.meanings.of(self._select):
-            _, *narrowed = self.linted.above(rel)  # type: ignore[arg-type]
-            for one in narrowed:
+            for one in self.linted.above(rel):  # type: ignore[arg-type]
                 for clause in getattr(one, "clauses", ()):
-                    if not self._is_changeable(clause):
+                    if not self._is_own(clause) and not self._is_changeable(clause):
                         yield clause
+
+    def _is_own(self, clause: nodes.Clause) -> bool:
+        where, span = self._select.where, clause.span
+        return where is None or (span is not None and where.span.start <= span.start < where.span.end)
 
     def _is_changeable(self, clause: nodes.Clause) -> bool:
         span = clause.span

@@ -1,7 +1,6 @@
 """L008: copies that a set operation takes away."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from dcql.errors import Diagnostic
 from dcql.lints.measure import Measured
@@ -61,10 +60,14 @@ def repeats(linted: Linted, rel: nodes.Rel) -> bool:
             return False
         either = repeats(linted, rel.left) or repeats(linted, rel.right)
         return either or _may_share(linted, rel.left, rel.right)
-    if any(one.name == "copies" and getattr(rel, one.name) is not None for one in fields(rel)):
+    if isinstance(rel, getattr(nodes, "Copies", ())) and not _at_most_one(getattr(rel, "expr", None)):
         return True
     inner = getattr(rel, "input", None)
     return inner is not None and repeats(linted, inner)
+
+
+def _at_most_one(number: object) -> bool:
+    return isinstance(number, nodes.Literal) and isinstance(number.value, int | float) and number.value <= 1
 
 
 def _may_share(linted: Linted, left: nodes.Rel, right: nodes.Rel) -> bool:
