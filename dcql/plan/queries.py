@@ -66,7 +66,7 @@ class Queries:
         if counted is not None:
             count, percent = counted
             relation = nodes.Limit(relation, order(), count, percent)
-        return relation
+        return self.expressions.noted(query, relation)
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
         match body:
@@ -80,7 +80,7 @@ class Queries:
                         ("put the SELECT and its ORDER BY in parentheses",),
                     )
                     raise WrongError
-                return self._select(body, scope)
+                return self.expressions.noted(body, self._select(body, scope))
             case ast.SetOperation():
                 return self._set_operation(body, scope)
             case ast.Query():
