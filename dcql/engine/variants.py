@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
-from dcql.engine.run import InOrder, Opened, Progress, copies_in, opened, repeated, silent, uneven
+from dcql.engine.run import InOrder, Opened, Progress, opened, repeated, silent, uneven
 from dcql.engine.statistics import Found
 from dcql.engine.uids import parse_items
 from dcql.lower.program import Program
@@ -109,7 +109,7 @@ def _of_added(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any
                 word[places] = numbers(batch.column(column))
             for name, count in zip(lowered.copies, copies, strict=True):
                 if name is not None and count is not None:
-                    count[places] = copies_in(batch.column(name))
+                    count[places] = numbers(batch.column(name))
     except IndexError:
         raise uneven() from None  # a rank beyond the pool's uids
     return _Told(words, copies)
@@ -157,7 +157,7 @@ def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any])
                 word.append(part[kept])
             for name, count in zip(lowered.copies, copies, strict=True):
                 if name is not None:
-                    count.append(copies_in(batch.column(name))[kept].astype(np.uint32))
+                    count.append(numbers(batch.column(name))[kept].astype(np.uint32))
             done += batch.num_rows
             ready.tell("samples", done, ready.pool.rows)
     counted = tuple(

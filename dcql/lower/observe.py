@@ -13,8 +13,9 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import Chain, before
+from dcql.lower.chain import Chain
 from dcql.lower.lower import Lowering
+from dcql.lower.order import before
 from dcql.lower.program import ID, Program, Samples, Statement
 from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes

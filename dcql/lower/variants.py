@@ -13,6 +13,7 @@ from sqlglot import exp
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
+from dcql.lower.copies import taken
 from dcql.lower.lower import Lowering
 from dcql.lower.program import ID, ROW, Program
 from dcql.lower.sql import Sql
@@ -59,10 +60,10 @@ class _Lowering(Lowering):
         items = [(value, name) for value, name, _ in found]
         words = tuple((name, dtype) for _, name, dtype in found)
         named: list[str | None] = []
-        for number, (kept, count) in enumerate(zip(conditions, copies, strict=True)):
+        for number, (name, kept, count) in enumerate(zip(queries, conditions, copies, strict=True)):
             named.append(None if count is None else f"copies{number}")
             if count is not None:
-                items.append((_where(kept, sql.unsigned(count), sql.unsigned(sql.integer(0))), f"copies{number}"))
+                items.append((_where(kept, taken(count, replace(self.plan, query=self.stages[name])), sql.unsigned(sql.integer(0))), f"copies{number}"))
         items += self.asked
         marks = None if chain.reads_tables else sql.render(sql.select(items, chain.source()))
         told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if self.asked else []), *items]

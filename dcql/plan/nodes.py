@@ -235,6 +235,16 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """The samples of `input`, each `expr` times as often; those with 0 are left out (SEMANTICS §3.11)."""
+
+    input: "Rel"
+    expr: Expr
+    text: str = field(compare=False)
+    span: Span | None = field(compare=False, repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class SortKey:
     """One key of an ORDER BY."""
 
@@ -254,12 +264,16 @@ class DistinctOn:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The first samples of `input` in `order`, ties by the tie hash: `count`, or floor(percent * n / 100)."""
+    """The first samples of `input` in `order`, ties by the tie hash: `count`, or floor(percent * n / 100).
+
+    With `by` they are the first of each group, and n is its size; NULL is a group too.
+    """
 
     input: "Rel"
     order: tuple[SortKey, ...]
     count: int | None
     percent: Fraction | None
+    by: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +285,7 @@ class SetOperation:
     right: "Rel"
 
 
-Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SetOperation
+Rel: TypeAlias = PoolScan | Ref | Filter | Copies | DistinctOn | Limit | SetOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +315,7 @@ class Plan:
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
     Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+    InRelation, Quantile, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn, Limit, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

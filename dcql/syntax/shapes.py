@@ -199,9 +199,10 @@ class ShapeBuilder:
         return Body((before, SPACE, phrase(operators), SPACE, Group(right.layout)), level)
 
     def select(self, c: Children) -> Body:
-        select, distinct_on, uid, from_, relation, where, condition = c
+        select, distinct_on, uid, copies, from_, relation, where, condition = c
         relation = relation.layout if isinstance(relation, Body | Expression) else relation
-        head = phrase([select, distinct_on, uid, from_, relation])
+        selected = phrase([uid]) if copies is None else (word(uid), copies)
+        head = phrase([select, distinct_on, selected, from_, relation])
         if where is None:
             return Body(head, OPERAND)
         # The conditions belong to the query: they are on one line with it, or each on a line of its own.
@@ -209,6 +210,10 @@ class ShapeBuilder:
         parts = bare.layout if bare.level <= AND else Group(bare.layout)
         indent = 3 if bare.level == OR else 2  # AND and OR end where WHERE does
         return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts)), open=True), OPERAND)
+
+    def copies(self, c: Children) -> Layout:
+        comma, expression, as_, name = c
+        return word(comma), Nest(INDENT, Group((SPACE, alone(expression), " ", phrase([as_, name]))))
 
     def distinct_on(self, c: Children) -> Layout:
         distinct, on, opening, keys, closing = c
@@ -221,8 +226,9 @@ class ShapeBuilder:
         return phrase(c)
 
     def limit(self, c: Children) -> Layout:
-        limit, count, percent = c
-        return phrase([limit, operand(count, SUM), percent])
+        limit, count, percent, by, keys = c
+        amount = phrase([limit, operand(count, SUM), percent])
+        return amount if by is None else (amount, " ", word(by), " ", Nest(INDENT, filled(keys)))
 
     # --- expressions ---
 
@@ -344,7 +350,7 @@ def word(token: Any) -> Word:
             text = _number(token)
         case "COMPARISON":
             text = "<>" if token == "!=" else str(token)
-        case "UID" | "KEPT" | "Q":
+        case "UID" | "KEPT" | "COPIES" | "Q":
             text = token.lower()
         case kind:
             text = str(token) if kind in AS_WRITTEN else token.upper()
