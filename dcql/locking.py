@@ -278,7 +278,9 @@ def _grouped(statistic: GroupedThreshold, stage: int, found: list[Found]) -> Loc
 def _clauses(result: Result) -> Iterator[LockedClause]:
     for block in result.funnel:
         texts = (f"FROM {block.block.source}", *block.block.clauses)
-        for text, count in zip(texts, block.counts, strict=True):
+        told = list(zip(texts, block.counts, strict=True))
+        # The WHERE before it has the samples that its copies are made of.
+        for text, count in told[1:] if block.block.of_copies else told:
             yield LockedClause(block.block.name, _line(text), count)
 
 

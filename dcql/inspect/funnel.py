@@ -61,7 +61,7 @@ def funnel(program: Program, result: Result) -> Funnel:
     asked: dict[str, tuple[str, int]] = {}
     if result.features is not None:
         asked = {one.name: (one.feature, result.features.asked[one.name]) for one in program.demands}
-    read = {part.name: [_section(block, found, asked) for block in owned.get(part.name, [])] for part in program.parts}
+    read = {part.name: _sections(owned.get(part.name, []), found, asked) for part in program.parts}
     sections: list[Section] = []
     for part in program.parts:
         own = read[part.name]
@@ -83,6 +83,21 @@ def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, li
         owners = [owner for owner in parts if name == owner or name.startswith(f"{owner}.")]
         owned.setdefault(max(owners, key=len), []).append(counted)
     return owned
+
+
+def _sections(
+    blocks: list[BlockCounts], found: dict[str, list[Found]], asked: Mapping[str, tuple[str, int]]
+) -> list[Section]:
+    """Return a section for each SELECT: its copies are a line after those of its WHERE."""
+    sections: list[Section] = []
+    for counted in blocks:
+        section = _section(counted, found, asked)
+        if counted.block.of_copies and sections and sections[-1].name == section.name:
+            last = sections[-1]
+            sections[-1] = replace(last, lines=(*last.lines, *section.lines))
+        else:
+            sections.append(section)
+    return sections
 
 
 def _section(counted: BlockCounts, found: dict[str, list[Found]], asked: Mapping[str, tuple[str, int]]) -> Section:

@@ -219,7 +219,19 @@ class Chain:
         some = sql.is_true(sql.compare(">", times_column, sql.unsigned(sql.integer(0))))
         present = self.column(sql.both([source.present.copy(), some]), f"@{name}/some")
         copies = self.column(multiplied(source.copies, times_column.copy(), most), f"@{name}/copies'")
+        self.count_copies(rel, name, source, some)
         return Member(present, copies)
+
+    def count_copies(self, rel: nodes.Copies, name: str, source: Member, some: Sql) -> None:
+        """Add to the funnel how many samples of `source` have copies."""
+        depth = f"@{name}/copied"
+        reached = sql.case([(some.copy(), sql.integer(1))], sql.integer(0))
+        self.column(sql.small(sql.case([(source.present.copy(), reached)], sql.integer(2))), depth)
+        clause = nodes.Clause(rel.expr, rel.text)
+        statistics, demands = (self._thresholds(clause),), (tuple(dict.fromkeys(self._demands(rel.expr))),)
+        source_name = _source_name(rel.input.input if isinstance(rel.input, nodes.Filter) else rel.input)
+        shown = name.replace("/", ".")
+        self.blocks.append(Block(shown, source_name, (rel.text,), depth, None, statistics, demands, of_copies=True))
 
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)

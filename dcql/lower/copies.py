@@ -114,14 +114,16 @@ def checks(plan: nodes.Plan, chain: "Chain") -> Checks | None:
 
 def _of_copies(node: nodes.Copies, source: "Member", value: Sql) -> tuple[Sql, Sql]:
     """Write what is wrong with the copies of a sample, and the number that it would have."""
-    expr, wide = node.expr, lambda: _wide(node.expr, value.copy())
-    whole = sql.compare("<>", wide(), sql.call("trunc", wide())) if expr.type is not Type.INT else exp.false()
+    expr = node.expr
+    wide = _wide(expr, value)
+    cut = sql.call("trunc", wide.copy())
+    whole: Sql = sql.compare("<>", wide.copy(), cut) if expr.type is not Type.INT else exp.false()
     branches = [
         (sql.opposite(source.present.copy()), Fault.NONE),
         (sql.is_null(value.copy()), Fault.NULL),
-        (sql.compare("<", wide(), _number(expr, 0)), Fault.NEGATIVE),
+        (sql.compare("<", wide.copy(), _number(expr, 0)), Fault.NEGATIVE),
         (whole, Fault.FRACTION),
-        (sql.compare(">", wide(), _number(expr, MAX_COPIES)), Fault.TOO_MANY),
+        (sql.compare(">", wide.copy(), _number(expr, MAX_COPIES)), Fault.TOO_MANY),
     ]
     shown: Sql = value
     if source.copies is not None:

@@ -259,6 +259,9 @@ class Block:
     does not read. `undefined` is the output column that is TRUE where an operation of the SELECT gave NULL for values
     that are not, None where none can. `statistics` names the thresholds that each clause compares with, `demands` what
     each asks of features.
+
+    An `n AS copies` that differs from sample to sample is a block `of_copies`, after that of its WHERE: one clause, that
+    samples with 0 copies fail.
     """
 
     name: str
@@ -268,6 +271,7 @@ class Block:
     undefined: str | None
     statistics: tuple[tuple[str, ...], ...]
     demands: tuple[tuple[str, ...], ...]
+    of_copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

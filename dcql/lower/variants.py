@@ -121,6 +121,9 @@ class SharingChain(Chain):
         kept = _where(self._clauses(rel, name), exp.true(), exp.false())
         return Member(self.column(kept, f"@{name}/kept"), self.relation(rel.input, f"{name}/from").copies)
 
+    def count_copies(self, rel: nodes.Copies, name: str, source: Member, some: Sql) -> None:
+        """Count nothing."""
+
     def _clauses(self, rel: nodes.Filter, name: str) -> list[Sql]:
         source = self.relation(rel.input, f"{name}/from")
         conditions = [] if source.everything else [source.present.copy()]

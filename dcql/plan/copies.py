@@ -124,7 +124,7 @@ class Most:
         """Return whether only the samples can say if a relation's copies are what they may be."""
         match rel:
             case nodes.Copies():
-                return most_counted(rel.expr) is None or self.unchecked(rel) > MAX_COPIES
+                return rel.checked and (most_counted(rel.expr) is None or self.unchecked(rel) > MAX_COPIES)
             case nodes.SetOperation(op="UNION ALL"):
                 return self.unchecked(rel) > MAX_COPIES
             case _:

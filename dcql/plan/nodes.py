@@ -236,12 +236,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The samples of `input`, each `expr` times as often; those with 0 are left out (SEMANTICS §3.11)."""
+    """The samples of `input`, each `expr` times as often; those with 0 are left out (SEMANTICS §3.11).
+
+    Where it is not `checked`, what is no number of copies counts as 0: a mix of two recipes may ask of a sample what
+    neither of them does.
+    """
 
     input: "Rel"
     expr: Expr
     text: str = field(compare=False)
     span: Span | None = field(compare=False, repr=False, default=None)
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +279,13 @@ class Limit:
     count: int | None
     percent: Fraction | None
     by: tuple[Expr, ...] = ()
+
+    def keeps(self, samples: int) -> int:
+        """Return how many are kept of `samples` that reach it: under BY, of a group."""
+        if self.percent is not None:
+            return int(self.percent * samples // 100)
+        assert self.count is not None
+        return min(self.count, samples)
 
 
 @dataclass(frozen=True, slots=True)

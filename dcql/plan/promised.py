@@ -1,7 +1,6 @@
 """How many samples a plan can keep, at most and at least, where the values of some features are not known yet."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from dcql.plan.bound import Bound
 from dcql.plan.nodes import Copies, DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
@@ -25,7 +24,7 @@ class Limits:
         for one in self.tail:
             # Of a count for each group, how many groups there are is not known; no share of them is more than of all.
             if isinstance(one, Limit) and not (one.by and one.count is not None):
-                counted = _limited(one, counted)
+                counted = one.keeps(counted)
         return counted
 
     def lower(self, counted: int) -> int:
@@ -35,7 +34,7 @@ class Limits:
                 counted = min(1, counted)
             else:
                 # The shares of small groups may all be rounded down to none.
-                counted = 0 if one.by and one.percent is not None else _limited(one, counted)
+                counted = 0 if one.by and one.percent is not None else one.keeps(counted)
         return counted
 
 
@@ -48,13 +47,6 @@ def limits_of(bound: Bound) -> Limits:
         core = core.input
     least = _narrower(bound, core)
     return Limits(bound.plan_of(bound.widened(core)), bound.plan_of(least) if least is not None else None, tuple(tail))
-
-
-def _limited(limit: Limit, count: int) -> int:
-    if limit.count is not None:
-        return min(limit.count, count)
-    assert limit.percent is not None
-    return int(limit.percent * Fraction(count) // 100)
 
 
 def _narrower(bound: Bound, rel: Rel) -> Rel | None:

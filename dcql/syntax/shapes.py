@@ -201,8 +201,12 @@ class ShapeBuilder:
     def select(self, c: Children) -> Body:
         select, distinct_on, uid, copies, from_, relation, where, condition = c
         relation = relation.layout if isinstance(relation, Body | Expression) else relation
-        selected = phrase([uid]) if copies is None else (word(uid), copies)
-        head = phrase([select, distinct_on, selected, from_, relation])
+        head = phrase([select, distinct_on, uid, from_, relation])
+        if copies is not None:
+            # One line, or one each for the uid, its copies, and what they are taken from.
+            comma, count = copies
+            taken = Group((word(uid), word(comma), Nest(INDENT, (SPACE, count)), SPACE, phrase([from_, relation])))
+            head = (phrase([select, distinct_on]), " ", taken)
         if where is None:
             return Body(head, OPERAND)
         # The conditions belong to the query: they are on one line with it, or each on a line of its own.
@@ -211,9 +215,9 @@ class ShapeBuilder:
         indent = 3 if bare.level == OR else 2  # AND and OR end where WHERE does
         return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts)), open=True), OPERAND)
 
-    def copies(self, c: Children) -> Layout:
+    def copies(self, c: Children) -> tuple[Any, Layout]:
         comma, expression, as_, name = c
-        return word(comma), Nest(INDENT, Group((SPACE, alone(expression), " ", phrase([as_, name]))))
+        return comma, (alone(expression), " ", phrase([as_, name]))
 
     def distinct_on(self, c: Children) -> Layout:
         distinct, on, opening, keys, closing = c
