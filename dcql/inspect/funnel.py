@@ -6,7 +6,7 @@ from typing import Any
 
 from dcql.catalog.types import Type
 from dcql.engine.run import BlockCounts, Result
-from dcql.engine.statistics import Found
+from dcql.engine.statistics import Found, Groups
 from dcql.lower.program import Program
 
 
@@ -166,7 +166,13 @@ def statistic_to_json(found: Found) -> dict[str, Any]:
         "k": found.k,
         "ties": found.ties,
         "group": [plain(key) for key in found.group],
+        **({"groups": _groups_to_json(found.groups)} if found.groups is not None else {}),
     }
+
+
+def _groups_to_json(groups: Groups) -> dict[str, Any]:
+    told = [{"group": [plain(key) for key in one.group], "n": one.n, "k": one.k} for one in groups.told]
+    return {"count": groups.count, "empty": groups.empty, "told": told}
 
 
 def is_threshold(found: Found) -> bool:
