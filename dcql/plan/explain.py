@@ -79,7 +79,7 @@ class _Explaining:
                     yield f"{indent}{_INDENT}where {self.expr(clause.expr)}"
                 yield from self._rel(rel.input, depth + 1)
             case nodes.Copies():
-                yield f"{indent}copies {self.expr(rel.expr)}"
+                yield f"{indent}copies {self.expr(rel.expr)}{'' if rel.checked else ' or none'}"
                 yield from self._rel(rel.input, depth + 1)
             case nodes.DistinctOn() | nodes.Limit():
                 yield f"{indent}{self.statistics.names[rel]}: {self._head(rel)}"
