@@ -424,7 +424,10 @@ def _operations(
 
 
 def _operand_text(op: str | None, rel: nodes.Rel) -> str:
+    selected = "uid"
+    if isinstance(rel, nodes.Copies):
+        selected, rel = f"uid, {rel.text}", rel.input
     source, clauses = _filtered(rel)
     words = " AND ".join(clause.text for clause in clauses)
-    text = f"SELECT uid FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
+    text = f"SELECT {selected} FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
     return f"{op} {text}" if op is not None else text
