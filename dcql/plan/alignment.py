@@ -4,7 +4,7 @@ An aligned relation stands for all mixes of the two: `mixed` builds the one in w
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from fractions import Fraction
 from typing import Protocol, TypeAlias, TypeVar
@@ -192,7 +192,7 @@ def align(a: nodes.Rel, b: nodes.Rel, place: str, record: Record) -> Aligned:
     chains = _chain(a), _chain(b)
     # An operand that was the whole of the other one, with a tail of its own, stays what it was.
     is_operand = any(whole == rel for whole, chain in ((a, chains[1]), (b, chains[0])) for _, rel in chain)
-    tails = [_tail_of(rel) for rel in (a, b)]
+    tails = _alike(_tail_of(a), _tail_of(b))
     if max(map(len, chains)) > 1 and (is_operand or not any(tail.is_there for tail in tails)):
         return _operations(*chains, place, record)
     return _select(tails[0], tails[1], place, record)
@@ -209,9 +209,10 @@ def unchanged(relation: nodes.Rel, place: str) -> Aligned:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """A relation without its tail, and the tail."""
+    """A relation without its tail, and the tail; `under` is what DISTINCT ON and LIMIT are of, copies still there."""
 
     rel: nodes.Rel
+    under: nodes.Rel
     copies: nodes.Clause | None
     keys: tuple[nodes.Expr, ...] | None
     limit: LimitOption | None
@@ -229,9 +230,20 @@ def _tail_of(rel: nodes.Rel) -> _Tail:
     # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
     if isinstance(rel, nodes.DistinctOn) and order in (None, rel.order):
         keys, order, rel = rel.keys, rel.order, rel.input
+    under = rel
     if isinstance(rel, nodes.Copies):
         copies, rel = nodes.Clause(rel.expr, rel.text, rel.span), rel.input
-    return _Tail(rel, copies, keys, limit, order)
+    return _Tail(rel, under, copies, keys, limit, order)
+
+
+def _alike(a: _Tail, b: _Tail) -> tuple[_Tail, _Tail]:
+    """Return two tails; where only one is over set operations, the copies of the other one are those of an operand."""
+    over_sets = [isinstance(tail.rel, nodes.SetOperation) for tail in (a, b)]
+    if over_sets == [True, False] and a.copies is None:
+        return a, replace(b, rel=b.under, copies=None)
+    if over_sets == [False, True] and b.copies is None:
+        return replace(a, rel=a.under, copies=None), b
+    return a, b
 
 
 def _filtered(rel: nodes.Rel) -> tuple[nodes.Rel, tuple[nodes.Clause, ...]]:
