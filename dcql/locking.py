@@ -283,8 +283,7 @@ def _grouped_cut(stage: int, found: Found) -> LockedStatistic:
     (checksum,) = found.at
     told = found.groups.told if found.groups.count <= MAX_GROUPS else ()
     groups = [
-        LockedGroup(", ".join(map(scalar_text, one.group)), scalar_text(one.value), one.n, 0, one.k, 0)
-        for one in told
+        LockedGroup(", ".join(map(scalar_text, one.group)), scalar_text(one.value), one.n, 0, one.k, 0) for one in told
     ]
     return replace(
         _single("cut", stage, found),

@@ -177,7 +177,9 @@ def copies(draw: DrawFn, scope: Scope) -> str:
     times = ("0", "1", "2", "2.0", "3")
     match draw(st.integers(0, 3)):
         case 0:
-            return f"CASE WHEN {draw(conditions(scope.inner()))} THEN {pick(draw, *times)} ELSE {pick(draw, *times)} END"
+            return (
+                f"CASE WHEN {draw(conditions(scope.inner()))} THEN {pick(draw, *times)} ELSE {pick(draw, *times)} END"
+            )
         case 1:
             return f"abs(coalesce({pick(draw, *INTEGERS)}, 1)) % 3"
         case 2 if chance(draw, 4):

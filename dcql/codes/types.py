@@ -111,7 +111,8 @@ CODES: tuple[Code, ...] = (
         ),
         example="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 0.3;",
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 30 PERCENT;",
-    ),    Code(
+    ),
+    Code(
         code="E0317",
         title="copies that are no number",
         meaning="`AS copies` says how often each sample is taken: it needs a number, and has text or a condition.",

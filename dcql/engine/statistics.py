@@ -239,9 +239,7 @@ class Statistics:
         if count <= MOST_TOLD:
             for row in self.session.table(cut.name, [*names, "samples"]):
                 at = row[width + 1 : -1] if row[width] not in (0, row[-1]) else ()
-                one = Found(
-                    cut.name, cut.text, "", Type.INT, row[width], row[-1], 0, row[width], 0, row[:width], at
-                )
+                one = Found(cut.name, cut.text, "", Type.INT, row[width], row[-1], 0, row[width], 0, row[:width], at)
                 told.append(one)
         groups = Groups(count, empty, tuple(told))
         return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=(checksum,), groups=groups)

@@ -146,7 +146,9 @@ class Mixes:
             def some(mixes: Mixes, lookup: Lookup, undone: Undone) -> Bools:
                 return np.asarray(mixes._counts(copies, lookup, undone) > 0)
 
-            own = self.edits.of_definitions(copies) | ({select.copies.edit} if select.copies.edit is not None else set())
+            own = self.edits.of_definitions(copies) | (
+                {select.copies.edit} if select.copies.edit is not None else set()
+            )
             yield Item(select.place, copies.text, None, frozenset(own), self._depends(copies), some)
         if _has_tail(select, undone):
             own = frozenset(one.edit for one in (select.distinct, select.limit, select.order) if one.edit is not None)
@@ -266,9 +268,7 @@ class Mixes:
         leaf = self._leaf(copies, copies, self._depends(copies))
         return lookup((leaf, undone & leaf.depends)).astype(np.int64)
 
-    def _leaf(
-        self, owner: object, what: tuple[nodes.Clause, ...] | nodes.Clause | Select, depends: Undone
-    ) -> Leaf:
+    def _leaf(self, owner: object, what: tuple[nodes.Clause, ...] | nodes.Clause | Select, depends: Undone) -> Leaf:
         if id(owner) not in self._leaves:
             self._leaves[id(owner)] = owner, Leaf(what, depends)
         return self._leaves[id(owner)][1]

@@ -127,7 +127,9 @@ def _of_copies(node: nodes.Copies, source: "Member", value: Sql) -> tuple[Sql, S
     ]
     shown: Sql = value
     if source.copies is not None:
-        product = exp.Paren(this=exp.Mul(this=sql.unsigned(source.copies.copy()), expression=counted(expr, value.copy())))
+        product = exp.Paren(
+            this=exp.Mul(this=sql.unsigned(source.copies.copy()), expression=counted(expr, value.copy()))
+        )
         branches.append((_above(product), Fault.PRODUCT))
         shown = sql.case([(_is_count(expr, value.copy()), _text(product.copy()))], _text(value.copy()))
     fault = sql.case([(condition, sql.integer(code)) for condition, code in branches], sql.integer(Fault.NONE))

@@ -102,7 +102,10 @@ def grouped_cut(chain: "Chain", rel: nodes.Limit, cut: str, here: str) -> Groupe
 
 
 def _cuts(
-    of_members: Callable[[Sequence[tuple[Sql, str]]], exp.Select], tables: tuple[str, str, str], groups: list[str], sort_items: list[tuple[Sql, str]]
+    of_members: Callable[[Sequence[tuple[Sql, str]]], exp.Select],
+    tables: tuple[str, str, str],
+    groups: list[str],
+    sort_items: list[tuple[Sql, str]],
 ) -> exp.Select:
     sizes_table, keep_table, at_table = tables
     sorts = [column for _, column in sort_items]

@@ -63,7 +63,16 @@ class _Lowering(Lowering):
         for number, (name, kept, count) in enumerate(zip(queries, conditions, copies, strict=True)):
             named.append(None if count is None else f"copies{number}")
             if count is not None:
-                items.append((_where(kept, taken(count, replace(self.plan, query=self.stages[name])), sql.unsigned(sql.integer(0))), f"copies{number}"))
+                items.append(
+                    (
+                        _where(
+                            kept,
+                            taken(count, replace(self.plan, query=self.stages[name])),
+                            sql.unsigned(sql.integer(0)),
+                        ),
+                        f"copies{number}",
+                    )
+                )
         items += self.asked
         marks = None if chain.reads_tables else sql.render(sql.select(items, chain.source()))
         told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if self.asked else []), *items]

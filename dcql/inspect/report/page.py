@@ -130,7 +130,9 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     if one.value is not None:
         value = number(one.value)
     elif one.found and (limited := one.found[0].groups) is not None:
-        value = f"the value where its group is cut ({limited.count:,} groups, {limited.empty:,} of them without a sample)"
+        value = (
+            f"the value where its group is cut ({limited.count:,} groups, {limited.empty:,} of them without a sample)"
+        )
     return CutView(
         title=" ".join(cut.text.split()),
         stage=cut.stage if cut.stage != "query" else "",
