@@ -20,10 +20,11 @@ from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, LockError
 from dcql.limits import refuse_output
 from dcql.scratch import unfinished
+from dcql.source import LANGUAGE
 
 LOCK_VERSION = 1
-# The rules of SEMANTICS.md that a recipe was read by; the language version says the same number.
-SEMANTICS = 1
+# The rules of SEMANTICS.md that a recipe was read by: one number with the version of the language.
+SEMANTICS = LANGUAGE
 # A threshold with more groups is recorded by their number and one digest.
 MAX_GROUPS = 64
 MAX_BYTES = 1 << 26
@@ -134,8 +135,8 @@ class LockedStatistic:
 
     `value` and `at` are text as `scalar_text` writes it. A threshold with BY has no value of its own but `groups`,
     their number, `digest` over all of them, and `by`, the groups one by one where they are at most 64. So does a LIMIT
-    with BY, whose `n` and `k` are of all groups; the value of a group is how many of it are kept, and `digest` says where
-    each is cut.
+    with BY, whose `n` and `k` are of all groups; the value of a group is how many of it are kept, and `digest` says
+    where each is cut.
     """
 
     kind: str

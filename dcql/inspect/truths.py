@@ -28,9 +28,9 @@ _A, _B, _DIFFER = "a'", "b'", "differ'"  # a stroke is in no name of a recipe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
-    """Clauses that hold together, copies, or a SELECT with a tail; `depends` are the edits that can change what it says.
+    """Clauses that hold together, copies, or a SELECT with a tail.
 
-    Copies are one clause that is not in a tuple: what is looked up of them are numbers, not truths.
+    `depends` are the edits that can change what it says. Copies are one clause that is not in a tuple: what is looked up of them are numbers, not truths.
     """
 
     what: tuple[nodes.Clause, ...] | nodes.Clause | Select

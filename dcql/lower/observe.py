@@ -48,8 +48,8 @@ class Observation:
     v1, .. in the order of `exprs`. `counts` gives for the n-th ranking the columns `known`, `below`, `same`,
     `cut_below` and `cut_same` with n after them: how many samples have a value, one below and one equal to the
     sample's, one below and one equal to the cut. `places` gives for each LIMIT how many samples reach it (`samples`)
-    and how many of these come before the sample (`ahead`), with BY those of its group. `firsts` gives for each DISTINCT ON the `uid` that is first
-    in the sample's group and how many share it (`samples`).
+    and how many of these come before the sample (`ahead`), with BY those of its group. `firsts` gives for each DISTINCT
+    ON the `uid` that is first in the sample's group and how many share it (`samples`).
     """
 
     program: Program

@@ -260,8 +260,8 @@ class Block:
     that are not, None where none can. `statistics` names the thresholds that each clause compares with, `demands` what
     each asks of features.
 
-    An `n AS copies` that differs from sample to sample is a block `of_copies`, after that of its WHERE: one clause, that
-    samples with 0 copies fail.
+    An `n AS copies` that differs from sample to sample is a block `of_copies`, after that of its WHERE: one clause,
+    that samples with 0 copies fail.
     """
 
     name: str

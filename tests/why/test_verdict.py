@@ -53,11 +53,15 @@ def flipped(text: str, flip: Flip, clause: str) -> str | None:
     if flip.span is not None:
         start, end = flip.span
         return text[:start] + clause + text[end:]
-    if flip.kind == "limit" and text.count("LIMIT") == len(LIMIT.findall(text)) == 1:
-        # A comment may stand before its BY.
-        if (" BY " in flip.text) == bool(re.search(BY, LIMIT.findall(text)[0])):
-            return LIMIT.sub(flip.text, text)
+    limits = LIMIT.findall(text)
+    # A comment may stand before its BY.
+    if flip.kind == "limit" and text.count("LIMIT") == len(limits) == 1 and _has_by(flip.text) == _has_by(limits[0]):
+        return LIMIT.sub(flip.text, text)
     return None
+
+
+def _has_by(limit: str) -> bool:
+    return re.search(r"\sBY\s", limit) is not None
 
 
 def without_promise(text: str) -> str:
