@@ -60,13 +60,13 @@ def repeats(linted: Linted, rel: nodes.Rel) -> bool:
             return False
         either = repeats(linted, rel.left) or repeats(linted, rel.right)
         return either or _may_share(linted, rel.left, rel.right)
-    if isinstance(rel, getattr(nodes, "Copies", ())) and not _at_most_one(getattr(rel, "expr", None)):
+    if isinstance(rel, nodes.Copies) and not _at_most_one(rel.expr):
         return True
     inner = getattr(rel, "input", None)
     return inner is not None and repeats(linted, inner)
 
 
-def _at_most_one(number: object) -> bool:
+def _at_most_one(number: nodes.Expr) -> bool:
     return isinstance(number, nodes.Literal) and isinstance(number.value, int | float) and number.value <= 1
 
 
