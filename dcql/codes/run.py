@@ -149,6 +149,14 @@ CODES: tuple[Code, ...] = (
         "a.parquet and a copy of it, b.parquet, in one pool",
         "remove one of the two rows or files",
     ),
+    Code(
+        "E0722",
+        "weight that is negative or infinite",
+        "SAMPLE .. WEIGHT BY takes a number, 0 or more, of every sample: one without a weight (NULL), or with 0, is "
+        "never drawn. The sample named, the first of them in the order of uids, has another weight.",
+        "SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY clip_l14 - 0.3;",
+        "SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY greatest(clip_l14 - 0.3, 0);",
+    ),
     # Subset files: E0730 to E0739.
     Code(
         "E0730",

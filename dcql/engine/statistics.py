@@ -12,7 +12,8 @@ from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
-from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
+from dcql.errors import Diagnostic, RunError
+from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan, Statement, Statistic, Threshold
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
@@ -21,7 +22,7 @@ _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
-    `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position,
+    `n` counts what was ranked, `nulls` the samples of the population without a value (for a SAMPLE: without a weight), `k` the 1-based position,
     `ties` the samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does
     not: where a LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or
     nothing); for DISTINCT ON, a checksum of the samples that are first.
@@ -189,6 +190,7 @@ class Statistics:
     def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
         samples = self._number(cut.samples)
+        never = self._never(cut.weights) if cut.weights is not None else 0
         if cut.percent is not None:
             numerator, denominator = cut.percent
             kept = numerator * samples // (denominator * 100)
@@ -201,7 +203,21 @@ class Statistics:
             self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
             ahead = self._number(cut.ahead)
             at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
-        return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=at)
+        return Found(cut.name, cut.text, "", Type.INT, kept, samples, never, kept, 0, at=at)
+
+    def _never(self, weights: Statement) -> int:
+        """Return how many samples a WEIGHT BY never takes. Raises RunError where a weight is negative or infinite."""
+        never, wrong = self.session.rows(weights, self.source, self.parameters)[0]
+        if wrong is not None:
+            raise RunError(
+                Diagnostic(
+                    "E0722",
+                    f"the weight of the sample {wrong} is negative or infinite",
+                    label="a weight is a number, 0 or more",
+                    helps=("say what counts instead: `WEIGHT BY greatest(x, 0)`",),
+                )
+            )
+        return int(never)
 
     def _number(self, statement: Any) -> int:
         return int(self.session.rows(statement, self.source, self.parameters)[0][0])

@@ -17,6 +17,7 @@ from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.statistics import StatisticNode
+from dcql.plan.wording import sample_wording
 
 FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
@@ -84,8 +85,10 @@ class Chain:
                 return self._set_operation(rel, name)
             case nodes.DistinctOn():
                 return self._distinct_on(rel, name)
-            case nodes.Limit():
+            case nodes.Limit() | nodes.SampleRows():
                 return self._limit(rel, name)
+            case nodes.SampleShare():
+                return self._filter(as_filter(rel), name)
 
     def _ref(self, name: str) -> Member:
         if name not in self._refs:
@@ -204,10 +207,18 @@ class Chain:
         kept = sql.both([source.present, sql.either([ungrouped, first])])
         return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 
-    def _limit(self, rel: nodes.Limit, name: str) -> Member:
-        cut = self._names[rel]
+    def ordered(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> tuple[Member, list[Sql]]:
+        """Return what a LIMIT or a SAMPLE takes the first of, and the keys by which: samples without a weight have none."""
         source = self.relation(rel.input, name)
-        keys = self.sort_columns(rel.order, cut, name)
+        keys = self.sort_columns(rel.order, self._names[rel], name)
+        if isinstance(rel, nodes.SampleRows) and rel.weight is not None:
+            has_weight = sql.opposite(sql.is_null(keys[0].copy()))
+            source = Member(sql.both([source.present, has_weight]), source.copies)
+        return source, keys
+
+    def _limit(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> Member:
+        cut = self._names[rel]
+        source, keys = self.ordered(rel, name)
         at_cut = [sql.parameter(f"{cut}_{i}", key.expr.type) for i, key in enumerate(rel.order)]
         mode = sql.parameter(f"{cut}_keep", Type.INT)
         tie = sql.compare("<=", sql.tie_hash(sql.column("uid")), sql.parameter(f"{cut}_tie", Type.TEXT))
@@ -288,6 +299,14 @@ class Chain:
                 query.append("joins", sql.left_join(table, condition))
             current = sql.subquery(query)
         return current
+
+
+def as_filter(rel: nodes.SampleShare) -> nodes.Filter:
+    """Return a SAMPLE .. PERCENT as one more clause of what it samples."""
+    clause = nodes.Clause(rel.condition, f"SAMPLE {sample_wording(rel)}")
+    if isinstance(rel.input, nodes.Filter):
+        return nodes.Filter(rel.input.input, (*rel.input.clauses, clause))
+    return nodes.Filter(rel.input, (clause,))
 
 
 def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey]) -> Sql:

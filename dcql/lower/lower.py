@@ -33,6 +33,7 @@ from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
+from dcql.plan.wording import sample_wording
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -109,8 +110,9 @@ class Lowering:
 
     def _columns(self) -> tuple[nodes.Column, ...]:
         found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
-        if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
-            found.add(nodes.Column("uid", Type.TEXT))  # for the tie hash
+        by_uid = nodes.Limit | nodes.DistinctOn | nodes.SampleShare | nodes.SampleRows
+        if any(isinstance(node, by_uid) for relation in self._relations() for node in nodes.walk(relation)):
+            found.add(nodes.Column("uid", Type.TEXT))  # for its hashes
         return tuple(sorted(found, key=lambda column: column.name))
 
     def chain(self) -> Chain:
@@ -125,7 +127,7 @@ class Lowering:
         if scanned:
             yield self._scan(scanned)
         for node in here:
-            if isinstance(node, nodes.Limit):
+            if isinstance(node, nodes.Limit | nodes.SampleRows):
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
                 yield self._firsts(node)
@@ -200,15 +202,15 @@ class Lowering:
             population=called(q.population),
         )
 
-    def _cut(self, node: nodes.Limit) -> Cut:
+    def _cut(self, node: nodes.Limit | nodes.SampleRows) -> Cut:
         name = self.names[node]
         chain = self.chain()
         here = unused_name(self.plan, "input")
-        source = chain.relation(node.input, here)
-        keys = chain.sort_columns(node.order, name, here)
+        source, keys = chain.ordered(node, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
         order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
+        percent = node.percent if isinstance(node, nodes.Limit) else None
         count = [(sql.call("count", exp.Star()), "samples")]
         at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
         ahead = before(keys, at_cut, node.order)
@@ -220,7 +222,7 @@ class Lowering:
         return Cut(
             name=name,
             count=node.count,
-            percent=(node.percent.numerator, node.percent.denominator) if node.percent is not None else None,
+            percent=(percent.numerator, percent.denominator) if percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
             samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
             keys=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
@@ -230,8 +232,25 @@ class Lowering:
                 )
             ),
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
-            text=f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT",
+            text=_text(node),
+            weights=self._weights(node, here),
         )
+
+    def _weights(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
+        """Write what counts the samples whose weight is NULL or 0, and finds the first one whose weight is none."""
+        if isinstance(node, nodes.Limit) or node.weight is None:
+            return None
+        chain = self.chain()
+        present = chain.relation(node.input, here).present
+        weight = chain.column(chain.expression(node.weight, here), "@/weight")
+        zero = sql.cast(sql.integer(0), Type.DOUBLE)
+        # An infinity is no weight either, and DOUBLEs compare: there is no NaN.
+        wrong = sql.either([sql.compare("<", weight, zero), sql.call("isinf", weight.copy())])
+        taken = sql.is_true(sql.compare(">", weight.copy(), zero.copy()))
+        never = sql.case([(taken, exp.Null())], sql.integer(1))
+        first = sql.case([(sql.is_true(wrong), sql.column("uid"))], exp.Null())
+        items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
+        return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
 
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
         name = self.names[node]
@@ -432,6 +451,12 @@ class Lowering:
         return items
 
 
+def _text(node: nodes.Limit | nodes.SampleRows) -> str:
+    if isinstance(node, nodes.SampleRows):
+        return f"SAMPLE {sample_wording(node)}"
+    return f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT"
+
+
 def _is_bare(expr: nodes.Expr) -> bool:
     """Return whether an expression compares a column with one value."""
     if not (isinstance(expr, nodes.Compare) and expr.op != "<>" and isinstance(expr.left, nodes.Column)):
@@ -441,7 +466,7 @@ def _is_bare(expr: nodes.Expr) -> bool:
 
 def _read_by(relation: nodes.Rel) -> str:
     """Name what a SELECT reads."""
-    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
+    while isinstance(relation, nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn | nodes.Filter):
         relation = relation.input
     match relation:
         case nodes.PoolScan():

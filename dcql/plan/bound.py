@@ -17,6 +17,8 @@ from dcql.plan.nodes import (
     PoolScan,
     Ref,
     Rel,
+    SampleRows,
+    SampleShare,
     SetOperation,
     children,
 )
@@ -67,8 +69,10 @@ class Bound:
                 return Filter(source, clauses) if clauses else source
             case SetOperation():
                 return self._wider_operation(rel)
-            case Limit() | DistinctOn():
+            case Limit() | SampleRows() | DistinctOn():
                 return self.widened(rel.input)
+            case SampleShare():
+                return replace(rel, input=self.widened(rel.input))
             case PoolScan() | Ref():
                 return rel
 

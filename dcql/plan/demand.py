@@ -2,7 +2,7 @@
 
 Demand is defined by the text, so that it does not depend on an optimizer: a feature in a conjunct of a WHERE is asked
 of the samples for which every conjunct without a feature is TRUE, and every one with a feature that is written before
-it. Inside of q, ORDER BY and DISTINCT ON it is asked of all samples that these range over. The BY of a q is asked
+it. Inside of q, ORDER BY, DISTINCT ON and WEIGHT BY it is asked of all samples that these range over. The BY of a q is asked
 of the samples whose group is looked up as well.
 """
 
@@ -22,6 +22,8 @@ from dcql.plan.nodes import (
     Quantile,
     Ref,
     Rel,
+    SampleRows,
+    SampleShare,
     SetOperation,
     Stage,
     children,
@@ -79,6 +81,11 @@ class _Demands:
                 source = self.relation(rel.input)
                 order = tuple(replace(key, expr=self._asked(key.expr, source)) for key in rel.order)
                 return replace(rel, input=source, order=order)
+            case SampleShare():
+                return replace(rel, input=self.relation(rel.input))
+            case SampleRows():
+                source = self.relation(rel.input)
+                return replace(rel, input=source, weight=self._asked(rel.weight, source) if rel.weight else None)
 
     def _filter(self, rel: Filter) -> Rel:
         source = self.relation(rel.input)
@@ -119,7 +126,7 @@ class _Demands:
         relations = {stage.name: stage.relation for stage in self.stages}
         while part != whole and not isinstance(whole, PoolScan):
             match part:
-                case Filter() | Limit() | DistinctOn():
+                case Filter() | Limit() | SampleShare() | SampleRows() | DistinctOn():
                     part = part.input
                 case Ref():
                     part = relations[part.name]

@@ -170,6 +170,26 @@ class Quantile:
     text: str = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SampleHash:
+    """The hash of the sample's uid with a seed, of which SAMPLE reads the first 8 bytes: lower-case hex (SEMANTICS 12)."""
+
+    seed: str
+    type: Type = field(default=Type.TEXT, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """What SAMPLE .. WEIGHT BY orders by: weight / u in DOUBLE, u in (0, 1] from the sample's hash.
+
+    NULL where the weight, a DOUBLE, is NULL or not above 0 (SEMANTICS 13).
+    """
+
+    seed: str
+    weight: "Expr"
+    type: Type = field(default=Type.DOUBLE, init=False)
+
+
 Expr: TypeAlias = (
     Column
     | Feature
@@ -187,6 +207,8 @@ Expr: TypeAlias = (
     | InSet
     | InRelation
     | Quantile
+    | SampleHash
+    | Priority
 )
 
 TRUE = Literal(True, Type.BOOL)
@@ -263,6 +285,48 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleShare:
+    """SAMPLE percent PERCENT: the samples of `input` whose hash with the seed lies in the lowest `percent` of all."""
+
+    input: "Rel"
+    percent: Fraction
+    seed: str
+
+    @property
+    def bound(self) -> int:
+        """The first of the 2^64 values of a hash's first 8 bytes that is too large."""
+        return int(self.percent * 2**64 // 100)
+
+    @property
+    def condition(self) -> Expr:
+        """What is TRUE of the samples that are kept; never NULL."""
+        if self.bound == 2**64:
+            return TRUE
+        # Of hex digits, the whole hash is below its bound where the first 8 bytes are: it goes on after them.
+        return Compare("<", SampleHash(self.seed), Literal(f"{self.bound:016x}", Type.TEXT))
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRows:
+    """SAMPLE count ROWS: the samples of `input` with the smallest hashes with the seed, or with the largest priorities.
+
+    `weight`, of type DOUBLE, is that of WEIGHT BY: a sample whose weight is NULL or 0 is never kept.
+    """
+
+    input: "Rel"
+    count: int
+    seed: str
+    weight: Expr | None
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        """The order whose first samples are kept; ties by the tie hash."""
+        if self.weight is None:
+            return (SortKey(SampleHash(self.seed), descending=False, nulls_first=False),)
+        return (SortKey(Priority(self.seed, self.weight), descending=True, nulls_first=False),)
+
+
+@dataclass(frozen=True, slots=True)
 class SetOperation:
     """UNION, INTERSECT, EXCEPT (one copy each) or UNION ALL (copies add)."""
 
@@ -271,7 +335,7 @@ class SetOperation:
     right: "Rel"
 
 
-Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SetOperation
+Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SampleShare | SampleRows | SetOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +365,8 @@ class Plan:
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
     Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+    InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit,
+    SampleShare, SampleRows, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

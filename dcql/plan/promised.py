@@ -1,10 +1,23 @@
 """How many samples a plan can keep, at most and at least, where the values of some features are not known yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from dcql.plan.bound import Bound
-from dcql.plan.nodes import DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
+from dcql.plan.nodes import (
+    DistinctOn,
+    Filter,
+    Limit,
+    Plan,
+    PoolScan,
+    Ref,
+    Rel,
+    SampleRows,
+    SampleShare,
+    SetOperation,
+)
+
+Tail = Limit | SampleRows | DistinctOn
 
 
 @dataclass(frozen=True)
@@ -12,42 +25,49 @@ class Limits:
     """Bounds on what a plan keeps, once two plans were counted.
 
     `most` keeps what the plan keeps before its last LIMITs, or more; `least` keeps that or less, None where nothing is
-    known to be kept. Neither reads what is not known. `tail` are the LIMITs and DISTINCT ONs that follow, innermost
-    first.
+    known to be kept. Neither reads what is not known. `tail` are the LIMITs, SAMPLE .. ROWS and DISTINCT ONs that
+    follow, innermost first.
     """
 
     most: Plan
     least: Plan | None
-    tail: tuple[Limit | DistinctOn, ...]
+    tail: tuple[Tail, ...]
 
     def upper(self, counted: int) -> int:
         """Return the most that can be kept, where `most` keeps so many."""
         for one in self.tail:
-            if isinstance(one, Limit):
+            if not isinstance(one, DistinctOn):
                 counted = _limited(one, counted)
         return counted
 
     def lower(self, counted: int) -> int:
         """Return the least that is kept, where `least` keeps so many."""
         for one in self.tail:
-            counted = _limited(one, counted) if isinstance(one, Limit) else min(1, counted)
+            match one:
+                case DistinctOn():
+                    counted = min(1, counted)
+                case SampleRows() if one.weight is not None:
+                    counted = 0  # no sample need have a weight
+                case _:
+                    counted = _limited(one, counted)
         return counted
 
 
 def limits_of(bound: Bound) -> Limits:
     """Return the bounds of a plan with something unknown."""
-    tail: list[Limit | DistinctOn] = []
+    tail: list[Tail] = []
     core = bound.plan.query
-    while isinstance(core, Limit | DistinctOn):
+    while isinstance(core, Tail):
         tail.insert(0, core)
         core = core.input
     least = _narrower(bound, core)
     return Limits(bound.plan_of(bound.widened(core)), bound.plan_of(least) if least is not None else None, tuple(tail))
 
 
-def _limited(limit: Limit, count: int) -> int:
+def _limited(limit: Limit | SampleRows, count: int) -> int:
     if limit.count is not None:
         return min(limit.count, count)
+    assert isinstance(limit, Limit)
     assert limit.percent is not None
     return int(limit.percent * Fraction(count) // 100)
 
@@ -64,9 +84,12 @@ def _narrower(bound: Bound, rel: Rel) -> Rel | None:
             if source is None or any(bound.depends(clause) for clause in rel.clauses):
                 return None
             return Filter(source, rel.clauses)
+        case SampleShare():
+            source = _narrower(bound, rel.input)
+            return replace(rel, input=source) if source is not None else None
         case SetOperation():
             return _narrower_operation(bound, rel)
-        case Limit() | DistinctOn() | PoolScan():
+        case Limit() | SampleRows() | DistinctOn() | PoolScan():
             return None
 
 

@@ -1,4 +1,4 @@
-"""Queries: bodies, ORDER BY and LIMIT to relations, with what a bare q ranges over in each clause."""
+"""Queries: bodies, ORDER BY, LIMIT and SAMPLE to relations, with what a bare q ranges over in each clause."""
 
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from dcql.plan.amounts import limit_amount
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
+from dcql.plan.sampling import Drawing, Sampled, drawing
 from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
@@ -27,8 +28,10 @@ class Queries:
     inputs: Inputs
     embeddings: bool
     expressions: Expressions = field(init=False)
+    sampled: Sampled = field(init=False)
 
     def __post_init__(self) -> None:
+        self.sampled = Sampled(self.diagnostics)
         self.expressions = Expressions(
             diagnostics=self.diagnostics, queries=self, files=self.inputs.files, embeddings=self.embeddings
         )
@@ -49,6 +52,7 @@ class Queries:
             body = attempt(self._body, query.body, scope, under_tail=single)
             order = attempt(self._order, query, single, scope)
             limit = attempt(limit_amount, self.expressions, query, scope)
+            draw = attempt(self._drawing, query, single, scope)
         relation = body()
         if single is not None and single.distinct_on:
             keys = self._distinct_keys(single, scope)
@@ -66,6 +70,8 @@ class Queries:
         if counted is not None:
             count, percent = counted
             relation = nodes.Limit(relation, order(), count, percent)
+        if query.sample is not None and (drawn := draw()) is not None:
+            relation = self.sampled.drawn(relation, drawn, query.sample)
         return relation
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
@@ -156,8 +162,7 @@ class Queries:
         return tuple(key() for key in keys)
 
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
-        population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
-        with population, all_faults() as attempt:
+        with self._tail_population(single), all_faults() as attempt:
             keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
@@ -173,7 +178,15 @@ class Queries:
             )
         return key
 
+    def _drawing(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> Drawing | None:
+        with self._tail_population(single):
+            return drawing(self.expressions, query, scope)
+
     # --- context ------------------------------------------------------------------------------------------------------
+
+    def _tail_population(self, single: ast.Select | None) -> "_Population":
+        """Return what a bare q ranges over in the tail of a query: of one SELECT, or of set operations."""
+        return self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
 
     def _select_population(self, select: ast.Select) -> "_Population":
         if isinstance(select.relation, ast.Name) and select.relation.text == "pool":

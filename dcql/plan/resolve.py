@@ -125,6 +125,7 @@ class _Resolver:
             scope.declare(stage.name, RelationEntry(nodes.Ref(name), "stage"), stage.name_span, self.diagnostics)
             if relation is not None:
                 self.stages.append(nodes.Stage(name, relation))
+                self.queries.sampled.name(name, relation)
         query = self._attempt(recipe.query, scope) if recipe.query is not None else None
         check_unused(recipe, scope, self.expressions)
         return query
@@ -223,6 +224,7 @@ class _Resolver:
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
             self.stages.append(nodes.Stage(name, query))
+            self.queries.sampled.name(name, query)
 
 
 def _argument_span(name: str, expr: ast.Expr) -> Span:

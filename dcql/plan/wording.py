@@ -36,6 +36,10 @@ def wording(node: nodes.Expr) -> str:
             return f"uid IN {relation_wording(node.relation)}"
         case nodes.Quantile():
             return quantile_wording(node)
+        case nodes.SampleHash():
+            return f"the hash of SEED {seed_wording(node.seed)}"
+        case nodes.Priority():
+            return f"{_inner(node.weight)} / u of SEED {seed_wording(node.seed)}"
 
 
 def quantile_wording(node: nodes.Quantile) -> str:
@@ -63,6 +67,21 @@ def order_wording(order: tuple[nodes.SortKey, ...]) -> str:
         f"{wording(key.expr)}{' DESC' if key.descending else ''}{' NULLS FIRST' if key.nulls_first else ''}"
         for key in order
     )
+
+
+def sample_wording(rel: nodes.SampleShare | nodes.SampleRows) -> str:
+    """Write a SAMPLE without its keyword."""
+    if isinstance(rel, nodes.SampleShare):
+        return f"{fraction(rel.percent)} PERCENT SEED {seed_wording(rel.seed)}"
+    weight = f" WEIGHT BY {wording(rel.weight)}" if rel.weight is not None else ""
+    return f"{rel.count} ROWS SEED {seed_wording(rel.seed)}{weight}"
+
+
+def seed_wording(seed: str) -> str:
+    """Write a seed: as a number where it is one."""
+    if seed.isascii() and seed.isdecimal() and (seed == "0" or seed[0] != "0"):
+        return seed
+    return "'" + seed.replace("'", "''") + "'"
 
 
 def fraction(value: object) -> str:
