@@ -132,6 +132,8 @@ class _Lines:
         for found in _first_groups(section.tail):
             if not isinstance(found, str) and found.name.startswith("cut"):
                 self.line(Text("  " + shown(found.text)), found.k)
+                if found.nulls:
+                    self.note(f"{plural(found.nulls, 'sample')} without a weight (NULL or 0), never drawn", indent=4)
             else:
                 self.statistic(found, indent=2)
         if section.undefined:

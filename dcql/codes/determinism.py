@@ -57,23 +57,23 @@ CODES: tuple[Code, ...] = (
             "decides the subset. A query in FROM says it."
         ),
         example="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000 SAMPLE 10 PERCENT SEED 7;",
-        instead=(
-            "SELECT uid FROM (SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000)\nSAMPLE 10 PERCENT SEED 7;"
-        ),
+        instead=("SELECT uid FROM (SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000)\nSAMPLE 10 PERCENT SEED 7;"),
     ),
     Code(
         code="E0406",
         title="sampled twice with one seed",
         meaning=(
-            "SAMPLE takes the samples whose hashes with the seed are lowest. Of those that one seed took, the same seed "
-            "takes no chance sample: 50 PERCENT of 10 PERCENT would be all of them. This follows FROM and both sides of "
-            "set operations, through stages and recipes."
+            "SAMPLE takes the samples whose hashes with the seed are lowest. Of those that one seed took, the same "
+            "seed takes no chance sample: 50 PERCENT of 10 PERCENT would be all of them. This follows FROM and both "
+            "sides of set operations, through stages and recipes."
         ),
         example=(
-            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\nSELECT uid FROM tenth SAMPLE 50 PERCENT SEED 7;"
+            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\n"
+            "SELECT uid FROM tenth SAMPLE 50 PERCENT SEED 7;"
         ),
         instead=(
-            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\nSELECT uid FROM tenth SAMPLE 50 PERCENT SEED 8;"
+            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\n"
+            "SELECT uid FROM tenth SAMPLE 50 PERCENT SEED 8;"
         ),
     ),
 )

@@ -22,10 +22,10 @@ _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
-    `n` counts what was ranked, `nulls` the samples of the population without a value (for a SAMPLE: without a weight), `k` the 1-based position,
-    `ties` the samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does
-    not: where a LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or
-    nothing); for DISTINCT ON, a checksum of the samples that are first.
+    `n` counts what was ranked, `nulls` the samples of the population without a value, or without a weight for a SAMPLE,
+    `k` the 1-based position, `ties` the samples that share the value. `group` is empty but for a threshold with BY.
+    `at` says what a count does not: where a LIMIT or a SAMPLE cuts, the sort keys and the tie hash of the last sample
+    kept (empty where it keeps all or nothing); for DISTINCT ON, a checksum of the samples that are first.
     """
 
     name: str

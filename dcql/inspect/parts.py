@@ -33,6 +33,11 @@ class Survey:
         clauses = [clause.expr for one in told if isinstance(one.rel, nodes.Filter) for clause in one.rel.clauses]
         for expr in clauses:
             self._ask(expr)
+        for one in told:
+            if isinstance(one.rel, nodes.SampleShare | nodes.SampleRows):
+                self._ask(nodes.SampleHash(one.rel.seed))
+            if isinstance(one.rel, nodes.SampleRows) and one.rel.weight is not None:
+                self._ask(one.rel.weight)
         for expr in clauses:
             self._take_apart(expr)
 

@@ -2,7 +2,7 @@
 
 A mix differs from another one in which clauses it has, and in the statistics that these compare with. So the truth of a
 clause is computed once for each set of edits that its statistics depend on; the rest is AND, OR and sums over the
-samples that differ. A SELECT with DISTINCT ON or LIMIT is taken whole, as a clause is.
+samples that differ. A SELECT with DISTINCT ON, LIMIT or SAMPLE is taken whole, as a clause is.
 """
 
 from collections.abc import Callable, Iterator
@@ -135,8 +135,8 @@ class Mixes:
 
             own = self.edits.of_definitions(clause) | ({slot.edit} if slot.edit is not None else set())
             yield Item(select.place, clause.text, clause, own, depends, truth)
-        if _has_tail(select, undone):
-            own = frozenset(one.edit for one in (select.distinct, select.limit, select.order) if one.edit is not None)
+        if select.is_tailed(undone):
+            own = frozenset(one.edit for one in select.tail if one.edit is not None)
             depends = self.edits.inside(select) | self._pool
             yield Item(
                 select.place,
@@ -199,7 +199,7 @@ class Mixes:
                 result = self._copies(aligned.source, lookup, undone, stages)
                 for holds in self._clauses(aligned, lookup, undone, stages):
                     result = result * holds
-                if _has_tail(aligned, undone):
+                if aligned.is_tailed(undone):
                     result = result * self._tail(aligned, lookup, undone)
                 return result
 
@@ -273,10 +273,6 @@ class Mixes:
                 case Operations():
                     break
         return reversed(found)
-
-
-def _has_tail(select: Select, undone: Undone) -> bool:
-    return select.distinct.value(undone) is not None or select.limit.value(undone) is not None
 
 
 def _membership(expr: nodes.Expr) -> tuple[bool, nodes.Rel | None]:

@@ -90,6 +90,26 @@ class LimitTold:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleTold:
+    """A SAMPLE. `at` is where the sample's hash lies among all hashes, in percent.
+
+    PERCENT keeps those whose `at` is below `percent`. ROWS keeps the first `keep` of the `samples` that reach it and
+    have a weight, by their hashes, or by weight / u where there is a `weight`; the sample's `place` is from 1, None
+    where it has no weight or does not reach the SAMPLE (`reached`).
+    """
+
+    text: str
+    reached: bool
+    at: float
+    percent: float | None
+    place: int | None
+    samples: int
+    keep: int
+    weight: Value | None
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FirstTold:
     """A DISTINCT ON: the uid that is first in the sample's group, and the size of the group.
 
@@ -111,7 +131,7 @@ class OperationTold:
     kept: bool
 
 
-Tail = LimitTold | FirstTold | OperationTold
+Tail = LimitTold | SampleTold | FirstTold | OperationTold
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +260,13 @@ def _tail_to_json(told: Tail) -> dict[str, Any]:
         case LimitTold():
             counts = {"place": told.place, "samples": told.samples, "keep": told.keep}
             return {"limit": told.text, **counts, "keys": _values_to_json(told.keys), "kept": told.kept}
+        case SampleTold():
+            drawn: dict[str, Any] = {"sample": told.text, "reached": told.reached, "at": told.at}
+            if told.percent is not None:
+                return {**drawn, "percent": told.percent, "kept": told.kept}
+            counts = {"place": told.place, "samples": told.samples, "keep": told.keep}
+            weight = {"weight": _values_to_json([told.weight])[0]} if told.weight is not None else {}
+            return {**drawn, **counts, **weight, "kept": told.kept}
         case FirstTold():
             keys = {"keys": _values_to_json(told.keys), "order": _values_to_json(told.order)}
             return {"distinct_on": keys, "first": told.first, "size": told.size, "kept": told.kept}

@@ -19,6 +19,8 @@ from dcql.plan import nodes
 from dcql.plan.statistics import StatisticNode
 from dcql.plan.wording import sample_wording
 
+SAMPLE_BLOCK = "sample'"  # a stroke is in no name of a recipe
+
 FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
 
@@ -88,7 +90,7 @@ class Chain:
             case nodes.Limit() | nodes.SampleRows():
                 return self._limit(rel, name)
             case nodes.SampleShare():
-                return self._filter(as_filter(rel), name)
+                return self._sample_share(rel, name)
 
     def _ref(self, name: str) -> Member:
         if name not in self._refs:
@@ -98,8 +100,26 @@ class Chain:
             self._refs[name] = Member(present, copies)
         return self._refs[name]
 
+    def _sample_share(self, rel: nodes.SampleShare, name: str) -> Member:
+        """Add a SAMPLE .. PERCENT as one more clause of the SELECT that it ends, or as a block of its own."""
+        clause = nodes.Clause(rel.condition, f"SAMPLE {sample_wording(rel)}")
+        match rel.input:
+            case nodes.Filter() as inner:
+                return self._filter(nodes.Filter(inner.input, (*inner.clauses, clause)), name)
+            case nodes.PoolScan() | nodes.Ref():
+                return self._filter(nodes.Filter(rel.input, (clause,)), name)
+            case _:
+                source = self.relation(rel.input, name)
+                own = f"{name}/{SAMPLE_BLOCK}"
+                while f"@{own}/clauses" in self._layer_of:
+                    own += "'"
+                return self._counted(nodes.Filter(rel.input, (clause,)), own, source)
+
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
-        source = self.relation(rel.input, f"{name}/from")
+        return self._counted(rel, name, self.relation(rel.input, f"{name}/from"))
+
+    def _counted(self, rel: nodes.Filter, name: str, source: Member) -> Member:
+        """Add a filter of `source`, and what counts how many clauses a sample passes."""
         shared = self._shared(rel)
         counted = shared[-1][1] if shared else 0
         holds = [self.expression(clause.expr, name) for clause in rel.clauses[counted:]]
@@ -208,7 +228,7 @@ class Chain:
         return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 
     def ordered(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> tuple[Member, list[Sql]]:
-        """Return what a LIMIT or a SAMPLE takes the first of, and the keys by which: samples without a weight have none."""
+        """Return what a LIMIT or a SAMPLE takes the first of, without what has no weight, and by which keys."""
         source = self.relation(rel.input, name)
         keys = self.sort_columns(rel.order, self._names[rel], name)
         if isinstance(rel, nodes.SampleRows) and rel.weight is not None:
@@ -299,14 +319,6 @@ class Chain:
                 query.append("joins", sql.left_join(table, condition))
             current = sql.subquery(query)
         return current
-
-
-def as_filter(rel: nodes.SampleShare) -> nodes.Filter:
-    """Return a SAMPLE .. PERCENT as one more clause of what it samples."""
-    clause = nodes.Clause(rel.condition, f"SAMPLE {sample_wording(rel)}")
-    if isinstance(rel.input, nodes.Filter):
-        return nodes.Filter(rel.input.input, (*rel.input.clauses, clause))
-    return nodes.Filter(rel.input, (clause,))
 
 
 def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey]) -> Sql:

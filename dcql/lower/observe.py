@@ -108,9 +108,7 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
     )
 
 
-def _asked(
-    asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequence[Tail]
-) -> Iterator[nodes.Expr]:
+def _asked(asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequence[Tail]) -> Iterator[nodes.Expr]:
     """Yield every expression whose value for the sample is needed."""
     yield from asked
     for ranking in rankings:

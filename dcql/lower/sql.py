@@ -153,7 +153,7 @@ def tie_hash(uid: Sql) -> Sql:
 
 
 def sample_hash(seed: str, uid: Sql) -> Sql:
-    """Return the hash that SAMPLE draws by, as hex text: sha256("dcql.sample.v1\\0", the seed, "\\0", the uid's 16 bytes)."""
+    """Return, in hex, the hash that SAMPLE draws by: sha256("dcql.sample.v1\\0", seed, "\\0", the uid in 16 bytes)."""
     return _uid_hash(f"{_SAMPLE_DOMAIN}{seed}\0".encode(), uid)
 
 

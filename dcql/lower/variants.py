@@ -87,6 +87,8 @@ class SharingChain(Chain):
         super().__init__(stages, names, sets, demands)
         self._members: dict[nodes.Rel, Member] = {}
         self._truths: dict[nodes.Expr, Sql] = {}
+        self._hashes: dict[tuple[nodes.Rel, str], Sql] = {}
+        self._drawn = 0
         filters = [node for rel in stages.values() for node in nodes.walk(rel) if isinstance(node, nodes.Filter)]
         self._uses = Counter(filters)
         self._readers: dict[nodes.Expr, list[nodes.Filter]] = {}
@@ -119,6 +121,19 @@ class SharingChain(Chain):
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
         kept = _where(self._clauses(rel, name), exp.true(), exp.false())
         return Member(self.column(kept, f"@{name}/kept"), self.relation(rel.input, f"{name}/from").copies)
+
+    def _sample_share(self, rel: nodes.SampleShare, name: str) -> Member:
+        source = self.relation(rel.input, name)
+        if rel.bound == 2**64:
+            return source
+        # One hash serves all that sample the same with one seed.
+        key = rel.input, rel.seed
+        if key not in self._hashes:
+            drawn = sql.case([(source.present, sql.sample_hash(rel.seed, sql.column("uid")))], exp.Null())
+            self._hashes[key] = self.column(drawn, f"@/hash{len(self._hashes) + 1}")
+        self._drawn += 1
+        below = sql.compare("<", self._hashes[key].copy(), sql.text(rel.bound_text))
+        return Member(self.column(sql.is_true(below), f"@/drawn{self._drawn}"), source.copies)
 
     def _clauses(self, rel: nodes.Filter, name: str) -> list[Sql]:
         source = self.relation(rel.input, f"{name}/from")

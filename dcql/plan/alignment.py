@@ -4,17 +4,18 @@ An aligned relation stands for all mixes of the two: `mixed` builds the one in w
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from fractions import Fraction
 from typing import Protocol, TypeAlias, TypeVar
 
 from dcql.plan import nodes
-from dcql.plan.wording import fraction, order_wording, relation_wording, wording
+from dcql.plan.wording import fraction, order_wording, relation_wording, sample_wording, wording
 
 T = TypeVar("T")
 Undone: TypeAlias = frozenset[int]
 NAMED = (nodes.PoolScan, nodes.Ref)
+_SAMPLES = nodes.SampleShare | nodes.SampleRows
 
 
 class Record(Protocol):
@@ -67,7 +68,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT: what it reads, its clauses, then DISTINCT ON, LIMIT and the ORDER BY that serves both.
+    """One SELECT: what it reads, its clauses, then DISTINCT ON, LIMIT, the ORDER BY that serves both, and SAMPLE.
 
     `place` says where it stands, in words. The clauses are in the order of B, those of A alone after the ones that
     stand before them in A.
@@ -79,16 +80,27 @@ class Select:
     distinct: Option
     limit: Option
     order: Option
+    sample: Option
+
+    @property
+    def tail(self) -> tuple[Option, ...]:
+        """What may follow its clauses; the ORDER BY serves others."""
+        return self.distinct, self.limit, self.order, self.sample
 
     @property
     def has_tail(self) -> bool:
-        """Whether any mix has a DISTINCT ON or a LIMIT."""
-        return any(one is not None for option in (self.distinct, self.limit) for one in (option.a, option.b))
+        """Whether any mix has a DISTINCT ON, a LIMIT or a SAMPLE."""
+        options = (self.distinct, self.limit, self.sample)
+        return any(one is not None for option in options for one in (option.a, option.b))
+
+    def is_tailed(self, undone: Undone) -> bool:
+        """Whether a mix has a DISTINCT ON, a LIMIT or a SAMPLE."""
+        return any(option.value(undone) is not None for option in (self.distinct, self.limit, self.sample))
 
     @property
     def edits(self) -> Undone:
         """The edits of its own."""
-        own = [slot.edit for slot in self.clauses] + [one.edit for one in (self.distinct, self.limit, self.order)]
+        own = [slot.edit for slot in self.clauses] + [one.edit for one in self.tail]
         return frozenset(edit for edit in own if edit is not None)
 
 
@@ -163,14 +175,17 @@ def _tail(select: Select, undone: Undone, relation: nodes.Rel) -> nodes.Rel:
         assert isinstance(limit, tuple)
         count, percent = limit
         relation = nodes.Limit(relation, order, count, percent)  # type: ignore[arg-type]
-    return relation
+    sample = select.sample.value(undone)
+    return replace(sample, input=relation) if isinstance(sample, _SAMPLES) else relation
 
 
 def tail_text(select: Select, undone: Undone) -> str:
-    """Write the DISTINCT ON and the LIMIT that a mix has."""
+    """Write the DISTINCT ON, the LIMIT and the SAMPLE that a mix has."""
     keys, limit = select.distinct.value(undone), select.limit.value(undone)
     parts = [f"DISTINCT ON ({_keys_text(keys)})" if keys is not None else ""]  # type: ignore[arg-type]
     parts.append(f"LIMIT {_limit_text(limit)}" if limit is not None else "")  # type: ignore[arg-type]
+    sample = select.sample.value(undone)
+    parts.append(f"SAMPLE {sample_wording(sample)}" if isinstance(sample, _SAMPLES) else "")
     return " .. ".join(part for part in parts if part)
 
 
@@ -210,20 +225,23 @@ class _Tail:
     keys: tuple[nodes.Expr, ...] | None
     limit: tuple[int | None, Fraction | None] | None
     order: tuple[nodes.SortKey, ...] | None
+    sample: nodes.SampleShare | nodes.SampleRows | None  # of the pool, in place of what it samples
 
     @property
     def is_there(self) -> bool:
-        return self.keys is not None or self.limit is not None
+        return self.keys is not None or self.limit is not None or self.sample is not None
 
 
 def _tail_of(rel: nodes.Rel) -> _Tail:
-    limit = keys = order = None
+    limit = keys = order = sample = None
+    if isinstance(rel, _SAMPLES):
+        sample, rel = replace(rel, input=nodes.PoolScan()), rel.input
     if isinstance(rel, nodes.Limit):
         limit, order, rel = (rel.count, rel.percent), rel.order, rel.input
     # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
     if isinstance(rel, nodes.DistinctOn) and order in (None, rel.order):
         keys, order, rel = rel.keys, rel.order, rel.input
-    return _Tail(rel, keys, limit, order)
+    return _Tail(rel, keys, limit, order, sample)
 
 
 def _filtered(rel: nodes.Rel) -> tuple[nodes.Rel, tuple[nodes.Clause, ...]]:
@@ -246,7 +264,8 @@ def _select(a: _Tail, b: _Tail, place: str, record: Record) -> Select:
         olds, news = order_wording(a.order), order_wording(b.order)
         order = Option(a.order, b.order, record("ORDER BY changed", place, olds, news))
     limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
-    return Select(place, source, clauses, keys, limit, order)
+    sample = _option("SAMPLE", a.sample, b.sample, _sample_text, place, record)
+    return Select(place, source, clauses, keys, limit, order, sample)
 
 
 def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str], place: str, record: Record) -> Option:
@@ -258,6 +277,10 @@ def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str]
 
 def _keys_text(keys: tuple[nodes.Expr, ...] | None) -> str:
     return "" if keys is None else ", ".join(map(wording, keys))
+
+
+def _sample_text(sample: object) -> str:
+    return sample_wording(sample) if isinstance(sample, _SAMPLES) else ""
 
 
 def _limit_text(limit: tuple[int | None, Fraction | None] | None) -> str:

@@ -2,8 +2,8 @@
 
 Demand is defined by the text, so that it does not depend on an optimizer: a feature in a conjunct of a WHERE is asked
 of the samples for which every conjunct without a feature is TRUE, and every one with a feature that is written before
-it. Inside of q, ORDER BY, DISTINCT ON and WEIGHT BY it is asked of all samples that these range over. The BY of a q is asked
-of the samples whose group is looked up as well.
+it. Inside of q, ORDER BY, DISTINCT ON and WEIGHT BY it is asked of all samples that these range over. The BY of a q is
+asked of the samples whose group is looked up as well.
 """
 
 from dataclasses import dataclass, field, replace

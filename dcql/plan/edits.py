@@ -39,7 +39,7 @@ class Edit:
         asset changed, model changed, feature changed, set changed
         clause added, clause removed, clause changed
         FROM changed, ORDER BY changed
-        DISTINCT ON or LIMIT: added, removed, changed
+        DISTINCT ON, LIMIT or SAMPLE: added, removed, changed
         operand added, operand removed, set operation changed
         stages changed: stages that refer to each other in turn, which can only be taken together
 
@@ -237,6 +237,9 @@ def parts(aligned: Aligned) -> Iterator[tuple[set[int], nodes.Node | None]]:
                 for value in (option.a, option.b):
                     for node in value if isinstance(value, tuple) else ():
                         yield set(), node
+            for value in (aligned.sample.a, aligned.sample.b):
+                if isinstance(value, nodes.SampleRows):
+                    yield set(), value
 
 
 # --- recording --------------------------------------------------------------------------------------------------------

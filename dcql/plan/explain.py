@@ -20,7 +20,6 @@ from dcql.catalog.types import Type
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 from dcql.plan.statistics import Statistics, statistics
-from dcql.plan.statistics import Statistics, statistics
 
 _INDENT = "  "
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")

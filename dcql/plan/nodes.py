@@ -172,7 +172,7 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class SampleHash:
-    """The hash of the sample's uid with a seed, of which SAMPLE reads the first 8 bytes: lower-case hex (SEMANTICS 12)."""
+    """The hash of the sample's uid with a seed that SAMPLE draws by: 64 hex digits, lower case (SEMANTICS 12)."""
 
     seed: str
     type: Type = field(default=Type.TEXT, init=False)
@@ -302,8 +302,12 @@ class SampleShare:
         """What is TRUE of the samples that are kept; never NULL."""
         if self.bound == 2**64:
             return TRUE
-        # Of hex digits, the whole hash is below its bound where the first 8 bytes are: it goes on after them.
-        return Compare("<", SampleHash(self.seed), Literal(f"{self.bound:016x}", Type.TEXT))
+        return Compare("<", SampleHash(self.seed), Literal(self.bound_text, Type.TEXT))
+
+    @property
+    def bound_text(self) -> str:
+        """The bound as hex digits: a whole hash is below them where its first 8 bytes are below the bound."""
+        return f"{self.bound:016x}"
 
 
 @dataclass(frozen=True, slots=True)

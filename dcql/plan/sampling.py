@@ -8,7 +8,7 @@ from dcql.catalog.types import Type
 from dcql.errors import Diagnostics
 from dcql.plan import nodes
 from dcql.plan.amounts import amount
-from dcql.plan.coerce import Untyped, convert
+from dcql.plan.coerce import Untyped, convert, is_null, type_name
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
@@ -98,11 +98,11 @@ def _weight(expressions: Expressions, sample: ast.Sample, scope: Scope) -> nodes
         expressions.diagnostics.add("E0315", "WEIGHT BY with PERCENT", sample.weight.span, label, helps)
         raise WrongError
     value = expressions.resolve(bound)
-    if not isinstance(value, Untyped) and not value.type.numeric:
-        label = f"this is {value.type.value}"
+    if is_null(value) or not (isinstance(value, Untyped) or value.type.numeric):
+        label = f"this is {type_name(value)}"
         words = " ".join(sample.weight.span.text.split())
-        helps = (f"say how heavy: `CASE WHEN {words} THEN 2 ELSE 1 END`",) if value.type is Type.BOOL else ()
-        expressions.diagnostics.add("E0314", "a weight is a number", sample.weight.span, label, helps)
+        by_case = (f"say how heavy: `CASE WHEN {words} THEN 2 ELSE 1 END`",) if type_name(value) == "BOOL" else ()
+        expressions.diagnostics.add("E0314", "a weight is a number", sample.weight.span, label, by_case)
         raise WrongError
     try:
         return convert(value, Type.DOUBLE)
@@ -135,18 +135,18 @@ class Sampled:
         found: set[str] = set()
         waiting: list[nodes.Rel] = [relation]
         while waiting:
-            match waiting.pop():
-                case nodes.SetOperation() as rel:
-                    waiting += (rel.left, rel.right)
-                case nodes.SampleShare() | nodes.SampleRows() as rel:
-                    found.add(rel.seed)
-                    waiting.append(rel.input)
-                case nodes.Filter() | nodes.DistinctOn() | nodes.Limit() as rel:
-                    waiting.append(rel.input)
-                case nodes.Ref() as rel:
-                    found |= self._named.get(rel.name, frozenset())
+            rel = waiting.pop()
+            if isinstance(rel, nodes.SampleShare | nodes.SampleRows):
+                found.add(rel.seed)
+            match rel:
                 case nodes.PoolScan():
                     pass
+                case nodes.Ref():
+                    found |= self._named.get(rel.name, frozenset())
+                case nodes.SetOperation():
+                    waiting += (rel.left, rel.right)
+                case _:
+                    waiting.append(rel.input)
         return found
 
     def _refuse(self, seed: str, sample: ast.Sample) -> NoReturn:

@@ -265,7 +265,7 @@ QueryBody: TypeAlias = "Select | SetOperation | Query"
 
 @dataclass(frozen=True, slots=True)
 class Query(Node):
-    """A body with an optional tail: `body [ORDER BY ..] [LIMIT ..] [SAMPLE ..]`. Parentheses make a Query of their own."""
+    """A body with an optional tail: `body [ORDER BY ..] [LIMIT ..] [SAMPLE ..]`. Parentheses make another Query."""
 
     body: "QueryBody"
     order: tuple[OrderKey, ...]

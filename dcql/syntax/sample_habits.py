@@ -1,4 +1,4 @@
-"""A SAMPLE that the grammar does not allow -> what is wrong with it: habits of SQL's TABLESAMPLE, and parts left out."""
+"""A SAMPLE that the grammar does not allow -> what is wrong with it: habits of SQL, and parts left out."""
 
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,8 @@ def _after(place: "Place", word: str) -> Row | None:
     if word == "BY" and "WEIGHT" in place.accepted:
         return "E0101", "unexpected `BY`", "expected `WEIGHT`", "SAMPLE 1000 ROWS SEED 7 WEIGHT BY x"
     if word in ("WHERE", "ORDER"):
-        return "E0101", f"unexpected `{word}`", "SAMPLE ends a query", f"write {'ORDER BY' if word == 'ORDER' else word} before SAMPLE"
+        clause = "ORDER BY" if word == "ORDER" else word
+        return "E0101", f"unexpected `{word}`", "SAMPLE ends a query", f"write {clause} before SAMPLE"
     if word in ("LIMIT", "SAMPLE"):
         help_ = f"say which comes first: SELECT uid FROM (SELECT .. SAMPLE ..) .. {word} .."
         return "E0101", f"unexpected `{word}`", "SAMPLE ends a query", help_

@@ -115,6 +115,7 @@ class Program:
         self.needs_model = False
         self.thresholds: list[Threshold] = []
         self.blocks: list[Block] = []
+        self.draws: list[list[int]] = []  # of each SAMPLE .. PERCENT: the samples before and after it
         self.bags: dict[str, Bag] = {}  # of stages and imported recipes, once computed
         self.relations: dict[str, Relation] = {}
         self.evaluator = Evaluator(self)
@@ -333,9 +334,12 @@ class Program:
         draw, samples = None, self.samples
         if query.sampling:
             draw = self.draw(query.sampling, place)
-            if query.sampling.seed in seeds:
-                raise OracleError("E04", f"already sampled with the seed {query.sampling.seed}")
-            seeds |= {query.sampling.seed}
+            if draw.seed in seeds:
+                raise OracleError("E04", f"already sampled with the seed {draw.seed}")
+            seeds |= {draw.seed}
+        counted: list[int] = []
+        if draw is not None and draw.percent:
+            self.draws.append(counted)
 
         def run() -> Bag:
             bag = relation.run()
@@ -345,7 +349,8 @@ class Program:
             if query.limit:
                 ranked = limited(ranked, limit, limit_by, samples)
             if draw is not None:
-                ranked = draw.drawn(ranked, samples)
+                before, ranked = len(ranked), draw.drawn(ranked, samples)
+                counted[:] = [before, len(ranked)]
             return {uid: bag[uid] for uid in ranked}
 
         return Relation(run, seeds)
@@ -419,7 +424,12 @@ class Program:
             weight = self.evaluator.typed(sampling.weight, NO_ARGUMENTS, place)
             if weight.type not in NUMERIC:
                 raise OracleError("E03", f"a weight is a number, not {weight.type}")
-        return Draw(value, percent, sampling.seed, weight)
+        seed = self.constant(sampling.seed, "a seed").value
+        if isinstance(seed, Fraction) and seed.denominator == 1 and seed >= 0:
+            seed = str(seed.numerator)
+        if not isinstance(seed, str):
+            raise OracleError("E03", "a seed is text, or a whole number that stands for its digits")
+        return Draw(value, percent, seed, weight)
 
     # ------------------------------------------------------------ running
 

@@ -182,7 +182,7 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Sampling:
     amount: Amount
-    seed: str
+    seed: Expr
     weight: Expr | None
 
 
