@@ -1,5 +1,6 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan, Statement, Statistic, Threshold
+
+_HASHES = 1 << 64  # the first 8 bytes of a hash
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
@@ -198,12 +201,33 @@ class Statistics:
             assert cut.count is not None
             kept = min(cut.count, samples)
         at: tuple[Any, ...] = ()
-        if kept not in (0, samples):
+        if kept not in (0, samples) and cut.near is not None:
+            at = self._among_hashes(cut.near, kept, samples)
+        if kept not in (0, samples) and not at:
             keys = self._at(cut, "keys", kept - 1)
             self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
             ahead = self._number(cut.ahead)
             at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
         return Found(cut.name, cut.text, "", Type.INT, kept, samples, never, kept, 0, at=at)
+
+    def _among_hashes(self, near: Statement, kept: int, samples: int) -> tuple[Any, ...]:
+        """Return hash and tie hash of the last sample kept, or () where it does not lie where it is looked for.
+
+        Hashes are spread evenly, so the k-th of n lies by k / n of all there are: it is missed less than once in 10^30
+        draws, and what is read is of the order of the square root of n.
+        """
+        share = kept / samples
+        margin = 12 * math.sqrt(share * (1 - share) / samples) + 12 / samples
+        low, high = max(0.0, share - margin), min(1.0, share + margin)
+        bounds = {"low": f"{int(low * _HASHES):016x}", "high": f"{int(high * _HASHES):016x}" if high < 1 else "g"}
+        below = 0
+        found: list[tuple[str, str]] = []
+        for batch in self.session.batches(near, self.source, {**self.parameters, **bounds}):
+            hashes = batch.column("hash")
+            below += hashes.null_count
+            found += zip(hashes.drop_null().to_pylist(), batch.column("tie").drop_null().to_pylist(), strict=True)
+        place = kept - below - 1
+        return tuple(sorted(found)[place]) if 0 <= place < len(found) else ()
 
     def _never(self, weights: Statement) -> int:
         """Return how many samples a WEIGHT BY never takes. Raises RunError where a weight is negative or infinite."""

@@ -234,7 +234,22 @@ class Lowering:
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
             text=_text(node),
             weights=self._weights(node, here),
+            near=self._near(node, here),
         )
+
+    def _near(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
+        """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
+        if isinstance(node, nodes.Limit) or node.weight is not None:
+            return None
+        chain = self.chain()
+        source, (drawn,) = chain.ordered(node, here)
+        above = sql.compare(">=", drawn.copy(), sql.parameter("low", Type.TEXT))
+        items = [
+            (sql.case([(above.copy(), value)], exp.Null()), name)
+            for value, name in ((drawn.copy(), "hash"), (sql.tie_hash(sql.column("uid")), "tie"))
+        ]
+        below = sql.compare("<", drawn.copy(), sql.parameter("high", Type.TEXT))
+        return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), below])))
 
     def _weights(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
         """Write what counts the samples whose weight is NULL or 0, and finds the first one whose weight is none."""

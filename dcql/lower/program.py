@@ -108,7 +108,8 @@ class Cut:
     `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys;
     `tie` gives the tie hash at `$offset` among the samples with those keys. `weights`, of a WEIGHT BY, counts the
     samples that are never taken, whose weight is NULL or 0 (`never`), and gives the first uid, or NULL, of those whose
-    weight is negative or infinite (`wrong`); all others are for samples with a weight.
+    weight is negative or infinite (`wrong`); all others are for samples with a weight. `near`, of a SAMPLE by hashes
+    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Cut:
     tie: Statement
     text: str
     weights: Statement | None = None
+    near: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,7 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
                 (f"{title}: samples before them", statistic.ahead),
                 (f"{title}: tie hash at the cut", statistic.tie),
                 *([(f"{title}: weights", statistic.weights)] if statistic.weights is not None else []),
+                *([(f"{title}: hashes near the cut", statistic.near)] if statistic.near is not None else []),
             ]
         case Firsts():
             return [(f'"{statistic.name}": {statistic.text}', statistic.statement)]
