@@ -157,23 +157,8 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
     whole = after.stages[place] if place else after.query
     above = list(after.stages)[: list(after.stages).index(place)] if place else list(after.stages)
     one = r.choice(whole.selects)
-    match r.choice(
-        (
-            "add",
-            "add",
-            "remove",
-            "change",
-            "change",
-            "change",
-            "from",
-            "from",
-            "limit",
-            "sample",
-            "order",
-            "operand",
-            "swap",
-        )
-    ):
+    kinds = ("add", "add", "remove", "change", "change", "change", "from", "from", "limit", "order", "operand", "swap")
+    match r.choice((*kinds, "sample")):
         case "add":
             one.clauses.insert(r.randint(0, len(one.clauses)), clause(r, above, one.clauses))
         case "remove" if one.clauses:
