@@ -51,6 +51,7 @@ class _Lowering(Lowering):
         """Return the program, with a last query for `queries`, stages of the plan."""
         program = self.program()
         chain = self.chain()
+        chain.is_last = True
         conditions = [chain.conditions(self.stages[name], name) for name in queries]
         copies = [chain.copies(self.stages[name], name) for name in queries]
         self.asked.clear()
@@ -75,7 +76,12 @@ class _Lowering(Lowering):
 
 
 class SharingChain(Chain):
-    """A chain that counts no funnel, and computes once what several relations have in common."""
+    """A chain that counts no funnel, and computes once what several relations have in common.
+
+    `is_last` says that it is of the last query, for which every statistic is known.
+    """
+
+    is_last = False
 
     def __init__(
         self,
@@ -158,12 +164,16 @@ class SharingChain(Chain):
         out by its numbers already.
         """
         cheap = [
-            tuple(clause.expr for clause in reader.clauses if _only_numbers(clause.expr))
+            tuple(one.expr for one in reader.clauses if _only_numbers(one.expr) and self._is_known(one.expr))
             for reader in self._readers[expr]
         ]
         if not all(cheap):
             return []
         return [sql.both([self._clause(each, name) for each in clauses]) for clauses in dict.fromkeys(cheap)]
+
+    def _is_known(self, expr: nodes.Expr) -> bool:
+        """Return whether an expression can be computed here, whatever the query is of."""
+        return self.is_last or not any(isinstance(node, nodes.Quantile) for node in nodes.walk(expr))
 
 
 def _words(conditions: Sequence[list[Sql]]) -> Iterator[tuple[Sql, str, str]]:

@@ -35,13 +35,14 @@ class Relation:
 class Block:
     """One SELECT and, once run, its distinct samples: entering, then after each top-level AND conjunct.
 
-    `entered` are the samples of its FROM, `tests` the conjuncts.
+    `entered` are the samples of its FROM, `tests` the conjuncts; `written` are these whether or not it was run.
     """
 
     name: str
     counts: list[int] = field(default_factory=list)
     entered: set[bytes] = field(default_factory=set)
     tests: list[Typed] = field(default_factory=list)
+    written: list[Typed] = field(default_factory=list)
 
 
 def read_pool(pool: Pool) -> tuple[dict[str, str], dict[bytes, Sample]]:
@@ -380,6 +381,7 @@ class Program:
         else:
             source = self.query(select.source, stages)
         tests = [self.evaluator.boolean(part, NO_ARGUMENTS, place) for part in conjuncts(select.where)]
+        block.written = tests
 
         def run() -> Bag:
             bag = source.run()
