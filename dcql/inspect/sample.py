@@ -84,6 +84,7 @@ def why(
         tuple(sections),
         flips,
         finder.untried,
+        finder.unsought,
     )
 
 

@@ -14,7 +14,7 @@ from dcql.plan.sampling import Drawing, Sampled, drawing
 from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
-NO_POPULATION = "a bare q is allowed over `FROM pool` only"
+NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
 
 
 @dataclass
