@@ -162,20 +162,23 @@ def _uid_hash(prefix: bytes, uid: Sql) -> Sql:
     return call("sha256", exp.Paren(this=exp.DPipe(this=before, expression=call("unhex", uid))))
 
 
-def priority(seed: str, weight: Sql, uid: Sql) -> Sql:
-    """Return weight / u, a DOUBLE: u = DOUBLE(h64 + 1) / 2^64, h64 the first 8 bytes of the uid's hash, big-endian.
+def uniform(hashed: Sql) -> Sql:
+    """Return u, a DOUBLE in (0, 1], of a hash in hex: DOUBLE(h64 + 1) / 2^64, h64 its first 8 bytes, big-endian.
 
-    NULL where the weight is NULL or not above 0. 128 bits hold h64 + 1, and dividing by 2^64 is exact.
+    128 bits hold h64 + 1, whose DOUBLE is the nearest, ties to even; dividing by 2^64 is exact.
     """
+    digits = call("concat", exp.Literal.string("0x"), call("left", hashed, integer(16)))
+    h64 = exp.Cast(this=unsigned(digits), to=exp.DataType(this=exp.DataType.Type.INT128))
+    after = exp.Paren(this=exp.Add(this=h64, expression=integer(1)))
+    whole = cast(exp.Literal.number("18446744073709551616e0"), Type.DOUBLE)
+    return exp.Paren(this=exp.Div(this=cast(after, Type.DOUBLE), expression=whole))
+
+
+def priority(seed: str, weight: Sql, uid: Sql) -> Sql:
+    """Return weight / u of a uid's hash, a DOUBLE; NULL where the weight is NULL or not above 0."""
 
     def of(w: Sql) -> Sql:
-        digits = call("concat", exp.Literal.string("0x"), call("left", sample_hash(seed, uid), integer(16)))
-        h64 = exp.Cast(this=unsigned(digits), to=exp.DataType(this=exp.DataType.Type.INT128))
-        u = exp.Div(
-            this=cast(exp.Paren(this=exp.Add(this=h64, expression=integer(1))), Type.DOUBLE),
-            expression=cast(exp.Literal.number("18446744073709551616e0"), Type.DOUBLE),
-        )
-        quotient = exp.Div(this=w.copy(), expression=exp.Paren(this=u))
+        quotient = exp.Div(this=w.copy(), expression=uniform(sample_hash(seed, uid)))
         return case([(compare(">", w.copy(), cast(integer(0), Type.DOUBLE)), quotient)], exp.Null())
 
     return once(weight, of)
