@@ -217,6 +217,22 @@ def copies(draw: DrawFn, scope: Scope) -> str:
 
 
 @st.composite
+def samples(draw: DrawFn, scope: Scope) -> str:
+    """A SAMPLE clause, with weights that are 0 or more and finite, or NULL."""
+    seed = pick(draw, "1", "1", "2", "'1'", "'it''s'", "'日本'", "3.0")
+    if chance(draw, 2):
+        share = pick(draw, "0", "20", "50", "12.5", "100", "200 / 3", *scope.params)
+        return f"SAMPLE {share} PERCENT SEED {seed}"
+    rows = f"SAMPLE {pick(draw, '0', '3', '10', '2.0', '100')} ROWS SEED {seed}"
+    if chance(draw, 2):
+        return rows
+    number = draw(numbers(replace(scope.inner(), quantiles=False)))
+    if chance(draw, 3):
+        number = f"CASE WHEN {draw(conditions(scope.inner()))} THEN {number} END"
+    return f"{rows} WEIGHT BY greatest(least({number}, {pick(draw, '1000', '0.5')}), 0)"
+
+
+@st.composite
 def selects(draw: DrawFn, scope: Scope, distinct: bool) -> str:
     """A SELECT without its tail."""
     kind = draw(st.integers(0, 3))
@@ -249,6 +265,10 @@ def queries(draw: DrawFn, scope: Scope) -> str:
         body += f" {draw(orders(scope))}"
         if chance(draw, 2):
             body += f" {draw(limits(scope))}"
+        elif chance(draw, 3):
+            body += f" {draw(samples(scope))}"
+    elif chance(draw, 6):
+        body += f" {draw(samples(scope))}"
     return body
 
 
@@ -410,5 +430,7 @@ FRAGMENTS = (
         " FIT ",
         " USING ",
         " DEFAULT ",
+        " SAMPLE ",
+        " ROWS SEED 1 ",
     ),
 )

@@ -230,6 +230,33 @@ def test_stages_of_one_name_and_stages_of_one_meaning(form: str) -> None:
     assert together.statistics[0][0].value == together.statistics[2][0].value
 
 
+@pytest.mark.parametrize("form", ["raw", "added"])
+def test_a_statistic_waits_for_no_threshold_of_another_plan(form: str) -> None:
+    pool = dict(adversarial("mixed").opened)[form]
+    # The text that both look at is guarded by the numbers of both: in the first's LIMIT, q of the second is not known.
+    plans = plans_of(
+        "SELECT uid FROM pool WHERE width > 1 AND caption LIKE '%a%' ORDER BY clip_b32 LIMIT 30",
+        "WITH best AS (SELECT uid FROM pool ORDER BY clip_b32 LIMIT 50) "
+        "SELECT uid FROM pool WHERE clip_l14 >= q(0.5 OF best) AND caption LIKE '%a%'",
+        pool=pool,
+    )
+    assert list(differences(plans, pool)) == []
+
+
+@pytest.mark.parametrize("form", ["raw", "added"])
+def test_samples_of_several_shares_and_seeds_together(form: str) -> None:
+    pool = dict(adversarial("mixed").opened)[form]
+    good = "SELECT uid FROM pool WHERE clip_l14 >= q(0.3)"
+    plans = plans_of(
+        *(f"{good} SAMPLE {share} PERCENT SEED {seed}" for share in (0, 10, 50, 100) for seed in (1, 2)),
+        *(f"{good} SAMPLE {rows} ROWS SEED {seed}" for rows in (0, 10, 100_000) for seed in (1, 2)),
+        f"{good} SAMPLE 10 ROWS SEED 1 WEIGHT BY CASE WHEN width > 300 THEN 3 ELSE 1 END",
+        f"({good} SAMPLE 50 PERCENT SEED 1) UNION ALL ({good} SAMPLE 50 PERCENT SEED 2) SAMPLE 60 PERCENT SEED 3",
+        pool=pool,
+    )
+    assert list(differences(plans, pool)) == []
+
+
 def test_more_variants_than_a_word_has_bits() -> None:
     pool = adversarial("fp16_ties").added
     assert pool is not None

@@ -124,7 +124,7 @@ class Denied:
     instead: str
 
 
-_SAMPLE = "fix the choice by the uid: `ORDER BY score DESC LIMIT 10 PERCENT` breaks ties by a fixed hash of the uid"
+_SAMPLE = "fix the choice by the uid: end the query with `SAMPLE 10 PERCENT SEED 7`"
 _MOMENT = "give the value by name: `PARAM day DEFAULT 20230501;` and `--set day=20230601`"
 _TRANSCENDENTAL = "compare the argument itself with a number: a threshold on a monotone function is one on its argument"
 _AGGREGATE = "a recipe reads one sample at a time; a value over all samples is an order statistic: `q(0.5 OF pool)`"

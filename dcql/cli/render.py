@@ -120,6 +120,8 @@ class _Lines:
                 self.line(Text("  " + shown(found.text)), found.k)
                 if found.groups is not None:
                     self.note(_groups(found.groups), 4)
+                if found.nulls:
+                    self.note(f"{plural(found.nulls, 'sample')} without a weight (NULL or 0), never drawn", indent=4)
             else:
                 self.statistic(found, indent=2)
         if section.undefined:

@@ -14,6 +14,7 @@ from dcql.inspect.why import (
     LimitTold,
     OperationTold,
     Part,
+    SampleTold,
     SectionTold,
     Tail,
     Value,
@@ -78,6 +79,8 @@ def _tail_reason(one: Tail) -> str:
             return f"{one.text} gives it 0 copies"
         case LimitTold():
             return f"{one.text} keeps {one.keep:,}, and it comes {one.place:,} of {one.samples:,}"
+        case SampleTold():
+            return f"{one.text}: {_draw(one)}"
         case FirstTold():
             return f"{one.first} is the first of its group"
         case OperationTold():
@@ -183,6 +186,9 @@ class _Lines:
                 self._note(f"{reached}{group}; {one.keep:,} are kept", 8)
                 if one.place is not None:
                     self._note(f"ordered by {_listed(one.keys)}", 8)
+            case SampleTold():
+                self._after(one.reached, one.kept, one.text)
+                self._note(_draw(one) if one.reached else "does not reach it", 8)
             case FirstTold():
                 self._after(one.first is not None or one.kept, one.kept, "DISTINCT ON")
                 for words in _first(one, told.uid):
@@ -223,12 +229,26 @@ class _Lines:
             self._note(f"of {count} inside of larger expressions no other p was looked for", 5)
 
 
+def _draw(one: SampleTold) -> str:
+    """Say where a SAMPLE finds the sample."""
+    if one.percent is not None:
+        return f"its hash lies at {one.at:.6g} % of all, and those below {one.percent:.6g} % are drawn"
+    by = "by its hash"
+    if one.weight is not None:
+        weight = f"{one.weight.text} = {_value(one.weight)}"
+        if one.place is None:
+            return f"{weight}: without a weight, a sample is never drawn"
+        by = f"by its weight and hash, with {weight}"
+    return f"{one.place:,} of {one.samples:,} {by}; {one.keep:,} are drawn"
+
+
 def _about(flip: Flip, told: Why) -> Iterator[str]:
     if flip.quantile is not None:
         yield f"that is {flip.quantile}"
     words = [f"in {flip.section}"] if len(told.sections) > 1 else []
     if flip.moved is not None:
-        words.append(f"{100 * flip.moved:.2g} % of the samples lie between")
+        what = "hashes" if flip.kind == "sample" else "samples"
+        words.append(f"{100 * flip.moved:.2g} % of the {what} lie between")
     if flip.checked:
         words.append("the recipe was run with it, for it moves others too")
     if words:

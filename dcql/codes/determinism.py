@@ -12,7 +12,7 @@ CODES: tuple[Code, ...] = (
             "made again. The help names what to write instead."
         ),
         example="SELECT uid FROM pool WHERE random() < 0.1;",
-        instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 10 PERCENT;",
+        instead="SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7;",
     ),
     Code(
         code="E0402",
@@ -48,5 +48,32 @@ CODES: tuple[Code, ...] = (
         ),
         example="SELECT DISTINCT ON (sha256) uid FROM pool;",
         instead="SELECT DISTINCT ON (sha256) uid FROM pool ORDER BY clip_l14 DESC;",
+    ),
+    Code(
+        code="E0405",
+        title="SAMPLE together with LIMIT",
+        meaning=(
+            "A query ends in a LIMIT or in a SAMPLE: with both, which of them comes first would be left open, and that "
+            "decides the subset. A query in FROM says it."
+        ),
+        example="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000 SAMPLE 10 PERCENT SEED 7;",
+        instead=("SELECT uid FROM (SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 1000)\nSAMPLE 10 PERCENT SEED 7;"),
+    ),
+    Code(
+        code="E0406",
+        title="sampled twice with one seed",
+        meaning=(
+            "SAMPLE takes the samples whose hashes with the seed are lowest. Of those that one seed took, the same "
+            "seed takes no chance sample: 50 PERCENT of 10 PERCENT would be all of them. This follows FROM and both "
+            "sides of set operations, through stages and recipes."
+        ),
+        example=(
+            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\n"
+            "SELECT uid FROM tenth SAMPLE 50 PERCENT SEED 7;"
+        ),
+        instead=(
+            "WITH tenth AS (SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7)\n"
+            "SELECT uid FROM tenth SAMPLE 50 PERCENT SEED 8;"
+        ),
     ),
 )

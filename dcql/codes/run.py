@@ -179,6 +179,14 @@ CODES: tuple[Code, ...] = (
         "SELECT uid FROM many UNION ALL SELECT uid FROM many",
         "SELECT uid FROM many UNION SELECT uid FROM many",
     ),
+    Code(
+        "E0722",
+        "weight that is negative or infinite",
+        "SAMPLE .. WEIGHT BY takes a number, 0 or more, of every sample: one without a weight (NULL), or with 0, is "
+        "never drawn. The sample named, the first of them in the order of uids, has another weight.",
+        "SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY clip_l14 - 0.3;",
+        "SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY greatest(clip_l14 - 0.3, 0);",
+    ),
     # Subset files: E0730 to E0739.
     Code(
         "E0730",

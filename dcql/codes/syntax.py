@@ -308,7 +308,7 @@ CODES: tuple[Code, ...] = (
         meaning=(
             "The construct is planned and its words are kept free, but this version of the language does not have it."
         ),
-        example="SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7;",
+        example="SELECT uid FROM pool MATCH clip_l14;",
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 10 PERCENT;",
     ),
     Code(

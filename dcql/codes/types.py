@@ -114,6 +114,33 @@ CODES: tuple[Code, ...] = (
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 30 PERCENT;",
     ),
     Code(
+        code="E0313",
+        title="seed that is no whole number or text",
+        meaning=(
+            "A seed is text, hashed with each uid; a whole number, 0 or more, stands for its digits: `SEED 7` is "
+            "`SEED '7'`. Other numbers can be written in several ways, and each would draw other samples."
+        ),
+        example="SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7.5;",
+        instead="SELECT uid FROM pool SAMPLE 10 PERCENT SEED '7.5';",
+    ),
+    Code(
+        code="E0314",
+        title="weight that is not a number",
+        meaning="WEIGHT BY makes heavy samples likelier to be drawn than light ones, so a weight is a number.",
+        example="SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY caption;",
+        instead="SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY code_points(caption);",
+    ),
+    Code(
+        code="E0315",
+        title="WEIGHT BY with PERCENT",
+        meaning=(
+            "SAMPLE p PERCENT takes each sample by its own hash, whatever the others are. A weight says how likely a "
+            "sample is beside the others, for a number of them."
+        ),
+        example="SELECT uid FROM pool SAMPLE 10 PERCENT SEED 7 WEIGHT BY clip_l14;",
+        instead="SELECT uid FROM pool SAMPLE 1000 ROWS SEED 7 WEIGHT BY clip_l14;",
+    ),
+    Code(
         code="E0317",
         title="copies that are no number",
         meaning="`AS copies` says how often each sample is taken: it needs a number, and has text or a condition.",

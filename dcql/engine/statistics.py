@@ -1,5 +1,6 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,22 @@ from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
-from dcql.lower.program import Cut, Demand, Firsts, GroupedCut, GroupedThreshold, Program, Scan, Statistic, Threshold
+from dcql.errors import Diagnostic, RunError
+from dcql.lower.program import (
+    Cut,
+    Demand,
+    Firsts,
+    GroupedCut,
+    GroupedThreshold,
+    Program,
+    Scan,
+    Statement,
+    Statistic,
+    Threshold,
+)
 
 MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
+_HASHES = 1 << 64  # the first 8 bytes of a hash
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
@@ -23,11 +37,12 @@ _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
-    `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position,
-    `ties` the samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does
-    not: where a LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or
-    nothing); for DISTINCT ON, a checksum of the samples that are first; for LIMIT .. BY, one of all its cuts, and
-    `groups` tells of them: its `value` counts what is kept of all groups together, and `n` what reaches it.
+    `n` counts what was ranked, `nulls` the samples of the population without a value, or without a weight for a SAMPLE,
+    `k` the 1-based position, `ties` the samples that share the value. `group` is empty but for a threshold with BY.
+    `at` says what a count does not: where a LIMIT or a SAMPLE cuts, the sort keys and the tie hash of the last sample
+    kept (empty where it keeps all or nothing); for DISTINCT ON, a checksum of the samples that are first; for LIMIT ..
+    BY, one of all its cuts, and `groups` tells of them: its `value` counts what is kept of all groups together, and `n`
+    what reaches it.
     """
 
     name: str
@@ -207,14 +222,50 @@ class Statistics:
     def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
         samples = self._number(cut.samples)
+        never = self._never(cut.weights) if cut.weights is not None else 0
         kept = _kept(cut, samples)
         at: tuple[Any, ...] = ()
-        if kept not in (0, samples):
+        if kept not in (0, samples) and cut.near is not None:
+            at = self._among_hashes(cut.near, kept, samples)
+        if kept not in (0, samples) and not at:
             keys = self._at(cut, "keys", kept - 1)
             self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
             ahead = self._number(cut.ahead)
             at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
-        return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=at)
+        return Found(cut.name, cut.text, "", Type.INT, kept, samples, never, kept, 0, at=at)
+
+    def _among_hashes(self, near: Statement, kept: int, samples: int) -> tuple[Any, ...]:
+        """Return hash and tie hash of the last sample kept, or () where it does not lie where it is looked for.
+
+        Hashes are spread evenly, so the k-th of n lies by k / n of all there are: it is missed less than once in 10^30
+        draws, and what is read is of the order of the square root of n.
+        """
+        share = kept / samples
+        margin = 12 * math.sqrt(share * (1 - share) / samples) + 12 / samples
+        low, high = max(0.0, share - margin), min(1.0, share + margin)
+        bounds = {"low": f"{int(low * _HASHES):016x}", "high": f"{int(high * _HASHES):016x}" if high < 1 else "g"}
+        below = 0
+        found: list[tuple[str, str]] = []
+        for batch in self.session.batches(near, self.source, {**self.parameters, **bounds}):
+            hashes = batch.column("hash")
+            below += hashes.null_count
+            found += zip(hashes.drop_null().to_pylist(), batch.column("tie").drop_null().to_pylist(), strict=True)
+        place = kept - below - 1
+        return tuple(sorted(found)[place]) if 0 <= place < len(found) else ()
+
+    def _never(self, weights: Statement) -> int:
+        """Return how many samples a WEIGHT BY never takes. Raises RunError where a weight is negative or infinite."""
+        never, wrong = self.session.rows(weights, self.source, self.parameters)[0]
+        if wrong is not None:
+            raise RunError(
+                Diagnostic(
+                    "E0722",
+                    f"the weight of the sample {wrong} is negative or infinite",
+                    label="a weight is a number, 0 or more",
+                    helps=("say what counts instead: `WEIGHT BY greatest(x, 0)`",),
+                )
+            )
+        return int(never)
 
     def _grouped_cut(self, cut: GroupedCut) -> None:
         """Find where LIMIT .. BY cuts each group. What is held here does not grow with samples or groups."""

@@ -13,7 +13,7 @@ from dcql.engine.values import FileValues, Observed
 from dcql.inspect.report.cuts import Cut, cuts
 from dcql.lower.values import lower_values
 from dcql.plan import nodes
-from dcql.plan.written import Writer, limit_text
+from dcql.plan.written import Writer
 from dcql.subset import Subset, Uids, find
 
 # Gives a number to each uid, by which samples are taken where none is nearer than another.
@@ -31,7 +31,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Samples that are not in the subset, and come to a clause, or to a LIMIT or DISTINCT ON, and end there.
+    """Samples that are not in the subset, and come to a clause, or to copies or the tail of a query, and end there.
 
     `count` of them there are; `samples` are some of these. `near` says whether they are those nearest to the cut.
     """
@@ -75,7 +75,7 @@ class _Place:
 
     stage: str
     text: str
-    rel: nodes.Filter | nodes.Limit | nodes.DistinctOn
+    rel: nodes.Filter | nodes.Copies | nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn
     clause: int | None = None
     cut: Cut | None = None
 
@@ -115,29 +115,35 @@ def _places(plan: nodes.Plan, writer: Writer) -> Iterator[_Place]:
     known = cuts(plan, writer)
     for stage in plan.stages:
         if not stage.demand:
-            yield from _of_relation(stage.relation, stage.name, known)
-    yield from _of_relation(plan.query, "query", known)
+            yield from _of_relation(stage.relation, stage.name, known, writer)
+    yield from _of_relation(plan.query, "query", known, writer)
 
 
-def _of_relation(rel: nodes.Rel, stage: str, known: Sequence[Cut]) -> Iterator[_Place]:
+def _of_relation(rel: nodes.Rel, stage: str, known: Sequence[Cut], writer: Writer) -> Iterator[_Place]:
     match rel:
         case nodes.Filter():
-            yield from _of_relation(rel.input, stage, known)
+            yield from _of_relation(rel.input, stage, known, writer)
             for number, clause in enumerate(rel.clauses):
                 # Of a clause with more than one comparison, none alone decides.
                 own = [one for one in known if one.filter == rel and one.clause == number]
                 one_cut = own[0] if isinstance(clause.expr, nodes.Compare) and len(own) == 1 else None
                 yield _Place(stage, " ".join(clause.text.split()), rel, number, one_cut)
         case nodes.SetOperation():
-            yield from _of_relation(rel.left, stage, known)
-            yield from _of_relation(rel.right, stage, known)
+            yield from _of_relation(rel.left, stage, known, writer)
+            yield from _of_relation(rel.right, stage, known, writer)
         case nodes.DistinctOn():
-            yield from _of_relation(rel.input, stage, known)
+            yield from _of_relation(rel.input, stage, known, writer)
             yield _Place(stage, "DISTINCT ON", rel)
         case nodes.Limit():
-            yield from _of_relation(rel.input, stage, known)
+            yield from _of_relation(rel.input, stage, known, writer)
             own = [one for one in known if one.filter is None and one.population == rel.input and one.stage == stage]
-            yield _Place(stage, limit_text(rel), rel, None, own[0] if len(own) == 1 else None)
+            yield _Place(stage, writer.limit(rel), rel, None, own[0] if len(own) == 1 else None)
+        case nodes.Copies():
+            yield from _of_relation(rel.input, stage, known, writer)
+            yield _Place(stage, writer.copies(rel), rel)
+        case nodes.SampleShare() | nodes.SampleRows():
+            yield from _of_relation(rel.input, stage, known, writer)
+            yield _Place(stage, writer.sample(rel), rel)
 
 
 def _cut_values(places: Sequence[_Place], observed: Observed) -> list[float | None]:

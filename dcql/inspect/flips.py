@@ -85,8 +85,10 @@ class Finder:
                     for number, clause in enumerate(one.rel.clauses):
                         for expr, path in comparisons(clause.expr, clause_path(one.path, number)):
                             yield from self._of_condition(one, number, expr, path)
-                case nodes.Limit():
+                case nodes.Limit() | nodes.SampleRows():
                     yield from self._of_limit(one, one.rel)
+                case nodes.SampleShare():
+                    yield self._of_share(one, one.rel)
 
     def _of_condition(self, one: Select, number: int, expr: nodes.Expr, path: Path) -> Iterator[_Candidate]:
         if as_stored(expr) not in self.parts.observation.exprs:
@@ -175,14 +177,30 @@ class Finder:
             Flip("set", section_title(one.name), was, text, clause.text, None, None, None, None, None, False),
         )
 
-    def _of_limit(self, one: Select, rel: nodes.Limit) -> Iterator[_Candidate]:
+    def _of_share(self, one: Select, rel: nodes.SampleShare) -> _Candidate:
+        """Return the SAMPLE .. PERCENT nearest to this one that comes out otherwise for the sample."""
+        h64 = self.parts.verdict.h64(rel)
+        drawn = h64 < rel.bound
+        percent = _share_percent(rel.percent, h64, drawn)
+        new = replace(rel, percent=percent)
+        moved = float(abs(percent - rel.percent) / 100)
+        texts = self._tail_text(rel), self._tail_text(new)
+        told = Flip("sample", section_title(one.name), *texts, "", None, None, None, None, moved, False)
+        return _Candidate(Change(one.path, not drawn), new, told)
+
+    def _tail_text(self, rel: nodes.Limit | nodes.SampleShare | nodes.SampleRows) -> str:
+        return self.parts.writer.limit(rel) if isinstance(rel, nodes.Limit) else self.parts.writer.sample(rel)
+
+    def _of_limit(self, one: Select, rel: nodes.Limit | nodes.SampleRows) -> Iterator[_Candidate]:
         ahead, samples = self.parts.observed.places[self.parts.names[rel]]
         if not self.parts.verdict.member(rel.input, (*one.path, ("input", ()))):
             return
-        keeps, writer = rel.keeps(samples), self.parts.writer
+        if isinstance(rel, nodes.SampleRows) and rel.weight is not None and not (self.parts.raw(rel.weight) or 0) > 0:
+            return  # without a weight it is drawn by no count
+        keeps = rel.keeps(samples)
         count = ahead if ahead < keeps else ahead + 1
         new = replace(rel, count=count)
-        if rel.percent is not None:
+        if isinstance(rel, nodes.Limit) and rel.percent is not None:
             percent = _percent_for(rel.percent, count, samples)
             if percent is None:
                 return
@@ -195,8 +213,8 @@ class Finder:
             Flip(
                 "limit",
                 section_title(one.name),
-                writer.limit(rel),
-                writer.limit(new),
+                self._tail_text(rel),
+                self._tail_text(new),
                 "",
                 None,
                 None,
@@ -313,6 +331,21 @@ def _nearest_share(rank: nodes.Rank, k: int, n: int) -> Fraction | None:
             if 0 <= p <= 1 and replace(rank, p=p).k(n) == k:
                 return p
     return None
+
+
+def _share_percent(now: Fraction, h64: int, drawn: bool) -> Fraction:
+    """Return a percentage near the last one that draws a hash, or near the first that does not, for one that is drawn.
+
+    It has the fewest digits with which it is at most one part in a hundred further from `now` than it need be.
+    """
+    # Drawn are those with h64 + 1 <= p 2^64 / 100, for p 2^64 / 100 is rounded down.
+    edge = Fraction(100 * (h64 + 1), 2**64)
+    for digits in range(_MOST_DIGITS):
+        scaled = edge * 10**digits
+        p = Fraction(math.ceil(scaled) - 1 if drawn else math.ceil(scaled), 10**digits)
+        if 0 <= p <= 100 and abs(p - edge) * 100 <= abs(edge - now):
+            return p
+    return max(Fraction(0), edge - Fraction(100, 2**64)) if drawn else edge
 
 
 def _percent_for(now: Fraction, count: int, samples: int) -> Fraction | None:

@@ -68,8 +68,9 @@ def funnel(program: Program, result: Result) -> Funnel:
         sections += own
         # What is left of the statistics is told where it stands first.
         tail = tuple(one for name in part.statistics for one in found.pop(name, []))
-        if tail and own and own[-1].name == part.name:
-            sections[-1] = replace(own[-1], tail=tail)
+        last = next((at for at in reversed(range(len(sections))) if sections[at].name == part.name), None)
+        if tail and last is not None:
+            sections[last] = replace(sections[last], tail=tail)
         elif tail:
             sections.append(Section(part.name, part.source, None, tail=tail))
     return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
@@ -126,6 +127,8 @@ def _place(part: str) -> str:
         return "FROM (query)"
     if part.isdecimal():
         return f"operand {part}"
+    if part.startswith("sample'"):
+        return "SAMPLE"
     if part.startswith("in") and part[2:].isdecimal():
         return f"IN (query) {part[2:]}"
     return ""

@@ -36,6 +36,10 @@ class Survey:
         for one in told:
             if isinstance(one.rel, nodes.Copies) and not isinstance(one.rel.expr, nodes.Literal):
                 self.exprs.setdefault(one.rel.expr)
+            if isinstance(one.rel, nodes.SampleShare | nodes.SampleRows):
+                self._ask(nodes.SampleHash(one.rel.seed))
+            if isinstance(one.rel, nodes.SampleRows) and one.rel.weight is not None:
+                self._ask(one.rel.weight)
         for expr in clauses:
             self._take_apart(expr)
 

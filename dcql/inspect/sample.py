@@ -21,6 +21,7 @@ from dcql.inspect.why import (
     FirstTold,
     LimitTold,
     OperationTold,
+    SampleTold,
     SectionTold,
     Tail,
     Value,
@@ -120,7 +121,7 @@ class _Sections:
                 sections.append(self._filter(one.rel, one.path, title))
                 continue
             tail = self._tail(one.rel, one.path)
-            reads = one.rel.input if isinstance(one.rel, nodes.Copies | nodes.Limit | nodes.DistinctOn) else None
+            reads = one.rel.input if isinstance(one.rel, _TAILS) else None
             if reads is not None and sections and sections[-1].name == title:
                 last = sections[-1]
                 sections[-1] = replace(last, tail=(*last.tail, tail), kept=tail.kept)
@@ -191,6 +192,8 @@ class _Sections:
                     self._order(rel.order),
                     tuple(self._asked(key) for key in rel.by),
                 )
+            case nodes.SampleShare() | nodes.SampleRows():
+                return self._sample(rel, path)
             case nodes.DistinctOn():
                 first, size = observed.firsts[self.parts.names[rel]]
                 reached = verdict.member(rel.input, (*path, ("input", ())))
@@ -206,6 +209,20 @@ class _Sections:
             case _:
                 raise AssertionError(f"no tail: {type(rel).__name__}")
 
+    def _sample(self, rel: nodes.SampleShare | nodes.SampleRows, path: Path) -> SampleTold:
+        verdict, observed = self.parts.verdict, self.parts.observed
+        text = self.parts.writer.sample(rel)
+        reached = verdict.member(rel.input, (*path, ("input", ())))
+        at, kept = 100 * verdict.h64(rel) / 2**64, verdict.member(rel, path)
+        if isinstance(rel, nodes.SampleShare):
+            return SampleTold(text, reached, at, float(rel.percent), None, 0, 0, None, kept)
+        (cut,) = observed.found[self.parts.names[rel]]
+        ahead, samples = observed.places[self.parts.names[rel]]
+        assert isinstance(cut.value, int)
+        weight = self._asked(rel.weight) if rel.weight is not None else None
+        has_place = reached and (weight is None or (weight.value is not None and weight.value > 0))
+        return SampleTold(text, reached, at, None, ahead + 1 if has_place else None, samples, cut.value, weight, kept)
+
     def _order(self, order: tuple[nodes.SortKey, ...]) -> tuple[Value, ...]:
         told = (self._asked(key.expr) for key in order)
         return tuple(
@@ -217,6 +234,9 @@ class _Sections:
         """Tell a value of the sample as the recipe asks for it."""
         value = self.parts.observation.value_of(expr, self.parts.observed.values)
         return Value(self.parts.writer.expression(expr), value, expr.type)
+
+
+_TAILS = nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn
 
 
 def _source(rel: nodes.Rel | None) -> str:

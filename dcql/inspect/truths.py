@@ -3,7 +3,7 @@
 A mix differs from another one in which clauses it has, and in the statistics that these compare with. So the truth of a
 clause is computed once for each set of edits that its statistics depend on; the rest is AND, OR, sums and products over
 the samples that differ. The number of an `n AS copies` is looked up as the truth of a clause is. A SELECT with DISTINCT
-ON or LIMIT is taken whole.
+ON, LIMIT or SAMPLE is taken whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -151,8 +151,8 @@ class Mixes:
                 {select.copies.edit} if select.copies.edit is not None else set()
             )
             yield Item(select.place, copies.text, None, frozenset(own), self._depends(copies), some)
-        if _has_tail(select, undone):
-            own = frozenset(one.edit for one in (select.distinct, select.limit, select.order) if one.edit is not None)
+        if select.is_tailed(undone):
+            own = frozenset(one.edit for one in select.tail if one.edit is not None)
             depends = self.edits.inside(select) | self._pool
             yield Item(
                 select.place,
@@ -214,7 +214,7 @@ class Mixes:
                 if (copies := _copies_of(aligned, undone)) is not None:
                     # What neither recipe gives may be more than a sample can have, many times over.
                     result = np.minimum(result * self._counts(copies, lookup, undone), _TOO_MANY)
-                if _has_tail(aligned, undone):
+                if aligned.is_tailed(undone):
                     result = result * self._tail(aligned, lookup, undone)
                 return result
 
@@ -296,10 +296,6 @@ class Mixes:
                 case Operations():
                     break
         return reversed(found)
-
-
-def _has_tail(select: Select, undone: Undone) -> bool:
-    return select.distinct.value(undone) is not None or select.limit.value(undone) is not None
 
 
 def _membership(expr: nodes.Expr) -> tuple[bool, nodes.Rel | None]:

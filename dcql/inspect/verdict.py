@@ -26,7 +26,8 @@ class UnsureError(Exception):
 class Change:
     """One place of a plan that comes out otherwise.
 
-    `outcome` is what a comparison there gives, or how many samples a LIMIT there keeps.
+    `outcome` is what a comparison there gives, how many samples a LIMIT or a SAMPLE .. ROWS there keeps, or whether a
+    SAMPLE .. PERCENT there draws the sample.
     """
 
     path: Path
@@ -77,8 +78,10 @@ class Verdict:
                 return present
             case nodes.DistinctOn():
                 return self.member(rel.input, (*path, ("input", ()))) and self._first(rel, path)
-            case nodes.Limit():
+            case nodes.Limit() | nodes.SampleRows():
                 return self.member(rel.input, (*path, ("input", ()))) and self._within(rel, path)
+            case nodes.SampleShare():
+                return self.member(rel.input, (*path, ("input", ()))) and self._drawn(rel, path)
 
     def count(self, rel: nodes.Copies, path: Path) -> int | float:
         """Return the number of copies that a SELECT gives the sample. Raises UnsureError."""
@@ -99,7 +102,16 @@ class Verdict:
             raise UnsureError
         return bool(first == self._value(_UID))
 
-    def _within(self, rel: nodes.Limit, path: Path) -> bool:
+    def _drawn(self, rel: nodes.SampleShare, path: Path) -> bool:
+        if self.change is not None and self.change.path == path:
+            return bool(self.change.outcome)
+        return self.h64(rel) < rel.bound
+
+    def h64(self, rel: nodes.SampleShare | nodes.SampleRows) -> int:
+        """Return the first 8 bytes of the sample's hash with the seed of a SAMPLE."""
+        return int(str(self._value(nodes.SampleHash(rel.seed)))[:16], 16)
+
+    def _within(self, rel: nodes.Limit | nodes.SampleRows, path: Path) -> bool:
         ahead, samples = self.observed.places[self._names[rel]]
         if self.change is not None and self.change.path == path:
             return ahead < int(self.change.outcome)

@@ -104,6 +104,26 @@ class CopiesTold:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleTold:
+    """A SAMPLE. `at` is where the sample's hash lies among all hashes, in percent.
+
+    PERCENT keeps those whose `at` is below `percent`. ROWS keeps the first `keep` of the `samples` that reach it and
+    have a weight, by their hashes, or by weight / u where there is a `weight`; the sample's `place` is from 1, None
+    where it has no weight or does not reach the SAMPLE (`reached`).
+    """
+
+    text: str
+    reached: bool
+    at: float
+    percent: float | None
+    place: int | None
+    samples: int
+    keep: int
+    weight: Value | None
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FirstTold:
     """A DISTINCT ON: the uid that is first in the sample's group, and the size of the group.
 
@@ -125,7 +145,7 @@ class OperationTold:
     kept: bool
 
 
-Tail = CopiesTold | LimitTold | FirstTold | OperationTold
+Tail = CopiesTold | LimitTold | SampleTold | FirstTold | OperationTold
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +284,13 @@ def _tail_to_json(told: Tail) -> dict[str, Any]:
             counts = {"place": told.place, "samples": told.samples, "keep": told.keep}
             group = {"group": _values_to_json(told.group)} if told.group else {}
             return {"limit": told.text, **counts, **group, "keys": _values_to_json(told.keys), "kept": told.kept}
+        case SampleTold():
+            drawn: dict[str, Any] = {"sample": told.text, "reached": told.reached, "at": told.at}
+            if told.percent is not None:
+                return {**drawn, "percent": told.percent, "kept": told.kept}
+            counts = {"place": told.place, "samples": told.samples, "keep": told.keep}
+            weight = {"weight": _values_to_json([told.weight])[0]} if told.weight is not None else {}
+            return {**drawn, **counts, **weight, "kept": told.kept}
         case FirstTold():
             keys = {"keys": _values_to_json(told.keys), "order": _values_to_json(told.order)}
             return {"distinct_on": keys, "first": told.first, "size": told.size, "kept": told.kept}

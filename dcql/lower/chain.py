@@ -21,6 +21,9 @@ from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.copies import Most
 from dcql.plan.statistics import StatisticNode
+from dcql.plan.wording import sample_wording
+
+SAMPLE_BLOCK = "sample'"  # a stroke is in no name of a recipe
 
 FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
 
@@ -91,8 +94,10 @@ class Chain:
                 return self._set_operation(rel, name)
             case nodes.DistinctOn():
                 return self._distinct_on(rel, name)
-            case nodes.Limit():
+            case nodes.Limit() | nodes.SampleRows():
                 return self._limit(rel, name)
+            case nodes.SampleShare():
+                return self._sample_share(rel, name)
 
     def _ref(self, name: str) -> Member:
         if name not in self._refs:
@@ -102,8 +107,26 @@ class Chain:
             self._refs[name] = Member(present, copies)
         return self._refs[name]
 
+    def _sample_share(self, rel: nodes.SampleShare, name: str) -> Member:
+        """Add a SAMPLE .. PERCENT as one more clause of the SELECT that it ends, or as a block of its own."""
+        clause = nodes.Clause(rel.condition, f"SAMPLE {sample_wording(rel)}")
+        match rel.input:
+            case nodes.Filter() as inner:
+                return self._filter(nodes.Filter(inner.input, (*inner.clauses, clause)), name)
+            case nodes.PoolScan() | nodes.Ref():
+                return self._filter(nodes.Filter(rel.input, (clause,)), name)
+            case _:
+                source = self.relation(rel.input, name)
+                own = f"{name}/{SAMPLE_BLOCK}"
+                while f"@{own}/clauses" in self._layer_of:
+                    own += "'"
+                return self._counted(nodes.Filter(rel.input, (clause,)), own, source)
+
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
-        source = self.relation(rel.input, f"{name}/from")
+        return self._counted(rel, name, self.relation(rel.input, f"{name}/from"))
+
+    def _counted(self, rel: nodes.Filter, name: str, source: Member) -> Member:
+        """Add a filter of `source`, and what counts how many clauses a sample passes."""
         shared = self._shared(rel)
         counted = shared[-1][1] if shared else 0
         holds = [self.expression(clause.expr, name) for clause in rel.clauses[counted:]]
@@ -242,12 +265,22 @@ class Chain:
         kept = sql.both([source.present, sql.either([ungrouped, first])])
         return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 
-    def _limit(self, rel: nodes.Limit, name: str) -> Member:
-        cut = self._names[rel]
+    def ordered(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> tuple[Member, list[Sql]]:
+        """Return what a LIMIT or a SAMPLE takes the first of, without what has no weight, and by which keys."""
         source = self.relation(rel.input, name)
-        if rel.by:
-            return Member(self.column(grouped_limit(self, rel, source, cut, name), f"@{name}/{cut}"), source.copies)
-        keys = self.sort_columns(rel.order, cut, name)
+        keys = self.sort_columns(rel.order, self._names[rel], name)
+        if isinstance(rel, nodes.SampleRows) and rel.weight is not None:
+            has_weight = sql.opposite(sql.is_null(keys[0].copy()))
+            source = Member(sql.both([source.present, has_weight]), source.copies)
+        return source, keys
+
+    def _limit(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> Member:
+        cut = self._names[rel]
+        if isinstance(rel, nodes.Limit) and rel.by:
+            source = self.relation(rel.input, name)
+            grouped = grouped_limit(self, rel, source, cut, name)
+            return Member(self.column(grouped, f"@{name}/{cut}"), source.copies)
+        source, keys = self.ordered(rel, name)
         at_cut = [sql.parameter(f"{cut}_{i}", key.expr.type) for i, key in enumerate(rel.order)]
         mode = sql.parameter(f"{cut}_keep", Type.INT)
         tie = sql.compare("<=", sql.tie_hash(sql.column("uid")), sql.parameter(f"{cut}_tie", Type.TEXT))

@@ -44,8 +44,8 @@ def grouped_limit(chain: "Chain", rel: nodes.Limit, source: "Member", cut: str, 
     )
 
 
-def group_columns(chain: "Chain", rel: nodes.Limit, cut: str, name: str) -> list[Sql]:
-    """Add the keys of a BY as columns, once where equal LIMITs share a cut."""
+def group_columns(chain: "Chain", rel: nodes.Limit | nodes.SampleRows, cut: str, name: str) -> list[Sql]:
+    """Add the keys of a BY as columns, once where equal LIMITs share a cut; a SAMPLE has none."""
     named = [(f"@/{cut}/by{i}", key) for i, key in enumerate(rel.by)]
     return [
         sql.column(column) if chain.has_column(column) else chain.column(chain.expression(key, name), column)

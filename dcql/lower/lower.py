@@ -39,7 +39,7 @@ from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
-from dcql.plan.wording import limit_words
+from dcql.plan.wording import limit_words, sample_wording
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -118,8 +118,9 @@ class Lowering:
 
     def _columns(self) -> tuple[nodes.Column, ...]:
         found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
-        if any(isinstance(node, nodes.Limit | nodes.DistinctOn) for node in self.names):
-            found.add(nodes.Column("uid", Type.TEXT))  # for the tie hash
+        by_uid = nodes.Limit | nodes.DistinctOn | nodes.SampleShare | nodes.SampleRows
+        if any(isinstance(node, by_uid) for relation in self._relations() for node in nodes.walk(relation)):
+            found.add(nodes.Column("uid", Type.TEXT))  # for its hashes
         return tuple(sorted(found, key=lambda column: column.name))
 
     def chain(self) -> Chain:
@@ -136,7 +137,7 @@ class Lowering:
         for node in here:
             if isinstance(node, nodes.Limit) and node.by:
                 yield grouped_cut(self.chain(), node, self.names[node], unused_name(self.plan, "input"))
-            elif isinstance(node, nodes.Limit):
+            elif isinstance(node, nodes.Limit | nodes.SampleRows):
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
                 yield self._firsts(node)
@@ -211,15 +212,15 @@ class Lowering:
             population=called(q.population),
         )
 
-    def _cut(self, node: nodes.Limit) -> Cut:
+    def _cut(self, node: nodes.Limit | nodes.SampleRows) -> Cut:
         name = self.names[node]
         chain = self.chain()
         here = unused_name(self.plan, "input")
-        source = chain.relation(node.input, here)
-        keys = chain.sort_columns(node.order, name, here)
+        source, keys = chain.ordered(node, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
         order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
+        percent = node.percent if isinstance(node, nodes.Limit) else None
         count = [(sql.call("count", exp.Star()), "samples")]
         at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
         ahead = before(keys, at_cut, node.order)
@@ -231,7 +232,7 @@ class Lowering:
         return Cut(
             name=name,
             count=node.count,
-            percent=(node.percent.numerator, node.percent.denominator) if node.percent is not None else None,
+            percent=(percent.numerator, percent.denominator) if percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
             samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
             keys=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
@@ -241,8 +242,40 @@ class Lowering:
                 )
             ),
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
-            text=limit_words(node),
+            text=_text(node),
+            weights=self._weights(node, here),
+            near=self._near(node, here),
         )
+
+    def _near(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
+        """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
+        if isinstance(node, nodes.Limit) or node.weight is not None:
+            return None
+        chain = self.chain()
+        source, (drawn,) = chain.ordered(node, here)
+        above = sql.compare(">=", drawn.copy(), sql.parameter("low", Type.TEXT))
+        items = [
+            (sql.case([(above.copy(), value)], exp.Null()), name)
+            for value, name in ((drawn.copy(), "hash"), (sql.tie_hash(sql.column("uid")), "tie"))
+        ]
+        below = sql.compare("<", drawn.copy(), sql.parameter("high", Type.TEXT))
+        return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), below])))
+
+    def _weights(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
+        """Write what counts the samples whose weight is NULL or 0, and finds the first one whose weight is none."""
+        if isinstance(node, nodes.Limit) or node.weight is None:
+            return None
+        chain = self.chain()
+        present = chain.relation(node.input, here).present
+        weight = chain.column(chain.expression(node.weight, here), "@/weight")
+        zero = sql.cast(sql.integer(0), Type.DOUBLE)
+        # An infinity is no weight either, and DOUBLEs compare: there is no NaN.
+        wrong = sql.either([sql.compare("<", weight, zero), sql.call("isinf", weight.copy())])
+        taken = sql.is_true(sql.compare(">", weight.copy(), zero.copy()))
+        never = sql.case([(taken, exp.Null())], sql.integer(1))
+        first = sql.case([(sql.is_true(wrong), sql.column("uid"))], exp.Null())
+        items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
+        return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
 
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
         name = self.names[node]
@@ -432,9 +465,18 @@ class Lowering:
         return items
 
 
+def _text(node: nodes.Limit | nodes.SampleRows) -> str:
+    if isinstance(node, nodes.SampleRows):
+        return f"SAMPLE {sample_wording(node)}"
+    return limit_words(node)
+
+
 def _read_by(relation: nodes.Rel) -> str:
     """Name what a SELECT reads."""
-    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Copies | nodes.Filter):
+    while isinstance(
+        relation,
+        nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn | nodes.Copies | nodes.Filter,
+    ):
         relation = relation.input
     match relation:
         case nodes.PoolScan():

@@ -22,6 +22,8 @@ from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes
 from dcql.plan.statistics import unused_name
 
+Tail = nodes.Limit | nodes.SampleRows | nodes.DistinctOn
+
 ROW_PARAMETER = "row"
 _AT_ONCE = 200  # columns of one statement
 
@@ -79,7 +81,7 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
     DISTINCT ON.
     """
     lowering = Lowering(plan)
-    tails = [node for node in lowering.names if isinstance(node, nodes.Limit | nodes.DistinctOn)]
+    tails = [node for node in lowering.names if isinstance(node, Tail)]
     exprs = {expr: number for number, expr in enumerate(dict.fromkeys(_asked(asked, rankings, tails)))}
     values = []
     everything = list(exprs)
@@ -98,7 +100,7 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
         tuple(
             (name, _place(lowering, node, name, exprs))
             for node, name in lowering.names.items()
-            if isinstance(node, nodes.Limit)
+            if isinstance(node, nodes.Limit | nodes.SampleRows)
         ),
         tuple(
             (name, _group(lowering, node, name, exprs))
@@ -108,9 +110,7 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
     )
 
 
-def _asked(
-    asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequence[nodes.Limit | nodes.DistinctOn]
-) -> Iterator[nodes.Expr]:
+def _asked(asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequence[Tail]) -> Iterator[nodes.Expr]:
     """Yield every expression whose value for the sample is needed."""
     yield from asked
     for ranking in rankings:
@@ -194,11 +194,12 @@ def _counts(lowering: Lowering, rankings: Sequence[Ranking], exprs: Mapping[node
     return sql.render(sql.select(items, chain.source()))
 
 
-def _place(lowering: Lowering, node: nodes.Limit, name: str, exprs: Mapping[nodes.Expr, int]) -> Statement:
+def _place(
+    lowering: Lowering, node: nodes.Limit | nodes.SampleRows, name: str, exprs: Mapping[nodes.Expr, int]
+) -> Statement:
     chain = lowering.chain()
     here = unused_name(lowering.plan, "input")
-    source = chain.relation(node.input, here)
-    keys = chain.sort_columns(node.order, name, here)
+    source, keys = chain.ordered(node, here)
     mine = [_mine(key.expr, exprs) for key in node.order]
     same = sql.both([sql.same(key.copy(), one.copy()) for key, one in zip(keys, mine, strict=True)])
     groups = group_columns(chain, node, name, here)

@@ -103,13 +103,16 @@ class GroupedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where LIMIT cuts.
+    """Where LIMIT, or SAMPLE .. ROWS, cuts.
 
     Parameters: `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and `$name_tie`,
     the last tie hash that is kept among the samples with those keys.
 
     `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys;
-    `tie` gives the tie hash at `$offset` among the samples with those keys.
+    `tie` gives the tie hash at `$offset` among the samples with those keys. `weights`, of a WEIGHT BY, counts the
+    samples that are never taken, whose weight is NULL or 0 (`never`), and gives the first uid, or NULL, of those whose
+    weight is negative or infinite (`wrong`); all others are for samples with a weight. `near`, of a SAMPLE by hashes
+    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`.
     """
 
     name: str
@@ -121,6 +124,8 @@ class Cut:
     ahead: Statement
     tie: Statement
     text: str
+    weights: Statement | None = None
+    near: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +400,8 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
                 (f"{title}: keys at the cut", statistic.keys),
                 (f"{title}: samples before them", statistic.ahead),
                 (f"{title}: tie hash at the cut", statistic.tie),
+                *([(f"{title}: weights", statistic.weights)] if statistic.weights is not None else []),
+                *([(f"{title}: hashes near the cut", statistic.near)] if statistic.near is not None else []),
             ]
         case GroupedCut():
             title = f'"{statistic.name}": {statistic.text}'

@@ -46,6 +46,7 @@ _SPACES = r"\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{
 _ODD_SPACES = _SPACES.replace(r"\x1f \x{85}", r"\x1f\x{85}")
 
 _TIE_DOMAIN = "dcql.tie.v1\0"
+_SAMPLE_DOMAIN = "dcql.sample.v1\0"
 
 
 # --- building blocks --------------------------------------------------------------------------------------------------
@@ -148,8 +149,39 @@ def case(branches: Sequence[tuple[Sql, Sql]], default: Sql) -> Sql:
 
 def tie_hash(uid: Sql) -> Sql:
     """Return the tie hash of a uid as a BLOB's hex text: sha256("dcql.tie.v1\\0" and the uid's 16 bytes)."""
-    domain = call("unhex", exp.Literal.string(_TIE_DOMAIN.encode().hex()))
-    return call("sha256", exp.Paren(this=exp.DPipe(this=domain, expression=call("unhex", uid))))
+    return _uid_hash(_TIE_DOMAIN.encode(), uid)
+
+
+def sample_hash(seed: str, uid: Sql) -> Sql:
+    """Return, in hex, the hash that SAMPLE draws by: sha256("dcql.sample.v1\\0", seed, "\\0", the uid in 16 bytes)."""
+    return _uid_hash(f"{_SAMPLE_DOMAIN}{seed}\0".encode(), uid)
+
+
+def _uid_hash(prefix: bytes, uid: Sql) -> Sql:
+    before = call("unhex", exp.Literal.string(prefix.hex()))
+    return call("sha256", exp.Paren(this=exp.DPipe(this=before, expression=call("unhex", uid))))
+
+
+def uniform(hashed: Sql) -> Sql:
+    """Return u, a DOUBLE in (0, 1], of a hash in hex: DOUBLE(h64 + 1) / 2^64, h64 its first 8 bytes, big-endian.
+
+    128 bits hold h64 + 1, whose DOUBLE is the nearest, ties to even; dividing by 2^64 is exact.
+    """
+    digits = call("concat", exp.Literal.string("0x"), call("left", hashed, integer(16)))
+    h64 = exp.Cast(this=unsigned(digits), to=exp.DataType(this=exp.DataType.Type.INT128))
+    after = exp.Paren(this=exp.Add(this=h64, expression=integer(1)))
+    whole = cast(exp.Literal.number("18446744073709551616e0"), Type.DOUBLE)
+    return exp.Paren(this=exp.Div(this=cast(after, Type.DOUBLE), expression=whole))
+
+
+def priority(seed: str, weight: Sql, uid: Sql) -> Sql:
+    """Return weight / u of a uid's hash, a DOUBLE; NULL where the weight is NULL or not above 0."""
+
+    def of(w: Sql) -> Sql:
+        quotient = exp.Div(this=w.copy(), expression=uniform(sample_hash(seed, uid)))
+        return case([(compare(">", w.copy(), cast(integer(0), Type.DOUBLE)), quotient)], exp.Null())
+
+    return once(weight, of)
 
 
 # --- expressions ------------------------------------------------------------------------------------------------------
@@ -208,6 +240,10 @@ class ExpressionLowering:
                 return self._relation(expr.relation)
             case nodes.Quantile():
                 return self._quantile(expr)
+            case nodes.SampleHash():
+                return sample_hash(expr.seed, column("uid"))
+            case nodes.Priority():
+                return priority(expr.seed, self(expr.weight), column("uid"))
 
     def _feature(self, expr: nodes.Feature) -> Sql:
         """Write a feature: NULL outside of the samples that it is asked of, whatever else is stored."""

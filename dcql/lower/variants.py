@@ -53,6 +53,7 @@ class _Lowering(Lowering):
         """Return the program, with a last query for `queries`, stages of the plan."""
         program = self.program()
         chain = self.chain()
+        chain.is_last = True
         conditions = [chain.conditions(self.stages[name], name) for name in queries]
         copies = [chain.copies(self.stages[name], name) for name in queries]
         self.asked.clear()
@@ -97,7 +98,12 @@ class _Lowering(Lowering):
 
 
 class SharingChain(Chain):
-    """A chain that counts no funnel, and computes once what several relations have in common."""
+    """A chain that counts no funnel, and computes once what several relations have in common.
+
+    `is_last` says that it is of the last query, for which every statistic is known.
+    """
+
+    is_last = False
 
     def __init__(
         self,
@@ -109,6 +115,8 @@ class SharingChain(Chain):
         super().__init__(stages, names, sets, demands)
         self._members: dict[nodes.Rel, Member] = {}
         self._truths: dict[nodes.Expr, Sql] = {}
+        self._hashes: dict[tuple[nodes.Rel, str], Sql] = {}
+        self._drawn = 0
         filters = [node for rel in stages.values() for node in nodes.walk(rel) if isinstance(node, nodes.Filter)]
         self._uses = Counter(filters)
         self._readers: dict[nodes.Expr, list[nodes.Filter]] = {}
@@ -145,6 +153,19 @@ class SharingChain(Chain):
     def count_copies(self, rel: nodes.Copies, name: str, source: Member, some: Sql) -> None:
         """Count nothing."""
 
+    def _sample_share(self, rel: nodes.SampleShare, name: str) -> Member:
+        source = self.relation(rel.input, name)
+        if rel.bound == 2**64:
+            return source
+        # One hash serves all that sample the same with one seed.
+        key = rel.input, rel.seed
+        if key not in self._hashes:
+            drawn = sql.case([(source.present, sql.sample_hash(rel.seed, sql.column("uid")))], exp.Null())
+            self._hashes[key] = self.column(drawn, f"@/hash{len(self._hashes) + 1}")
+        self._drawn += 1
+        below = sql.compare("<", self._hashes[key].copy(), sql.text(rel.bound_text))
+        return Member(self.column(sql.is_true(below), f"@/drawn{self._drawn}"), source.copies)
+
     def _clauses(self, rel: nodes.Filter, name: str) -> list[Sql]:
         source = self.relation(rel.input, f"{name}/from")
         conditions = [] if source.everything else [source.present.copy()]
@@ -168,12 +189,16 @@ class SharingChain(Chain):
         out by its numbers already.
         """
         cheap = [
-            tuple(clause.expr for clause in reader.clauses if _only_numbers(clause.expr))
+            tuple(one.expr for one in reader.clauses if _only_numbers(one.expr) and self._is_known(one.expr))
             for reader in self._readers[expr]
         ]
         if not all(cheap):
             return []
         return [sql.both([self._clause(each, name) for each in clauses]) for clauses in dict.fromkeys(cheap)]
+
+    def _is_known(self, expr: nodes.Expr) -> bool:
+        """Return whether an expression can be computed here, whatever the query is of."""
+        return self.is_last or not any(isinstance(node, nodes.Quantile) for node in nodes.walk(expr))
 
 
 def _words(conditions: Sequence[list[Sql]]) -> Iterator[tuple[Sql, str, str]]:

@@ -10,12 +10,13 @@ from fractions import Fraction
 from typing import Protocol, TypeAlias, TypeVar
 
 from dcql.plan import nodes
-from dcql.plan.wording import fraction, order_wording, relation_wording, wording
+from dcql.plan.wording import fraction, order_wording, relation_wording, sample_wording, wording
 
 T = TypeVar("T")
 Undone: TypeAlias = frozenset[int]
 LimitOption: TypeAlias = tuple[int | None, Fraction | None, tuple[nodes.Expr, ...]]
 NAMED = (nodes.PoolScan, nodes.Ref)
+_SAMPLES = nodes.SampleShare | nodes.SampleRows
 
 
 class Record(Protocol):
@@ -68,7 +69,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT: what it reads, its clauses, its copies, then DISTINCT ON, LIMIT and the ORDER BY that serves both.
+    """One SELECT: what it reads, its clauses, its copies, then DISTINCT ON, LIMIT, their ORDER BY, and SAMPLE.
 
     `place` says where it stands, in words. The clauses are in the order of B, those of A alone after the ones that
     stand before them in A. Copies are told as a clause whose expression they are.
@@ -81,17 +82,27 @@ class Select:
     distinct: Option
     limit: Option
     order: Option
+    sample: Option
+
+    @property
+    def tail(self) -> tuple[Option, ...]:
+        """What may follow its clauses; the ORDER BY serves others."""
+        return self.distinct, self.limit, self.order, self.sample
 
     @property
     def has_tail(self) -> bool:
-        """Whether any mix has a DISTINCT ON or a LIMIT."""
-        return any(one is not None for option in (self.distinct, self.limit) for one in (option.a, option.b))
+        """Whether any mix has a DISTINCT ON, a LIMIT or a SAMPLE."""
+        options = (self.distinct, self.limit, self.sample)
+        return any(one is not None for option in options for one in (option.a, option.b))
+
+    def is_tailed(self, undone: Undone) -> bool:
+        """Whether a mix has a DISTINCT ON, a LIMIT or a SAMPLE."""
+        return any(option.value(undone) is not None for option in (self.distinct, self.limit, self.sample))
 
     @property
     def edits(self) -> Undone:
         """The edits of its own."""
-        options = (self.copies, self.distinct, self.limit, self.order)
-        own = [slot.edit for slot in self.clauses] + [one.edit for one in options]
+        own = [slot.edit for slot in self.clauses] + [one.edit for one in (self.copies, *self.tail)]
         return frozenset(edit for edit in own if edit is not None)
 
 
@@ -168,14 +179,17 @@ def _tail(select: Select, undone: Undone, relation: nodes.Rel) -> nodes.Rel:
         assert isinstance(limit, tuple)
         count, percent, by = limit
         relation = nodes.Limit(relation, order, count, percent, by)  # type: ignore[arg-type]
-    return relation
+    sample = select.sample.value(undone)
+    return replace(sample, input=relation) if isinstance(sample, _SAMPLES) else relation
 
 
 def tail_text(select: Select, undone: Undone) -> str:
-    """Write the DISTINCT ON and the LIMIT that a mix has."""
+    """Write the DISTINCT ON, the LIMIT and the SAMPLE that a mix has."""
     keys, limit = select.distinct.value(undone), select.limit.value(undone)
     parts = [f"DISTINCT ON ({_keys_text(keys)})" if keys is not None else ""]  # type: ignore[arg-type]
     parts.append(f"LIMIT {_limit_text(limit)}" if limit is not None else "")  # type: ignore[arg-type]
+    sample = select.sample.value(undone)
+    parts.append(f"SAMPLE {sample_wording(sample)}" if isinstance(sample, _SAMPLES) else "")
     return " .. ".join(part for part in parts if part)
 
 
@@ -217,14 +231,18 @@ class _Tail:
     keys: tuple[nodes.Expr, ...] | None
     limit: LimitOption | None
     order: tuple[nodes.SortKey, ...] | None
+    sample: nodes.SampleShare | nodes.SampleRows | None  # of the pool, in place of what it samples
 
     @property
     def is_there(self) -> bool:
-        return self.copies is not None or self.keys is not None or self.limit is not None
+        options = (self.copies, self.keys, self.limit, self.sample)
+        return any(one is not None for one in options)
 
 
 def _tail_of(rel: nodes.Rel) -> _Tail:
-    limit = keys = order = copies = None
+    limit = keys = order = copies = sample = None
+    if isinstance(rel, _SAMPLES):
+        sample, rel = replace(rel, input=nodes.PoolScan()), rel.input
     if isinstance(rel, nodes.Limit):
         limit, order, rel = (rel.count, rel.percent, rel.by), rel.order, rel.input
     # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
@@ -233,7 +251,7 @@ def _tail_of(rel: nodes.Rel) -> _Tail:
     under = rel
     if isinstance(rel, nodes.Copies):
         copies, rel = nodes.Clause(rel.expr, rel.text, rel.span), rel.input
-    return _Tail(rel, under, copies, keys, limit, order)
+    return _Tail(rel, under, copies, keys, limit, order, sample)
 
 
 def _alike(a: _Tail, b: _Tail) -> tuple[_Tail, _Tail]:
@@ -267,7 +285,8 @@ def _select(a: _Tail, b: _Tail, place: str, record: Record) -> Select:
         olds, news = order_wording(a.order), order_wording(b.order)
         order = Option(a.order, b.order, record("ORDER BY changed", place, olds, news))
     limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
-    return Select(place, source, clauses, copies, keys, limit, order)
+    sample = _option("SAMPLE", a.sample, b.sample, _sample_text, place, record)
+    return Select(place, source, clauses, copies, keys, limit, order, sample)
 
 
 def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str], place: str, record: Record) -> Option:
@@ -283,6 +302,10 @@ def _keys_text(keys: tuple[nodes.Expr, ...] | None) -> str:
 
 def _copies_text(copies: nodes.Clause | None) -> str:
     return "" if copies is None else wording(copies.expr)
+
+
+def _sample_text(sample: object) -> str:
+    return sample_wording(sample) if isinstance(sample, _SAMPLES) else ""
 
 
 def _limit_text(limit: LimitOption | None) -> str:

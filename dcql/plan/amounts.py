@@ -1,4 +1,4 @@
-"""How many: LIMIT and EXPECT, as counts or as percents."""
+"""How many: LIMIT, SAMPLE and EXPECT, as counts or as percents."""
 
 from fractions import Fraction
 from math import floor
@@ -20,41 +20,45 @@ def limit_amount(expressions: Expressions, query: ast.Query, scope: Scope) -> tu
     if limit is None:
         return None
     if not query.order:
-        amount = limit.span.text
         expressions.diagnostics.add(
             "E0403",
             "LIMIT without ORDER BY",
             limit.span,
             "which samples come first is left open",
-            (f"say which ones: `ORDER BY clip_l14 DESC {amount}`",),
+            (f"say which ones: `ORDER BY clip_l14 DESC {limit.span.text}`",),
         )
-    value = expressions.constant(Bound(limit.count, scope, {}), "LIMIT").value
-    assert value is not None
-    if limit.percent:
-        if not 0 <= value <= 100:
-            _wrong(
-                expressions,
-                "E0312",
-                "LIMIT is not between 0 and 100 PERCENT",
-                limit.count.span,
-                f"it is {shown(value)}",
-                "100 PERCENT keeps every sample",
-            )
-        count, percent = None, value
-    else:
-        if value.denominator != 1 or value < 0:
-            _wrong(
-                expressions,
-                "E0312",
-                "LIMIT is not a count",
-                limit.count.span,
-                "must be a whole number, 0 or more",
-                _count_help(value, "LIMIT "),
-            )
-        count, percent = value.numerator, None
+    value = amount(expressions, Bound(limit.count, scope, {}), limit.percent, "LIMIT")
     if not query.order:
         raise WrongError
-    return count, percent
+    return (None, value) if limit.percent else (value.numerator, None)
+
+
+def amount(expressions: Expressions, bound: Bound, percent: bool, word: str, unit: str = "") -> Fraction:
+    """Return the percentage (0 to 100) or the count (whole, 0 or more) that follows `word`. Raises WrongError.
+
+    `unit` is what follows a count.
+    """
+    value = expressions.constant(bound, word).value
+    assert value is not None
+    if percent and not 0 <= value <= 100:
+        _wrong(
+            expressions,
+            "E0312",
+            f"{word} is not between 0 and 100 PERCENT",
+            bound.expr.span,
+            f"it is {shown(value)}",
+            "100 PERCENT keeps every sample",
+        )
+    if not percent and (value.denominator != 1 or value < 0):
+        _wrong(
+            expressions,
+            "E0312",
+            f"{word} is not a count",
+            bound.expr.span,
+            "must be a whole number, 0 or more",
+            _count_help(value, f"{word} ", unit),
+        )
+    return value
 
 
 def promise(expressions: Expressions, expect: ast.Expect, scope: Scope) -> nodes.Promise | None:
@@ -103,8 +107,8 @@ def _wrong(expressions: Expressions, code: str, message: str, span: Span, label:
     raise WrongError
 
 
-def _count_help(value: Fraction, before: str) -> str:
+def _count_help(value: Fraction, before: str, unit: str = "") -> str:
     """Return what to write for a number that is no count."""
     if 0 < value < 1:
         return f"for a share, write `{before}{shown(value * 100)} PERCENT`"
-    return f"write `{before}{floor(value)}`" if value > 0 else "0 is the smallest count"
+    return f"write `{before}{floor(value)}{unit}`" if value > 0 else "0 is the smallest count"

@@ -18,6 +18,8 @@ from dcql.plan.nodes import (
     PoolScan,
     Ref,
     Rel,
+    SampleRows,
+    SampleShare,
     SetOperation,
     children,
 )
@@ -68,8 +70,10 @@ class Bound:
                 return Filter(source, clauses) if clauses else source
             case SetOperation():
                 return self._wider_operation(rel)
-            case Copies() | Limit() | DistinctOn():
+            case Copies() | Limit() | SampleRows() | DistinctOn():
                 return self.widened(rel.input)
+            case SampleShare():
+                return replace(rel, input=self.widened(rel.input))
             case PoolScan() | Ref():
                 return rel
 

@@ -105,7 +105,7 @@ class Most:
                 if rel.name not in self._of:
                     self._of[rel.name] = self(self.stages[rel.name])
                 return self._of[rel.name]
-            case nodes.Filter() | nodes.DistinctOn() | nodes.Limit():
+            case nodes.Filter() | nodes.DistinctOn() | nodes.Limit() | nodes.SampleShare() | nodes.SampleRows():
                 return self(rel.input)
             case nodes.Copies():
                 most = most_counted(rel.expr)

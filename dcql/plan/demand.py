@@ -2,8 +2,8 @@
 
 Demand is defined by the text, so that it does not depend on an optimizer: a feature in a conjunct of a WHERE is asked
 of the samples for which every conjunct without a feature is TRUE, and every one with a feature that is written before
-it. Inside of q, ORDER BY and DISTINCT ON it is asked of all samples that these range over. The BY of a q is asked
-of the samples whose group is looked up as well.
+it. Inside of q, ORDER BY, DISTINCT ON and WEIGHT BY it is asked of all samples that these range over. The BY of a q is
+asked of the samples whose group is looked up as well.
 """
 
 from dataclasses import dataclass, field, replace
@@ -23,6 +23,8 @@ from dcql.plan.nodes import (
     Quantile,
     Ref,
     Rel,
+    SampleRows,
+    SampleShare,
     SetOperation,
     Stage,
     children,
@@ -84,6 +86,11 @@ class _Demands:
                 order = tuple(replace(key, expr=self._asked(key.expr, source)) for key in rel.order)
                 by = tuple(self._asked(key, source) for key in rel.by)
                 return replace(rel, input=source, order=order, by=by)
+            case SampleShare():
+                return replace(rel, input=self.relation(rel.input))
+            case SampleRows():
+                source = self.relation(rel.input)
+                return replace(rel, input=source, weight=self._asked(rel.weight, source) if rel.weight else None)
 
     def _filter(self, rel: Filter) -> Rel:
         source = self.relation(rel.input)
@@ -124,7 +131,7 @@ class _Demands:
         relations = {stage.name: stage.relation for stage in self.stages}
         while part != whole and not isinstance(whole, PoolScan):
             match part:
-                case Filter() | Copies() | Limit() | DistinctOn():
+                case Filter() | Copies() | Limit() | SampleShare() | SampleRows() | DistinctOn():
                     part = part.input
                 case Ref():
                     part = relations[part.name]

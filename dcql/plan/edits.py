@@ -39,7 +39,7 @@ class Edit:
         asset changed, model changed, feature changed, set changed
         clause added, clause removed, clause changed
         FROM changed, ORDER BY changed
-        copies, DISTINCT ON or LIMIT: added, removed, changed
+        copies, DISTINCT ON, LIMIT or SAMPLE: added, removed, changed
         operand added, operand removed, set operation changed
         stages changed: stages that refer to each other in turn, which can only be taken together
 
@@ -236,6 +236,9 @@ def parts(aligned: Aligned) -> Iterator[tuple[set[int], nodes.Node | None]]:
             for option in (aligned.copies, aligned.distinct, aligned.order, aligned.limit):
                 for value in (option.a, option.b):
                     yield from ((set(), node) for node in _nodes_in(value))
+            for value in (aligned.sample.a, aligned.sample.b):
+                if isinstance(value, nodes.SampleRows):
+                    yield set(), value
 
 
 def _nodes_in(value: object) -> Iterator[nodes.Node]:

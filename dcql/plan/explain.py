@@ -86,6 +86,14 @@ class _Explaining:
                 for key in rel.order:
                     yield f"{indent}{_INDENT}by {self._key(key)}"
                 yield from self._rel(rel.input, depth + 1)
+            case nodes.SampleShare():
+                yield f"{indent}sample {rel.percent} percent seed '{_quoted(rel.seed)}'"
+                yield from self._rel(rel.input, depth + 1)
+            case nodes.SampleRows():
+                yield f"{indent}{self.statistics.names[rel]}: {self._head(rel)}"
+                if rel.weight is not None:
+                    yield f"{indent}{_INDENT}weight {self.expr(rel.weight)}"
+                yield from self._rel(rel.input, depth + 1)
             case nodes.SetOperation():
                 yield f"{indent}{rel.op.lower()}"
                 yield from self._operands(rel, depth + 1)
@@ -100,7 +108,9 @@ class _Explaining:
         for operand in (first, *reversed(rights)):
             yield from self._rel(operand, depth)
 
-    def _head(self, node: nodes.Limit | nodes.DistinctOn) -> str:
+    def _head(self, node: nodes.Limit | nodes.SampleRows | nodes.DistinctOn) -> str:
+        if isinstance(node, nodes.SampleRows):
+            return f"sample {node.count} rows seed '{_quoted(node.seed)}'"
         if isinstance(node, nodes.DistinctOn):
             return f"first of each ({', '.join(self.expr(key) for key in node.keys)})"
         amount = f"limit {node.count}" if node.count is not None else f"limit {node.percent} percent"
@@ -178,6 +188,10 @@ class _Explaining:
                 return f"(uid in {self._relation_name(node.relation)})"
             case nodes.Quantile():
                 return f"${self.statistics.names[node]}"
+            case nodes.SampleHash():
+                return f"hash seed '{_quoted(node.seed)}'"
+            case nodes.Priority():
+                return f"({self.expr(node.weight)} / u seed '{_quoted(node.seed)}')"
 
 
 def _made(spec: FeatureSpec) -> str:
@@ -208,7 +222,7 @@ def literal(node: nodes.Literal) -> str:
         return f"{node.type.value} NULL"
     match node.type:
         case Type.TEXT:
-            return "'" + _escaped(str(value).replace("'", "''")) + "'"
+            return f"'{_quoted(str(value))}'"
         case Type.BOOL:
             return str(value).upper()
         case Type.FLOAT:
@@ -245,6 +259,10 @@ def _bound(value: Fraction, percent: bool) -> str:
 
 def _name(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else '"' + _escaped(name.replace('"', '""')) + '"'
+
+
+def _quoted(text: str) -> str:
+    return _escaped(text.replace("'", "''"))
 
 
 def _escaped(text: str) -> str:

@@ -171,6 +171,26 @@ class Quantile:
     text: str = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SampleHash:
+    """The hash of the sample's uid with a seed that SAMPLE draws by: 64 hex digits, lower case (SEMANTICS 12)."""
+
+    seed: str
+    type: Type = field(default=Type.TEXT, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """What SAMPLE .. WEIGHT BY orders by: weight / u in DOUBLE, u in (0, 1] from the sample's hash.
+
+    NULL where the weight, a DOUBLE, is NULL or not above 0 (SEMANTICS 13).
+    """
+
+    seed: str
+    weight: "Expr"
+    type: Type = field(default=Type.DOUBLE, init=False)
+
+
 Expr: TypeAlias = (
     Column
     | Feature
@@ -188,6 +208,8 @@ Expr: TypeAlias = (
     | InSet
     | InRelation
     | Quantile
+    | SampleHash
+    | Priority
 )
 
 TRUE = Literal(True, Type.BOOL)
@@ -290,6 +312,61 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleShare:
+    """SAMPLE percent PERCENT: the samples of `input` whose hash with the seed lies in the lowest `percent` of all."""
+
+    input: "Rel"
+    percent: Fraction
+    seed: str
+
+    @property
+    def bound(self) -> int:
+        """The first of the 2^64 values of a hash's first 8 bytes that is too large."""
+        return int(self.percent * 2**64 // 100)
+
+    @property
+    def condition(self) -> Expr:
+        """What is TRUE of the samples that are kept; never NULL."""
+        if self.bound == 2**64:
+            return TRUE
+        return Compare("<", SampleHash(self.seed), Literal(self.bound_text, Type.TEXT))
+
+    @property
+    def bound_text(self) -> str:
+        """The bound as hex digits: a whole hash is below them where its first 8 bytes are below the bound."""
+        return f"{self.bound:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRows:
+    """SAMPLE count ROWS: the samples of `input` with the smallest hashes with the seed, or with the largest priorities.
+
+    `weight`, of type DOUBLE, is that of WEIGHT BY: a sample whose weight is NULL or 0 is never kept.
+    """
+
+    input: "Rel"
+    count: int
+    seed: str
+    weight: Expr | None
+
+    @property
+    def by(self) -> tuple[Expr, ...]:
+        """The keys of its groups: it draws from all samples at once."""
+        return ()
+
+    def keeps(self, samples: int) -> int:
+        """Return how many are kept of `samples` that reach it and have a weight."""
+        return min(self.count, samples)
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        """The order whose first samples are kept; ties by the tie hash."""
+        if self.weight is None:
+            return (SortKey(SampleHash(self.seed), descending=False, nulls_first=False),)
+        return (SortKey(Priority(self.seed, self.weight), descending=True, nulls_first=False),)
+
+
+@dataclass(frozen=True, slots=True)
 class SetOperation:
     """UNION, INTERSECT, EXCEPT (one copy each) or UNION ALL (copies add)."""
 
@@ -298,7 +375,7 @@ class SetOperation:
     right: "Rel"
 
 
-Rel: TypeAlias = PoolScan | Ref | Filter | Copies | DistinctOn | Limit | SetOperation
+Rel: TypeAlias = PoolScan | Ref | Filter | Copies | DistinctOn | Limit | SampleShare | SampleRows | SetOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +405,8 @@ class Plan(Displayed):
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
     Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn, Limit, SetOperation,
+    InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn, Limit,
+    SampleShare, SampleRows, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

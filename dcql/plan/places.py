@@ -43,7 +43,7 @@ def selects(plan: nodes.Plan, query_name: str) -> list[Select]:
             case nodes.SetOperation():
                 for number, (_, operand, where) in enumerate(operands(rel, path), start=1):
                     visit(operand, f"{name}.{number}", where)
-            case nodes.DistinctOn() | nodes.Limit():
+            case nodes.DistinctOn() | nodes.Limit() | nodes.SampleShare() | nodes.SampleRows():
                 visit(rel.input, name, (*path, ("input", ())))
                 for step, node in _children(rel):
                     if step[0] != "input":

@@ -3,7 +3,21 @@
 from dataclasses import dataclass, replace
 
 from dcql.plan.bound import Bound
-from dcql.plan.nodes import Copies, DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
+from dcql.plan.nodes import (
+    Copies,
+    DistinctOn,
+    Filter,
+    Limit,
+    Plan,
+    PoolScan,
+    Ref,
+    Rel,
+    SampleRows,
+    SampleShare,
+    SetOperation,
+)
+
+Tail = Limit | SampleRows | DistinctOn
 
 
 @dataclass(frozen=True)
@@ -11,38 +25,45 @@ class Limits:
     """Bounds on what a plan keeps, once two plans were counted.
 
     `most` keeps what the plan keeps before its last LIMITs, or more; `least` keeps that or less, None where nothing is
-    known to be kept. Neither reads what is not known. `tail` are the LIMITs and DISTINCT ONs that follow, innermost
-    first.
+    known to be kept. Neither reads what is not known. `tail` are the LIMITs, SAMPLE .. ROWS and DISTINCT ONs that
+    follow, innermost first.
     """
 
     most: Plan
     least: Plan | None
-    tail: tuple[Limit | DistinctOn, ...]
+    tail: tuple[Tail, ...]
 
     def upper(self, counted: int) -> int:
         """Return the most that can be kept, where `most` keeps so many."""
         for one in self.tail:
-            # Of a count for each group, how many groups there are is not known; no share of them is more than of all.
-            if isinstance(one, Limit) and not (one.by and one.count is not None):
-                counted = one.keeps(counted)
+            match one:
+                case Limit() if one.by and one.count is not None:
+                    pass  # how many groups there are is not known
+                case Limit() | SampleRows():
+                    # No share of groups is more than of all.
+                    counted = one.keeps(counted)
         return counted
 
     def lower(self, counted: int) -> int:
         """Return the least that is kept, where `least` keeps so many."""
         for one in self.tail:
-            if isinstance(one, DistinctOn):
-                counted = min(1, counted)
-            else:
-                # The shares of small groups may all be rounded down to none.
-                counted = 0 if one.by and one.percent is not None else one.keeps(counted)
+            match one:
+                case DistinctOn():
+                    counted = min(1, counted)
+                case SampleRows() if one.weight is not None:
+                    counted = 0  # no sample need have a weight
+                case Limit() if one.by and one.percent is not None:
+                    counted = 0  # the shares of small groups may all be rounded down to none
+                case _:
+                    counted = one.keeps(counted)
         return counted
 
 
 def limits_of(bound: Bound) -> Limits:
     """Return the bounds of a plan with something unknown."""
-    tail: list[Limit | DistinctOn] = []
+    tail: list[Tail] = []
     core = bound.plan.query
-    while isinstance(core, Limit | DistinctOn):
+    while isinstance(core, Tail):
         tail.insert(0, core)
         core = core.input
     least = _narrower(bound, core)
@@ -64,9 +85,12 @@ def _narrower(bound: Bound, rel: Rel) -> Rel | None:
         case Copies():
             source = _narrower(bound, rel.input)
             return replace(rel, input=source) if source is not None and not bound.depends(rel.expr) else None
+        case SampleShare():
+            source = _narrower(bound, rel.input)
+            return replace(rel, input=source) if source is not None else None
         case SetOperation():
             return _narrower_operation(bound, rel)
-        case Limit() | DistinctOn() | PoolScan():
+        case Limit() | SampleRows() | DistinctOn() | PoolScan():
             return None
 
 

@@ -1,4 +1,4 @@
-"""Queries: bodies, ORDER BY and LIMIT to relations, with what a bare q ranges over in each clause."""
+"""Queries: bodies, ORDER BY, LIMIT and SAMPLE to relations, with what a bare q ranges over in each clause."""
 
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from dcql.plan.copies import counted
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
+from dcql.plan.sampling import Drawing, Sampled, drawing
 from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
@@ -28,8 +29,10 @@ class Queries:
     inputs: Inputs
     embeddings: bool
     expressions: Expressions = field(init=False)
+    sampled: Sampled = field(init=False)
 
     def __post_init__(self) -> None:
+        self.sampled = Sampled(self.diagnostics)
         self.expressions = Expressions(
             diagnostics=self.diagnostics, queries=self, files=self.inputs.files, embeddings=self.embeddings
         )
@@ -51,6 +54,7 @@ class Queries:
             order = attempt(self._order, query, single, scope)
             limit = attempt(limit_amount, self.expressions, query, scope)
             by = attempt(self._limit_keys, query, single, scope)
+            draw = attempt(self._drawing, query, single, scope)
         relation = body()
         if single is not None and single.distinct_on:
             keys = self._distinct_keys(single, scope)
@@ -68,6 +72,8 @@ class Queries:
         if amount is not None:
             count, percent = amount
             relation = nodes.Limit(relation, order(), count, percent, by())
+        if query.sample is not None and (drawn := draw()) is not None:
+            relation = self.sampled.drawn(relation, drawn, query.sample)
         return self.expressions.noted(query, relation)
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
@@ -192,15 +198,20 @@ class Queries:
             )
         return key
 
+    def _drawing(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> Drawing | None:
+        with self._tail_population(single):
+            return drawing(self.expressions, query, scope)
+
     # --- context ------------------------------------------------------------------------------------------------------
+
+    def _tail_population(self, single: ast.Select | None) -> "_Population":
+        """Return what a bare q ranges over in the tail of a query: of one SELECT, or of set operations."""
+        return self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
 
     def _select_population(self, select: ast.Select) -> "_Population":
         if isinstance(select.relation, ast.Name) and select.relation.text == "pool":
             return self._population(nodes.PoolScan(), "")
         return self._population(None, NO_POPULATION)
-
-    def _tail_population(self, single: ast.Select | None) -> "_Population":
-        return self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
 
     def _population(self, relation: nodes.Rel | None, reason: str) -> "_Population":
         return _Population(self.expressions, relation, reason)

@@ -130,6 +130,7 @@ class _Resolver:
             scope.declare(stage.name, RelationEntry(nodes.Ref(name), "stage"), stage.name_span, self.diagnostics)
             if relation is not None:
                 self.stages.append(nodes.Stage(name, relation))
+                self.queries.sampled.name(name, relation)
         query = self._attempt(recipe.query, scope) if recipe.query is not None else None
         check_unused(recipe, scope, self.expressions)
         return query
@@ -251,6 +252,7 @@ class _Resolver:
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
             self.stages.append(nodes.Stage(name, query))
+            self.queries.sampled.name(name, query)
 
 
 @dataclass(frozen=True, slots=True)

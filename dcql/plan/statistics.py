@@ -5,9 +5,15 @@ from dataclasses import dataclass, field
 
 from dcql.plan import nodes
 
-StatisticNode = nodes.Quantile | nodes.Limit | nodes.DistinctOn | nodes.Feature
+StatisticNode = nodes.Quantile | nodes.Limit | nodes.SampleRows | nodes.DistinctOn | nodes.Feature
 
-_LETTERS = {nodes.Quantile: "q", nodes.Limit: "cut", nodes.DistinctOn: "first", nodes.Feature: "asked"}
+_LETTERS = {
+    nodes.Quantile: "q",
+    nodes.Limit: "cut",
+    nodes.SampleRows: "cut",
+    nodes.DistinctOn: "first",
+    nodes.Feature: "asked",
+}
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ def wording(node: nodes.Expr) -> str:
             return f"uid IN {relation_wording(node.relation)}"
         case nodes.Quantile():
             return quantile_wording(node)
+        case nodes.SampleHash():
+            return f"the hash of SEED {seed_wording(node.seed)}"
+        case nodes.Priority():
+            return f"{_inner(node.weight)} / u of SEED {seed_wording(node.seed)}"
 
 
 def quantile_wording(node: nodes.Quantile, beside: nodes.Expr | None = None) -> str:
@@ -77,6 +81,21 @@ def limit_words(node: nodes.Limit) -> str:
     """Write a LIMIT with its BY, as statistics are called by it."""
     amount = f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT"
     return f"{amount} BY {', '.join(map(wording, node.by))}" if node.by else amount
+
+
+def sample_wording(rel: nodes.SampleShare | nodes.SampleRows) -> str:
+    """Write a SAMPLE without its keyword."""
+    if isinstance(rel, nodes.SampleShare):
+        return f"{fraction(rel.percent)} PERCENT SEED {seed_wording(rel.seed)}"
+    weight = f" WEIGHT BY {wording(rel.weight)}" if rel.weight is not None else ""
+    return f"{rel.count} ROWS SEED {seed_wording(rel.seed)}{weight}"
+
+
+def seed_wording(seed: str) -> str:
+    """Write a seed: as a number where it is one."""
+    if seed.isascii() and seed.isdecimal() and (seed == "0" or seed[0] != "0"):
+        return seed
+    return "'" + seed.replace("'", "''") + "'"
 
 
 def fraction(value: object) -> str:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from dcql.catalog.types import Schema, Type
 from dcql.plan import nodes
 from dcql.plan.explain import shortest
+from dcql.plan.wording import seed_wording, wording
 from dcql.syntax import ast
 
 # How tightly a form binds, loosest first; what binds less than its place needs takes parentheses.
@@ -80,6 +81,9 @@ class Writer:
                 return self._membership(expr, "IN"), _COMPARISON
             case nodes.Quantile():
                 return self.quantile(expr), _ATOM
+            case nodes.SampleHash() | nodes.Priority():
+                # No recipe says it; what `dcql why` tells of a SAMPLE does.
+                return wording(expr), _ATOM
 
     def _side(self, expr: nodes.Expr, other: nodes.Expr | None = None) -> str:
         """Write a side of a comparison: a negative constant needs no parentheses there, and a q may be bare."""
@@ -133,7 +137,22 @@ class Writer:
                 tail = f" {self.limit(rel)}"
                 if isinstance(rel.input, nodes.DistinctOn) and rel.input.order == rel.order:
                     return f"{self.relation(rel.input)}{tail}"
-                return f"{self.relation(rel.input)}{self._order(rel.order)}{tail}"
+                return f"{self._before_tail(rel.input)}{self._order(rel.order)}{tail}"
+            case nodes.SampleShare() | nodes.SampleRows():
+                distinct = isinstance(rel.input, nodes.DistinctOn)
+                return f"{self.relation(rel.input) if distinct else self._before_tail(rel.input)} {self.sample(rel)}"
+
+    def _before_tail(self, rel: nodes.Rel) -> str:
+        """Write what a tail follows: what has a tail of its own is a query of its own."""
+        tailed = isinstance(rel, nodes.DistinctOn | nodes.Limit | nodes.SampleShare | nodes.SampleRows)
+        return f"SELECT uid FROM ({self.relation(rel)})" if tailed else self.relation(rel)
+
+    def sample(self, rel: nodes.SampleShare | nodes.SampleRows) -> str:
+        """Write a SAMPLE."""
+        if isinstance(rel, nodes.SampleShare):
+            return f"SAMPLE {share(rel.percent)} PERCENT SEED {seed_wording(rel.seed)}"
+        weight = f" WEIGHT BY {self.expression(rel.weight)}" if rel.weight is not None else ""
+        return f"SAMPLE {rel.count} ROWS SEED {seed_wording(rel.seed)}{weight}"
 
     def limit(self, rel: nodes.Limit) -> str:
         """Write a LIMIT with its BY."""

@@ -235,6 +235,16 @@ class Limit(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Sample(Node):
+    """`SAMPLE amount PERCENT SEED seed` or `SAMPLE amount ROWS SEED seed [WEIGHT BY weight]`; a Name is a PARAM."""
+
+    amount: Expr
+    percent: bool
+    seed: Number | Text | Name
+    weight: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Node):
     """`SELECT [DISTINCT ON (..)] uid[, copies AS copies] FROM relation [WHERE ..]`.
 
@@ -261,11 +271,12 @@ QueryBody: TypeAlias = "Select | SetOperation | Query"
 
 @dataclass(frozen=True, slots=True)
 class Query(Node):
-    """A body with an optional tail: `body [ORDER BY ..] [LIMIT ..]`. Parentheses make a Query of their own."""
+    """A body with an optional tail: `body [ORDER BY ..] [LIMIT ..] [SAMPLE ..]`. Parentheses make another Query."""
 
     body: "QueryBody"
     order: tuple[OrderKey, ...]
     limit: Limit | None
+    sample: Sample | None
 
 
 @dataclass(frozen=True, slots=True)

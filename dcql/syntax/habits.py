@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dcql.errors import Diagnostic, did_you_mean
 from dcql.source import Source
+from dcql.syntax.sample_habits import in_sample
 from dcql.syntax.scan import Word, clipped
 from dcql.syntax.vocabulary import (
     AGGREGATE,
@@ -93,8 +94,9 @@ def explain(source: Source, words: list[Word], offset: int, accepted: set[str]) 
         code, message, label, *helps = _in_context(place) or _too_early(place)
     if code == "E0109":
         span = source.span(words[index - 1].end, words[index - 1].end)
-    elif code == "E0117" and place.at(-1) == "%":
-        span = source.span(words[index - 2].start, words[index - 1].end)
+    elif code == "E0117" and "%" in (place.at(-1), place.at(-2)):
+        sign = index - 1 if place.at(-1) == "%" else index - 2
+        span = source.span(words[sign - 1].start, words[sign].end)
     elif _without_type(place):
         span = source.span(words[index - 1].start, words[index - 1].end)
     return Diagnostic(code, message, span, label, tuple(help_ for help_ in helps if help_))
@@ -122,6 +124,7 @@ def _in_context(place: Place) -> Row | None:
     return (
         _in_model(place, word, previous)
         or _in_select(place, word, previous)
+        or in_sample(place, word, previous)
         or _in_relation(place, word, previous, accepted)
         or _in_query(place, word, previous, accepted)
         or _in_quantile(place, word, previous)

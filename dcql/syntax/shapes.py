@@ -187,12 +187,14 @@ class ShapeBuilder:
         return phrase([operand(value, SUM), percent])
 
     def query(self, c: Children) -> Query:
-        body, order, by, keys, limit = c
+        body, order, by, keys, limit, sample = c
         tail: list[Layout] = []
         if order is not None:
             tail.append((word(order), " ", word(by), " ", Nest(INDENT, filled(keys))))
         if limit is not None:
             tail.append(limit)
+        if sample is not None:
+            tail.append(sample)
         return Query(Group((body.layout, (SPACE, Group(spaced(tail))) if tail else ""), open=True))
 
     def set_operation(self, c: Children) -> Body:
@@ -236,6 +238,13 @@ class ShapeBuilder:
         limit, count, percent, by, keys = c
         amount = phrase([limit, operand(count, SUM), percent])
         return amount if by is None else (amount, " ", word(by), " ", Nest(INDENT, filled(keys)))
+
+    def sample(self, c: Children) -> Layout:
+        sample, amount, unit, seed_word, seed, weight, by, key = c
+        drawn = phrase([sample, operand(amount, SUM), unit, seed_word, seed])
+        if weight is None:
+            return drawn
+        return Group((drawn, Nest(INDENT, (SPACE, word(weight), " ", word(by), " ", alone(key)))))
 
     # --- expressions ---
 

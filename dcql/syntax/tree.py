@@ -190,8 +190,8 @@ class TreeBuilder:
         return ast.Bound(c[0], c[1] is not None, span=self.span(*c))
 
     def query(self, c: Children) -> ast.Query:
-        body, _, _, order, limit = c
-        return ast.Query(body, order or (), limit, span=self.span(*c))
+        body, _, _, order, limit, sample = c
+        return ast.Query(body, order or (), limit, sample, span=self.span(*c))
 
     def set_operation(self, c: Children) -> ast.SetOperation:
         left, *words, right = c
@@ -219,6 +219,10 @@ class TreeBuilder:
     def limit(self, c: Children) -> ast.Limit:
         _, count, percent, _, by = c
         return ast.Limit(count, percent is not None, by or (), span=self.span(*c))
+
+    def sample(self, c: Children) -> ast.Sample:
+        _, amount, unit, _, seed, _, _, weight = c
+        return ast.Sample(amount, _is(unit, "PERCENT"), seed, weight, span=self.span(*c))
 
     # --- expressions ---
 

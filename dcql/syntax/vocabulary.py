@@ -23,6 +23,7 @@ COPIES = "SELECT uid, 2 AS copies FROM .."
 SEVERAL = "a sample that is taken several times has copies"
 SEEN = "SELECT uid FROM ..: the columns stay visible without being selected"
 PATTERN = "regexp_matches(text, '(?i)pattern') tests a pattern in any case, contains(text, 'a') a part of a text"
+SAMPLES = "at the end of the query: SAMPLE 10 PERCENT SEED 7, or SAMPLE 1000 ROWS SEED 7"
 QUANTILE = "q(0.7) on one side of a comparison, or q(0.7, clip_l14) anywhere; BY takes several keys"
 INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRST)"
 
@@ -94,9 +95,10 @@ STOPS: dict[str, Row] = {
     "FULL": JOIN,
     "CROSS": JOIN,
     "NATURAL": JOIN,
-    "SAMPLE": ("E0136", "`SAMPLE` is reserved", LATER, ""),
-    "TABLESAMPLE": ("E0136", "`TABLESAMPLE` is reserved", LATER, ""),
-    "WEIGHT": ("E0136", "`WEIGHT` is reserved", LATER, ""),
+    "TABLESAMPLE": ("E0101", "unexpected `TABLESAMPLE`", "not a word of the language", SAMPLES),
+    "BERNOULLI": ("E0101", "unexpected `BERNOULLI`", "a sample is drawn by the uid", SAMPLES),
+    "RESERVOIR": ("E0101", "unexpected `RESERVOIR`", "a sample is drawn by the uid", SAMPLES),
+    "REPEATABLE": ("E0101", "unexpected `REPEATABLE`", "a sample is drawn by the uid and a seed", SAMPLES),
     "QUOTA": ("E0136", "`QUOTA` is reserved", LATER, ""),
     "MATCH": ("E0136", "`MATCH` is reserved", LATER, ""),
     "BATCHES": ("E0136", "`BATCHES` is reserved", LATER, ""),
@@ -116,7 +118,7 @@ COMPARISONS = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 OPERATORS = COMPARISONS | {"IN", "IS", "LIKE", "BETWEEN", "NOT", "+", "-", "*", "/", "%"}
 STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET"})
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
-TAIL = SET_OPERATIONS | {"ORDER", "LIMIT", "EXPECT"}
+TAIL = SET_OPERATIONS | {"ORDER", "LIMIT", "SAMPLE", "EXPECT"}
 # The words that the terminal NAME leaves out.
 # fmt: off
 RESERVED = frozenset({
@@ -130,8 +132,8 @@ RESERVED = frozenset({
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
     "ALL", "ASC", "ASSET", "CITE", "COPIES", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT",
-    "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256",
-    "TOLERANCE", "USING", "VERSION", "WEIGHTS",
+    "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "ROWS", "SAMPLE", "SEED", "SET",
+    "SHA256", "TOLERANCE", "USING", "VERSION", "WEIGHT", "WEIGHTS",
 })
 # fmt: on
 

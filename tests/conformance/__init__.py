@@ -142,7 +142,7 @@ def asked(text: str, rows: pools.Pool, files: Mapping[str, bytes] | None = None)
         for cut in cuts
         if cut  # without a sample there is no group
     )
-    counts = tuple(tuple(block.counts) for block in program.blocks)
+    counts = (*(tuple(block.counts) for block in program.blocks), *map(tuple, program.draws))
     return Answer(oracle.dcql1(bag), oracle.npy_bytes(bag), thresholds, counts, bool(program.recipe.imports))
 
 

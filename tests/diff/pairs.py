@@ -40,13 +40,14 @@ class Select:
 
 @dataclass
 class Query:
-    """SELECTs and the operations between them; DISTINCT ON, ORDER BY and LIMIT of all of it."""
+    """SELECTs and the operations between them; DISTINCT ON, ORDER BY, LIMIT and SAMPLE of all of it."""
 
     selects: list[Select]
     operations: list[str] = field(default_factory=list)
     distinct: str = ""
     order: str = ""
     limit: str = ""
+    sample: str = ""
 
     @property
     def has_tail(self) -> bool:
@@ -61,9 +62,16 @@ class Query:
             body = f"{f'({body})' if at else body} {op} {select.text()}"
         if self.distinct and len(self.selects) > 1:
             body = f"SELECT DISTINCT ON ({self.distinct}) uid FROM ({body})"
-        return (
-            body + (f" ORDER BY {self.order}" if self.has_tail else "") + (f" LIMIT {self.limit}" if self.limit else "")
-        )
+        if self.sample and self.limit:  # as the mix of a recipe with one and a recipe with the other: LIMIT comes first
+            limited = f"{body} ORDER BY {self.order} LIMIT {self.limit}"
+            return f"SELECT uid FROM ({limited}) SAMPLE {self.sample}"
+        order = f" ORDER BY {self.order}" if self.has_tail else ""
+        return f"{body}{order}{self.tail}"
+
+    @property
+    def tail(self) -> str:
+        """Write the LIMIT or the SAMPLE."""
+        return f" LIMIT {self.limit}" if self.limit else f" SAMPLE {self.sample}" if self.sample else ""
 
 
 @dataclass
@@ -122,6 +130,8 @@ def query(r: random.Random, stages: list[str]) -> Query:
         drawn.limit = r.choice(LIMITS)
     elif r.random() < 0.1 and len(drawn.selects) == 1:
         drawn.distinct = "sha256"
+    if not drawn.limit and r.random() < 0.2:
+        drawn.sample = sample(r, stages)
     return drawn
 
 
@@ -135,6 +145,13 @@ COPIES = (
     "CASE WHEN width > 200 THEN 2 ELSE 0 END",
     "CASE WHEN quality >= q(0.5 OF pool) THEN 2 ELSE 1 END",
 )
+
+
+def sample(r: random.Random, above: list[str]) -> str:
+    """Draw a SAMPLE, with seeds of its own for each place: a mix may not sample twice with one seed."""
+    drawn = f"{r.choice(('70 PERCENT', '30 PERCENT', '5 ROWS', '9 ROWS'))} SEED {10 * len(above) + r.choice((1, 2))}"
+    weighted = "ROWS" in drawn and r.random() < 0.4
+    return f"{drawn} WEIGHT BY greatest(least(width, 100), 0)" if weighted else drawn
 
 
 def recipe(r: random.Random) -> Recipe:
@@ -151,12 +168,8 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
     whole = after.stages[place] if place else after.query
     above = list(after.stages)[: list(after.stages).index(place)] if place else list(after.stages)
     one = r.choice(whole.selects)
-    match r.choice(
-        (
-            *("add", "add", "remove", "change", "change", "change", "from", "from"),
-            *("limit", "order", "operand", "swap", "copies"),
-        )
-    ):
+    kinds = ("add", "add", "remove", "change", "change", "change", "from", "from", "limit", "order", "operand", "swap")
+    match r.choice((*kinds, "copies", "sample")):
         case "add":
             one.clauses.insert(r.randint(0, len(one.clauses)), clause(r, above, one.clauses))
         case "remove" if one.clauses:
@@ -173,9 +186,11 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
         case "from":
             one.source = r.choice(["pool", *above])
         case "limit":
-            whole.limit = r.choice(("", *LIMITS))
+            whole.limit = "" if whole.sample else r.choice(("", *LIMITS))
         case "copies":
             one.copies = r.choice(("", *COPIES))
+        case "sample":
+            whole.sample = "" if whole.limit else r.choice(("", sample(r, above), sample(r, above)))
         case "order":
             whole.order = r.choice(ORDERS)
         case "operand":
@@ -225,6 +240,8 @@ def mix(before: Recipe, after: Recipe, undone: Iterable[Edit]) -> str:
                 query.limit = edit.old
             case "copies added" | "copies removed" | "copies changed":
                 select.copies = edit.old
+            case "SAMPLE added" | "SAMPLE removed" | "SAMPLE changed":
+                query.sample = edit.old
             case "DISTINCT ON added" | "DISTINCT ON removed":
                 query.distinct = edit.old
             case "ORDER BY changed":

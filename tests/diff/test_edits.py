@@ -153,6 +153,34 @@ def test_tails_and_set_operations() -> None:
     assert words(f"{union} ORDER BY width LIMIT 5", union) == ["LIMIT removed: 5"]
 
 
+def test_samples() -> None:
+    a = f"{SELECT} width > 1 SAMPLE 10 PERCENT SEED 7"
+    assert words(a, f"{SELECT} width > 1 SAMPLE 10 PERCENT SEED '7'") == []
+    assert words(a, f"{SELECT} width > 1 SAMPLE 10 PERCENT SEED 8") == [
+        "SAMPLE changed: 10 PERCENT SEED 7 -> 10 PERCENT SEED 8"
+    ]
+    assert words(a, f"{SELECT} width > 2 SAMPLE 12.5 PERCENT SEED 7") == [
+        "clause changed: width > 1 -> width > 2",
+        "SAMPLE changed: 10 PERCENT SEED 7 -> 12.5 PERCENT SEED 7",
+    ]
+    assert words(a, f"{SELECT} width > 1") == ["SAMPLE removed: 10 PERCENT SEED 7"]
+    assert words(f"{SELECT} width > 1", a) == ["SAMPLE added: 10 PERCENT SEED 7"]
+    rows = f"{SELECT} width > 1 SAMPLE 5 ROWS SEED 'it''s' WEIGHT BY height"
+    assert words(a, rows) == ["SAMPLE changed: 10 PERCENT SEED 7 -> 5 ROWS SEED 'it''s' WEIGHT BY original_height"]
+    assert words(rows, rows.replace("height", "width")) == [
+        "SAMPLE changed: 5 ROWS SEED 'it''s' WEIGHT BY original_height -> 5 ROWS SEED 'it''s' WEIGHT BY original_width"
+    ]
+    limit = f"{SELECT} width > 1 ORDER BY height LIMIT 5"
+    assert words(limit, a) == ["LIMIT removed: 5", "SAMPLE added: 10 PERCENT SEED 7"]
+    a, b = (f"PARAM seed DEFAULT {seed}; {SELECT} width > 1 SAMPLE 1 ROWS SEED seed" for seed in (1, 2))
+    assert words(a, b) == ["SAMPLE changed: 1 ROWS SEED 1 -> 1 ROWS SEED 2"]
+    # A query in FROM with a SAMPLE stays what it was below another one.
+    inner = f"SELECT uid FROM ({a.partition('; ')[2].replace('SEED seed', 'SEED 1')})"
+    assert words(f"{inner} SAMPLE 50 PERCENT SEED 2", f"{inner} SAMPLE 60 PERCENT SEED 2") == [
+        "SAMPLE changed: 50 PERCENT SEED 2 -> 60 PERCENT SEED 2"
+    ]
+
+
 def test_a_definition_is_one_edit_however_often_it_is_used() -> None:
     def recipe(k: int) -> str:
         feature = f"FEATURE near FIXED(14) USING knn(dedup, evaluation_images, k = {k});"

@@ -229,14 +229,18 @@ class Parser:
         return tree.Amount(value, self.take("PERCENT"))
 
     def sampling(self) -> tree.Sampling:
-        amount = self.amount()
+        amount = tree.Amount(self.sum(), self.take("PERCENT"))
         if not amount.percent:
             self.need("ROWS")
         self.need("SEED")
-        seed = self.of_kind("string" if self.here.kind == "string" else "number")
+        seed: tree.Expr
+        if self.here.kind == "string":
+            seed = tree.Text(self.of_kind("string"))
+        else:
+            seed = self.number() if self.here.kind == "number" else tree.Name(self.name())
         weight = self.expr() if self.take("WEIGHT", "BY") else None
         if weight is not None and amount.percent:
-            raise OracleError("E01", "WEIGHT BY goes with SAMPLE n ROWS only")
+            raise OracleError("E03", "WEIGHT BY goes with SAMPLE n ROWS only")
         return tree.Sampling(amount, seed, weight)
 
     def set_expression(self) -> tree.Body:

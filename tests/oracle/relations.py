@@ -35,13 +35,14 @@ class Relation:
 class Block:
     """One SELECT and, once run, its distinct samples: entering, then after each top-level AND conjunct.
 
-    `entered` are the samples of its FROM, `tests` the conjuncts.
+    `entered` are the samples of its FROM, `tests` the conjuncts; `written` are these whether or not it was run.
     """
 
     name: str
     counts: list[int] = field(default_factory=list)
     entered: set[bytes] = field(default_factory=set)
     tests: list[Typed] = field(default_factory=list)
+    written: list[Typed] = field(default_factory=list)
 
 
 def read_pool(pool: Pool) -> tuple[dict[str, str], dict[bytes, Sample]]:
@@ -115,6 +116,7 @@ class Program:
         self.needs_model = False
         self.thresholds: list[Threshold] = []
         self.blocks: list[Block] = []
+        self.draws: list[list[int]] = []  # of each SAMPLE .. PERCENT: the samples before and after it
         self.bags: dict[str, Bag] = {}  # of stages and imported recipes, once computed
         self.relations: dict[str, Relation] = {}
         self.queried: list[Relation] = []  # what stands after IN
@@ -335,9 +337,12 @@ class Program:
         draw, samples = None, self.samples
         if query.sampling:
             draw = self.draw(query.sampling, place)
-            if query.sampling.seed in seeds:
-                raise OracleError("E04", f"already sampled with the seed {query.sampling.seed}")
-            seeds |= {query.sampling.seed}
+            if draw.seed in seeds:
+                raise OracleError("E04", f"already sampled with the seed {draw.seed}")
+            seeds |= {draw.seed}
+        counted: list[int] = []
+        if draw is not None and draw.percent:
+            self.draws.append(counted)
 
         def run() -> Bag:
             bag = relation.run()
@@ -347,7 +352,8 @@ class Program:
             if query.limit:
                 ranked = limited(ranked, limit, limit_by, samples)
             if draw is not None:
-                ranked = draw.drawn(ranked, samples)
+                before, ranked = len(ranked), draw.drawn(ranked, samples)
+                counted[:] = [before, len(ranked)]
             return {uid: bag[uid] for uid in ranked}
 
         return Relation(run, seeds)
@@ -381,6 +387,7 @@ class Program:
         else:
             source = self.query(select.source, stages)
         tests = [self.evaluator.boolean(part, NO_ARGUMENTS, place) for part in conjuncts(select.where)]
+        block.written = tests
 
         def run() -> Bag:
             bag = source.run()
@@ -425,7 +432,12 @@ class Program:
             weight = self.evaluator.typed(sampling.weight, NO_ARGUMENTS, place)
             if weight.type not in NUMERIC:
                 raise OracleError("E03", f"a weight is a number, not {weight.type}")
-        return Draw(value, percent, sampling.seed, weight)
+        seed = self.constant(sampling.seed, "a seed").value
+        if isinstance(seed, Fraction) and seed.denominator == 1 and seed >= 0:
+            seed = str(seed.numerator)
+        if not isinstance(seed, str):
+            raise OracleError("E03", "a seed is text, or a whole number that stands for its digits")
+        return Draw(value, percent, seed, weight)
 
     # ------------------------------------------------------------ running
 

@@ -183,7 +183,7 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Sampling:
     amount: Amount
-    seed: str
+    seed: Expr
     weight: Expr | None
 
 

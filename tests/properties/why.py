@@ -29,9 +29,9 @@ def sample_of(text: str, rows: pools.Pool, uid: str) -> Sample:
     sample = program.samples[uid16]
 
     def told(block: Any) -> Told:
-        return uid16 in block.entered, tuple(test.of(sample) for test in block.tests)
+        return uid16 in block.entered, tuple(test.of(sample) for test in block.written)
 
-    # A stage that nothing reads is not run, and has no tests.
-    ran = [block for block in program.blocks if block.tests]
-    last = [block for block in ran if block.name.split(".")[0] == "query"]
-    return Sample(kept.get(uid16, 0), frozenset(map(told, ran)), frozenset(map(told, last)))
+    # A stage that nothing reads is not run, nor is a query in IN that no sample comes to.
+    written = [block for block in program.blocks if block.written]
+    last = [block for block in written if block.tests and block.name.split(".")[0] == "query"]
+    return Sample(kept.get(uid16, 0), frozenset(map(told, written)), frozenset(map(told, last)))

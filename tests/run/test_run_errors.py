@@ -95,6 +95,11 @@ def copies_are_null(tmp: Path) -> None:
     run(Source("recipe.dcql", "SELECT uid, original_width AS copies FROM pool;"), pool(tmp))
 
 
+def negative_weight(tmp: Path) -> None:
+    text = "SELECT uid FROM pool SAMPLE 100 ROWS SEED 7 WEIGHT BY coalesce(original_width, 0) - 300;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
 def copies_below_0(tmp: Path) -> None:
     text = "WITH part AS (SELECT uid, coalesce(original_width, 0) - 300 AS copies FROM pool)\nSELECT uid FROM part;"
     run(Source("recipe.dcql", text), pool(tmp))
@@ -203,6 +208,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0715_too_large_for_int": too_large_for_int,
     "E0715_too_large_for_int_in_one_file": too_large_for_int_in_one_file,
     "E0720_malformed_uid": malformed_uid,
+    "E0722_negative_weight": negative_weight,
     "E0725_copies_are_null": copies_are_null,
     "E0726_copies_below_0": copies_below_0,
     "E0727_copies_with_a_fraction": copies_with_a_fraction,

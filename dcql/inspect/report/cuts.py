@@ -88,7 +88,7 @@ class _Cuts:
             case nodes.SetOperation():
                 yield from self._relation(rel.left)
                 yield from self._relation(rel.right)
-            case nodes.Copies() | nodes.DistinctOn():
+            case nodes.Copies() | nodes.DistinctOn() | nodes.SampleShare() | nodes.SampleRows():
                 yield from self._relation(rel.input)
             case nodes.Limit():
                 yield from self._relation(rel.input)

@@ -167,7 +167,8 @@ def _compared(one: Threshold) -> str:
 
 def _tail(one: Threshold) -> str:
     if one.name.startswith("cut"):
-        return f"{one.text} keeps {one.k:,} of {one.n:,}"
+        without = f", {one.nulls:,} more have no weight" if one.nulls else ""
+        return f"{one.text} keeps {one.k:,} of {one.n:,}{without}"
     if one.name.startswith("first"):
         return f"{one.text} keeps the first of each of {one.n:,} groups"
     return _compared(one)
