@@ -30,6 +30,7 @@ from dcql.lower.program import (
     Threshold,
 )
 from dcql.lower.samples import row_number, samples
+from dcql.lower.tables import numbered, table_reads
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
@@ -67,6 +68,8 @@ class Lowering:
                 if isinstance(node, nodes.InSet):
                     self.fitted_on |= dict.fromkeys(node.needs)
         self.features = tuple(features.values())
+        self.tables = numbered(self._relations())
+        self.table_reads = tuple(table_reads(self._relations(), self.tables))
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -86,6 +89,7 @@ class Lowering:
                 for named, table in self.sets.items()
                 if isinstance(named, nodes.AssetSet)
             ),
+            tables=self.table_reads,
             fits=tuple(self._fits()),
             stages=stages,
             output=output,
@@ -115,7 +119,7 @@ class Lowering:
 
     def chain(self) -> Chain:
         """Return a query over the plan's relations that has yet to be built."""
-        return Chain(self.stages, self.names, self.sets, self.demands)
+        return Chain(self.stages, self.names, self.sets, self.demands, self.tables)
 
     # --- statistics ---------------------------------------------------------------------------------------------------
 
@@ -346,14 +350,14 @@ class Lowering:
         nothing, row = exp.true(), row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        made = self.features
+        beside = self.features, self.table_reads
         return Samples(
-            raw=samples(columns, nothing, made),
-            raw_rows=samples(columns, row, made, rows=True),
-            raw_uids=samples(columns, uid, made),
-            raw_kept=samples(columns, uid, made, needed=needed) if needed else None,
-            sidecar=samples(columns, nothing, made, normalised=True) if scalars else None,
-            sidecar_rows=samples(columns, row, made, normalised=True, rows=True) if scalars else None,
+            raw=samples(columns, nothing, *beside),
+            raw_rows=samples(columns, row, *beside, rows=True),
+            raw_uids=samples(columns, uid, *beside),
+            raw_kept=samples(columns, uid, *beside, needed=needed) if needed else None,
+            sidecar=samples(columns, nothing, *beside, normalised=True) if scalars else None,
+            sidecar_rows=samples(columns, row, *beside, normalised=True, rows=True) if scalars else None,
         )
 
     def _kept(self) -> Statement | None:
@@ -373,7 +377,7 @@ class Lowering:
         looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features:
+        if self.stages or self.features or self.tables:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []

@@ -7,6 +7,7 @@ holds.
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -71,7 +72,7 @@ class _Lowering(Lowering):
 
     def chain(self) -> "SharingChain":
         """Return a query that shares what it computes, yet to be built."""
-        return SharingChain(self.stages, self.names, self.sets, self.demands)
+        return SharingChain(self.stages, self.names, self.sets, self.demands, self.tables)
 
 
 class SharingChain(Chain):
@@ -83,8 +84,9 @@ class SharingChain(Chain):
         names: Mapping[StatisticNode, str],
         sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
         demands: Collection[str] = (),
+        tables: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(stages, names, sets, demands)
+        super().__init__(stages, names, sets, demands, tables)
         self._members: dict[nodes.Rel, Member] = {}
         self._truths: dict[nodes.Expr, Sql] = {}
         filters = [node for rel in stages.values() for node in nodes.walk(rel) if isinstance(node, nodes.Filter)]

@@ -13,6 +13,7 @@ from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.plan.values import Literal as Literal
 from dcql.plan.values import NamedSet as NamedSet
+from dcql.plan.values import NamedTable as NamedTable
 from dcql.plan.values import Promise as Promise
 from dcql.plan.values import Rank as Rank
 from dcql.source import Span
@@ -24,6 +25,15 @@ from dcql.source import Span
 class Column:
     """A column of the pool."""
 
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a joined table, by its name there: NULL for a sample that the table lacks."""
+
+    table: NamedTable
     name: str
     type: Type
 
@@ -147,6 +157,14 @@ class InSet:
 
 
 @dataclass(frozen=True, slots=True)
+class InTable:
+    """Whether a joined table has the sample; never NULL. A JOIN is a clause of this."""
+
+    table: NamedTable
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class InRelation:
     """Whether the sample itself (its uid) is in a relation; never NULL."""
 
@@ -172,6 +190,7 @@ class Quantile:
 
 Expr: TypeAlias = (
     Column
+    | TableColumn
     | Feature
     | Literal
     | Convert
@@ -185,6 +204,7 @@ Expr: TypeAlias = (
     | Or
     | Case
     | InSet
+    | InTable
     | InRelation
     | Quantile
 )
@@ -300,8 +320,8 @@ class Plan:
 
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
-    Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+    Column, TableColumn, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
+    InTable, InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

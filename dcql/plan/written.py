@@ -40,6 +40,10 @@ class Writer:
         match expr:
             case nodes.Column():
                 return self.names.get(expr.name, expr.name), _ATOM
+            case nodes.TableColumn():
+                return f"{expr.table.name}.{expr.name}", _ATOM
+            case nodes.InTable():
+                return join_text(expr), _OR
             case nodes.Feature():
                 return expr.name, _ATOM
             case nodes.Literal():
@@ -151,6 +155,11 @@ class Writer:
         words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
         written = (self.expression(key.expr) + "".join(said) for key, said in zip(keys, words, strict=True))
         return f" ORDER BY {', '.join(written)}"
+
+
+def join_text(join: nodes.InTable) -> str:
+    """Write a JOIN."""
+    return f"JOIN {join.table.name} USING ({join.table.key})"
 
 
 def literal(value: nodes.Literal) -> str:

@@ -230,8 +230,17 @@ class Limit(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Join(Node):
+    """`[LEFT] JOIN table USING (key)`."""
+
+    table: Name
+    key: Name
+    left: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Node):
-    """`SELECT [DISTINCT ON (..)] uid FROM relation [WHERE ..]`.
+    """`SELECT [DISTINCT ON (..)] uid FROM relation [[LEFT] JOIN ..] .. [WHERE ..]`.
 
     `distinct_on` is empty without DISTINCT ON; its order is the ORDER BY of the query around it.
     """
@@ -239,6 +248,7 @@ class Select(Node):
     relation: "Name | Query"
     where: Expr | None
     distinct_on: tuple[Expr, ...]
+    joins: tuple[Join, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +306,16 @@ class Param(Node):
 @dataclass(frozen=True, slots=True)
 class SetFile(Node):
     """`SET name FROM 'file' SHA256 'hex'`."""
+
+    name: str
+    path: Text
+    sha256: Text
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile(Node):
+    """`TABLE name FROM 'file' SHA256 'hex'`."""
 
     name: str
     path: Text
@@ -446,7 +466,9 @@ class Expect(Node):
     high: Bound
 
 
-Definition = Define | Param | SetFile | Import | Model | Feature | PoolAsset | AssetFile | MadeAsset | FitAsset
+Definition = (
+    Define | Param | SetFile | TableFile | Import | Model | Feature | PoolAsset | AssetFile | MadeAsset | FitAsset
+)
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,14 @@ DATA = (
 )
 AGGREGATE = "an aggregate is not a value of a sample"
 WINDOW = ("E0122", "no windows", "a recipe has no window functions")
-JOIN = (
-    "E0136",
-    "`JOIN` is reserved",
-    LATER,
-    "the columns of the pool are visible everywhere; test another relation with `uid IN a`",
-)
+JOIN_FORM = "FROM pool JOIN scores USING (uid), or LEFT JOIN to keep the samples that the table lacks"
+JOIN = ("E0129", "this is not how a table is joined", "a table is joined by a column that the pool has too", JOIN_FORM)
+OTHER_JOIN = ("E0129", "no such JOIN", "a recipe selects samples of the pool", JOIN_FORM)
 PATTERN = "regexp_matches(text, '(?i)pattern') tests a pattern in any case, contains(text, 'a') a part of a text"
 INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRST)"
 
 # The first word of a statement.
 STARTS: dict[str, Row] = {
-    "TABLE": ("E0136", "`TABLE` is reserved", LATER, ""),
     "DCQL": ("E0136", "`DCQL` is reserved", LATER, "the language has one version so far: leave the line out"),
     "EXPECT": (
         "E0139",
@@ -81,11 +77,12 @@ STOPS: dict[str, Row] = {
     "INTO": DATA,
     "JOIN": JOIN,
     "LEFT": JOIN,
-    "RIGHT": JOIN,
-    "INNER": JOIN,
-    "FULL": JOIN,
-    "CROSS": JOIN,
-    "NATURAL": JOIN,
+    "OUTER": JOIN,
+    "INNER": ("E0129", "`INNER` is not written", "a JOIN keeps the samples that the table has", JOIN_FORM),
+    "RIGHT": OTHER_JOIN,
+    "FULL": OTHER_JOIN,
+    "CROSS": OTHER_JOIN,
+    "NATURAL": ("E0129", "`NATURAL` is not written", "USING names the key", JOIN_FORM),
     "SAMPLE": ("E0136", "`SAMPLE` is reserved", LATER, ""),
     "TABLESAMPLE": ("E0136", "`TABLESAMPLE` is reserved", LATER, ""),
     "WEIGHT": ("E0136", "`WEIGHT` is reserved", LATER, ""),
@@ -106,7 +103,7 @@ STOPS: dict[str, Row] = {
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MEAN", "MIN", "MAX", "MEDIAN", "STDDEV", "QUANTILE", "PERCENTILE_CONT"})
 COMPARISONS = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 OPERATORS = COMPARISONS | {"IN", "IS", "LIKE", "BETWEEN", "NOT", "+", "-", "*", "/", "%"}
-STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET"})
+STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "TABLE", "IMPORT", "MODEL", "FEATURE", "ASSET"})
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 TAIL = SET_OPERATIONS | {"ORDER", "LIMIT", "EXPECT"}
 # The words that the terminal NAME leaves out.
@@ -122,7 +119,8 @@ RESERVED = frozenset({
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
     "ALL", "ASC", "ASSET", "CITE", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT", "LAST",
-    "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256", "TOLERANCE",
+    "LEFT", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256", "TABLE",
+    "TOLERANCE",
     "USING", "VERSION", "WEIGHTS",
 })
 # fmt: on
@@ -134,6 +132,7 @@ FORMS = {
     "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
     "PARAM": "PARAM name DEFAULT value;",
     "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
+    "TABLE": "TABLE name FROM 'file.parquet' SHA256 'the 64 hex digits that sha256sum prints';",
     "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
     "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
     "MODEL": "MODEL name(column TYPE, k INT DEFAULT 1) RETURNS TYPE VERSION 1;",
