@@ -6,6 +6,7 @@ was hashed, whatever happens to the file meanwhile.
 """
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,8 @@ def arrow_of(type_: Type) -> Any:
 
 def _align(read: TableRead, pool: Pool, session: Session) -> dict[str, str]:
     """Write the table's columns for each file of the pool; return the file of each, by path and by sidecar's path."""
+    # A folder of its own: DuckDB keeps what it knows of a file by its path.
+    folder = Path(tempfile.mkdtemp(prefix=f"{read.name}.", dir=session.folder))
     files = tuple(file.path for file in pool.files if file.rows)
     source = Source(read.keys, files)
     rows = _Rows(session.batches(read.aligned, source, {}) if files else iter(()))
@@ -175,7 +178,7 @@ def _align(read: TableRead, pool: Pool, session: Session) -> dict[str, str]:
     found: dict[str, str] = {}
     written = 0
     for number, file in enumerate(pool.files):
-        place = session.folder / f"{read.name}.{number}.parquet"
+        place = folder / f"{number}.parquet"
         with pq.ParquetWriter(place, schema, compression="NONE") as writer:
             for batch in rows.take(file.rows):
                 writer.write_batch(batch.cast(schema), row_group_size=_GROUP)

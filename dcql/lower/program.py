@@ -250,8 +250,8 @@ class Program:
     that is not faster than `output`.
 
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
-    `asset_sets` the tables of values, `tables` what is joined, `fits` the samples that assets are fitted on, `parts` the
-    stages in text order, then the query.
+    `asset_sets` the tables of values, `tables` what is joined, `fits` the samples that assets are fitted on, `parts`
+    the stages in text order, then the query.
     """
 
     columns: tuple[str, ...]
