@@ -282,6 +282,9 @@ class Lookup:
             self.wrong("E0203", f"`{name}` is no value", bound, "it is an asset", f"test membership: `x IN {name}`")
         otherwise = f"the columns are {listed(_usable(scope))}"
         helps = suggestion(name, scope.values(), otherwise)
+        lacking = [table for table, one in scope.tables().items() if one.joined is None and one.table.schema.get(name)]
+        if lacking:
+            helps = (f"the table `{lacking[0]}` has one: `FROM pool JOIN {lacking[0]} USING (uid)`",)
         if len(expr.parts) == 1 and not scope.is_library and helps == (otherwise,):
             helps = (*helps, f"text is written in quotes: `'{name}'`")
         self.wrong("E0201", f"unknown name `{name}`", bound, "not a column of the pool, a DEFINE or a PARAM", *helps)

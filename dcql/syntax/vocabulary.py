@@ -12,7 +12,8 @@ DATA = (
 AGGREGATE = "an aggregate is not a value of a sample"
 WINDOW = ("E0122", "no windows", "a recipe has no window functions")
 JOIN_FORM = "FROM pool JOIN scores USING (uid), or LEFT JOIN to keep the samples that the table lacks"
-JOIN = ("E0129", "this is not how a table is joined", "a table is joined by a column that the pool has too", JOIN_FORM)
+JOIN_DECLARED = "TABLE scores FROM 'scores.parquet' SHA256 '..'; then FROM pool JOIN scores USING (uid)"
+JOIN = ("E0129", "`JOIN` stands after the relation", "FROM, then its JOINs, then WHERE", JOIN_FORM)
 OTHER_JOIN = ("E0129", "no such JOIN", "a recipe selects samples of the pool", JOIN_FORM)
 PATTERN = "regexp_matches(text, '(?i)pattern') tests a pattern in any case, contains(text, 'a') a part of a text"
 INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRST)"
@@ -77,7 +78,7 @@ STOPS: dict[str, Row] = {
     "INTO": DATA,
     "JOIN": JOIN,
     "LEFT": JOIN,
-    "OUTER": JOIN,
+    "OUTER": ("E0129", "`OUTER` is not written", "a LEFT JOIN keeps all samples", JOIN_FORM),
     "INNER": ("E0129", "`INNER` is not written", "a JOIN keeps the samples that the table has", JOIN_FORM),
     "RIGHT": OTHER_JOIN,
     "FULL": OTHER_JOIN,
