@@ -357,4 +357,12 @@ CODES: tuple[Code, ...] = (
         example=("SELECT uid FROM pool JOIN scores USING (uid) WHERE word = 'é';   -- written as Latin-1"),
         instead=("frame['word'] = frame['word'].str.decode('latin-1')"),
     ),
+    Code(
+        "E0774",
+        "key of a table that is no uid",
+        "A table that is joined by `uid` holds uids as pools do: text of up to 32 lower-case hex digits. Another text "
+        "is no sample's, so that the table would silently lack what it was made for.",
+        "dcql run recipe.dcql --pool small       # scores.parquet has uids as UUIDs, with strokes",
+        "frame['uid'] = frame['uid'].str.replace('-', '').str.lower()",
+    ),
 )

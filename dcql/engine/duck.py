@@ -17,7 +17,7 @@ import duckdb
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
-from dcql.lower.program import SAMPLES, Statement
+from dcql.lower.program import READ, SAMPLES, Statement
 from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__
@@ -90,8 +90,8 @@ class Session:
             self._connection.execute(f'INSERT INTO "{name}" SELECT * FROM "@values"')
             self._connection.unregister("@values")
 
-    def store_batches(self, name: str, schema: Any, batches: Iterator[Any]) -> None:
-        """Make a table of Arrow record batches. What reading them raises comes out as it is."""
+    def store_batches(self, name: str, statement: Statement, schema: Any, batches: Iterator[Any]) -> None:
+        """Make a table of a statement over Arrow record batches. What reading them raises comes out as it is."""
         import pyarrow
 
         failed: list[Exception] = []
@@ -105,15 +105,15 @@ class Session:
 
         reader = pyarrow.RecordBatchReader.from_batches(schema, read())
         try:
-            self._connection.register("@values", reader)
+            self._connection.register(READ, reader)
             with _run_errors():
-                self._connection.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM "@values"')
+                self._connection.execute(f'CREATE OR REPLACE TABLE "{name}" AS {statement.text}')
         except Exception:
             if failed:
                 raise failed[0] from None
             raise
         finally:
-            self._connection.unregister("@values")
+            self._connection.unregister(READ)
 
     def drop(self, name: str) -> None:
         """Remove a table."""

@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dcql.catalog.plain_files import open_plain
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.duck import Session, Source
-from dcql.engine.scalars import arrow_type, decoded, read_scalars
+from dcql.engine.scalars import arrow_type, decoded
 from dcql.engine.uids import parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.files import first_line
@@ -26,9 +27,8 @@ from dcql.lower.program import Program, TableRead
 from dcql.plan.values import NamedTable
 
 _COPIED_AT_ONCE = 1 << 20
-_BATCH = 65_536
+_BATCH = 16_384
 _GROUP = 122_880  # DuckDB's own, so that its threads take one each
-_DIGITS = 32
 
 
 def join_tables(program: Program, pool: Pool, session: Session) -> None:
@@ -50,7 +50,7 @@ def _load(read: TableRead, session: Session) -> None:
     copy = _copied(read, session.folder)
     kinds = [("key", arrow_of(read.table.key_type))]
     kinds += [(f"c{number}", arrow_of(type_)) for number, (_, type_) in enumerate(read.columns)]
-    session.store_batches(read.name, pa.schema(kinds), _batches(copy, read, pa.schema(kinds)))
+    session.store_batches(read.name, read.loaded, pa.schema(kinds), _batches(copy, read, pa.schema(kinds)))
     copy.unlink()
     repeated = session.repeated(read.name, "key")
     if repeated is not None:
@@ -70,9 +70,9 @@ def _load(read: TableRead, session: Session) -> None:
 def _copied(read: TableRead, folder: Path) -> Path:
     """Copy a table's file. Raises RunError where it is not what was checked with the recipe."""
     digest = hashlib.sha256()
-    copy = folder / f"{read.name}.copy"
+    path, copy = Path(read.table.path), folder / f"{read.name}.copy"
     try:
-        with open(read.table.path, "rb") as file, copy.open("wb") as other:
+        with open_plain(path, path.parent) as file, copy.open("wb") as other:
             done = 0
             while piece := file.read(_COPIED_AT_ONCE):
                 digest.update(piece)
@@ -81,6 +81,8 @@ def _copied(read: TableRead, folder: Path) -> Path:
                 refuse_output(done, f"a copy of the table `{read.table.name}`")
     except FileNotFoundError:
         pass
+    except OSError as error:
+        raise _unreadable(read.table, error) from error
     if digest.hexdigest() != read.table.sha256:
         raise RunError(
             Diagnostic(
@@ -94,69 +96,65 @@ def _copied(read: TableRead, folder: Path) -> Path:
 
 
 def _batches(copy: Path, read: TableRead, schema: Any) -> Iterator[Any]:
-    """Yield the rows of a table that have a key, normalised: `key`, then the columns that are read as c0, c1, .."""
+    """Yield the rows of a table as they are: `key`, then the columns that are read as c0, c1, .."""
     table = read.table
     names = [table.key, *(name for name, _ in read.columns)]
+    types = [table.key_type, *(type_ for _, type_ in read.columns)]
     try:
         with copy.open("rb") as handle:
             # Column chunks are read a piece at a time, so that memory does not grow with the file's row groups.
             file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20)
+            rows = 0
             for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-                key = _key(batch.column(names.index(table.key)), table)
-                there = key.is_valid()
-                columns = [_values(batch.column(name), name, type_, table) for name, type_ in read.columns]
-                whole = pa.record_batch([key, *columns], schema=schema)
-                yield whole.filter(there) if key.null_count else whole
+                taken = [
+                    _values(batch.column(name), name, type_, table) for name, type_ in zip(names, types, strict=True)
+                ]
+                if table.key == "uid":
+                    _check_uids(taken[0], table)
+                yield pa.record_batch(taken, schema=schema)
+                rows += batch.num_rows
+            if rows != file.metadata.num_rows:
+                raise pa.ArrowInvalid(f"its footer states {file.metadata.num_rows:,} rows, and it has {rows:,}")
+    except MemoryError:  # Arrow's is one of its own exceptions too
+        raise
     except (OSError, pa.ArrowException) as error:
-        raise RunError(
-            Diagnostic(
-                "E0772",
-                f"the table `{table.name}` cannot be read",
-                None,
-                first_line(error),
-                ("write the file anew; the SHA-256 in the recipe changes with it",),
-            )
-        ) from error
+        raise _unreadable(table, error) from error
 
 
-def _key(array: Any, table: NamedTable) -> Any:
-    if table.key_type is not Type.TEXT:
-        return _values(array, table.key, table.key_type, table)
-    array = _text(array, table.key, table)
-    if table.key != "uid":
-        return array
-    import pyarrow.compute as pc
+def _unreadable(table: NamedTable, error: Exception) -> RunError:
+    helps = ("write the file anew; the SHA-256 in the recipe changes with it",)
+    return RunError(Diagnostic("E0772", f"the table `{table.name}` cannot be read", None, first_line(error), helps))
 
-    # Checked as a pool's are, and written with all their digits.
-    parse_items(array.drop_null(), file=f"the table {table.name}", first_row=None)
-    return pc.ascii_lpad(array, _DIGITS, "0")
+
+def _check_uids(keys: Any, table: NamedTable) -> None:
+    """Raise RunError for a uid that no pool could have."""
+    try:
+        parse_items(keys.drop_null() if keys.null_count else keys, file=table.name, first_row=None)
+    except RunError as error:
+        helps = ("write uids as 32 lower-case hex digits, as the pool has them",)
+        message = error.diagnostics[0].message
+        raise RunError(Diagnostic("E0774", message, None, f"in the table `{table.name}`", helps)) from error
 
 
 def _values(array: Any, name: str, type_: Type, table: NamedTable) -> Any:
-    """Return a column as a pool's are: NaN is NULL, -0.0 is 0."""
-    if type_ is Type.TEXT:
-        return _text(array, name, table)
-    values, absent = read_scalars(array, column=name, file=f"the table {table.name}")
-    return pa.array(values, arrow_of(type_), mask=absent if absent.any() else None)
-
-
-def _text(array: Any, name: str, table: NamedTable) -> Any:
+    """Return a column in the type that recipes know it by."""
     array = decoded(array)
-    if array.type != pa.large_string():
-        array = array.cast(pa.large_string())
     try:
-        array.validate(full=True)
+        array = array.cast(arrow_of(type_))
+        if type_ is Type.TEXT:
+            array.validate(full=True)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise RunError(
-            Diagnostic(
-                "E0773",
-                f"a text of `{table.name}.{name}` is not UTF-8",
-                None,
-                first_line(error),
-                ("write the column anew as UTF-8",),
-            )
-        ) from error
+        raise RunError(_misfit(name, type_, table, error)) from error
     return array
+
+
+def _misfit(name: str, type_: Type, table: NamedTable, error: Exception) -> Diagnostic:
+    """Return why a value is none of its type: it is no UTF-8, or larger than an INT."""
+    if type_ is Type.TEXT:
+        label, helps = first_line(error), ("write the column anew as UTF-8",)
+        return Diagnostic("E0773", f"a text of `{table.name}.{name}` is not UTF-8", None, label, helps)
+    label, helps = "the table has a value above 9223372036854775807", ("store such a column as text",)
+    return Diagnostic("E0715", f"a value of `{table.name}.{name}` is too large for INT", None, label, helps)
 
 
 def arrow_of(type_: Type) -> Any:

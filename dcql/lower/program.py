@@ -16,6 +16,7 @@ from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
 SAMPLES = "samples"
 ID = "@id"
 ROW = "row"
+READ = "@values"
 
 
 def feature_column(name: str) -> str:
@@ -178,13 +179,15 @@ class AssetTable:
 class TableRead:
     """A joined table, by its name in the SQL: the columns that are read of it, and how they come beside the pool.
 
-    `aligned` joins the table `name`, with columns `key`, `c0`, `c1`, .., to `keys`, what `samples` is over the pool's
-    own files for that. It gives `in` and `c0`, `c1`, .. for each sample, in the order of the files and of their rows.
+    `loaded` gives the table `name`, with columns `key`, `c0`, `c1`, .., out of what was read of the file. `aligned`
+    joins it to `keys`, what `samples` is over the pool's own files for that, and gives `in` and `c0`, `c1`, .. for each
+    sample, in the order of the files and of their rows.
     """
 
     name: str
     table: NamedTable
     columns: tuple[tuple[str, Type], ...]
+    loaded: Statement
     keys: Statement
     aligned: Statement
 

@@ -38,9 +38,8 @@ def samples(
         value = sql.column_in(_POOL, one.name) if beside else sql.column(one.name)
         if one.name == "uid":
             value = _padded(value)
-        elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
-            zeroed = exp.Add(this=value, expression=sql.cast(sql.integer(0), one.type))
-            value = sql.case([(sql.call("isnan", value.copy()), exp.Null())], zeroed)
+        elif not normalised:
+            value = normal(value, one.type)
         items.append((value if normalised else sql.cast(value, one.type), one.name))
     options: list[Sql] = [_option("can_have_nan", exp.true())]
     if rows:
@@ -81,10 +80,17 @@ def _stored_value(spec: FeatureSpec, stored: Sql) -> Sql:
     return exp.Paren(this=exp.Mul(this=sql.cast(stored, type_), expression=step))
 
 
-def sample_key(key: nodes.Column) -> Sql:
-    """Read a column as the key of a join: in its type, a uid with all its digits."""
-    value = sql.column(key.name)
-    return sql.cast(_padded(value) if key.name == "uid" else value, key.type)
+def normal(value: Sql, type_: Type) -> Sql:
+    """Read NaN as NULL and -0.0 as 0."""
+    if type_ not in (Type.FLOAT, Type.DOUBLE):
+        return value
+    zeroed = exp.Add(this=value, expression=sql.cast(sql.integer(0), type_))
+    return sql.case([(sql.call("isnan", value.copy()), exp.Null())], zeroed)
+
+
+def key_of(value: Sql, key: str, type_: Type) -> Sql:
+    """Read a value of the column `key` as the key of a join: in its type, a uid with all its digits."""
+    return sql.cast(_padded(value) if key == "uid" else value, type_)
 
 
 def _padded(uid: Sql) -> Sql:

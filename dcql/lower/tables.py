@@ -4,14 +4,14 @@ A table is joined once for a run, before anything else: its columns become files
 row for row, as those of features are. What reads them needs no join then, and keeps the order of samples.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import SAMPLES, Statement, TableRead
-from dcql.lower.samples import sample_key
+from dcql.lower.program import READ, SAMPLES, Statement, TableRead
+from dcql.lower.samples import key_of, normal
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 
@@ -38,7 +38,7 @@ def table_reads(relations: Iterable[nodes.Rel], names: Mapping[tuple[str, str], 
             found[node.name] = node.type
     for name, table in tables.items():
         read = tuple(sorted(columns[name].items()))
-        yield TableRead(name, table, read, _keys(table), _aligned(name, len(read)))
+        yield TableRead(name, table, read, _loaded(table, read), _keys(table), _aligned(name, len(read)))
 
 
 def _read(relations: Iterable[nodes.Rel]) -> Iterator[nodes.TableColumn | nodes.InTable]:
@@ -48,9 +48,17 @@ def _read(relations: Iterable[nodes.Rel]) -> Iterator[nodes.TableColumn | nodes.
                 yield node
 
 
+def _loaded(table: nodes.NamedTable, columns: Sequence[tuple[str, Type]]) -> Statement:
+    """Print what is taken of the values of a file: rows with a key, normalised as the pool's are."""
+    items = [(key_of(sql.column(KEY), table.key, table.key_type), KEY)]
+    items += [(normal(sql.column(f"c{i}"), type_), f"c{i}") for i, (_, type_) in enumerate(columns)]
+    query = sql.select(items, sql.table(READ))
+    return sql.render(sql.where(query, sql.opposite(sql.is_null(sql.column(KEY)))))
+
+
 def _keys(table: nodes.NamedTable) -> Statement:
     """Print what `samples` is for the join: the pool's key, and where each sample lies."""
-    key = sample_key(nodes.Column(table.key, table.key_type))
+    key = key_of(sql.column(table.key), table.key, table.key_type)
     options = [_option("can_have_nan", exp.true()), _option("file_row_number", exp.true())]
     source = exp.Table(this=sql.call("read_parquet", exp.Parameter(this=exp.Var(this="files")), *options))
     items = [(key, KEY), (sql.column("file_index"), _FILE), (sql.column("file_row_number"), _ROW)]

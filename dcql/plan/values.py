@@ -57,10 +57,10 @@ class NamedSet:
 class NamedTable:
     """A table that a recipe joins: its file's digest, its columns, and the one of them that is its key.
 
-    `key` is the column of the pool too, by which a sample finds its row.
+    `key` is the column of the pool too, by which a sample finds its row. What a recipe calls it changes nothing.
     """
 
-    name: str
+    name: str = field(compare=False)
     path: str = field(compare=False)
     sha256: str
     columns: tuple[tuple[str, Type], ...]
