@@ -66,6 +66,7 @@ def test_document(
     document: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: bool, demo: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "docs" / "scores.parquet", tmp_path)
     text = (ROOT / document).read_text(encoding="utf-8")
     written = text
     for block in BLOCK.finditer(text):
