@@ -137,11 +137,17 @@ class Writer:
             case nodes.Ref():
                 return rel.name
             case nodes.Filter(input=nodes.PoolScan() | nodes.Ref() as source):
-                return f"{self._from(source)} WHERE {self.clauses(rel.clauses)}"
+                return f"{self._from(source)}{self._narrowed(rel.clauses)}"
             case nodes.Filter():
-                return f"({self.relation(rel.input)}) WHERE {self.clauses(rel.clauses)}"
+                return f"({self.relation(rel.input)}){self._narrowed(rel.clauses)}"
             case _:
                 return f"({self.relation(rel)})"
+
+    def _narrowed(self, clauses: Sequence[nodes.Clause]) -> str:
+        """Write what narrows a relation: its JOINs, then its WHERE."""
+        joins = "".join(f" {join_text(one.expr)}" for one in clauses if isinstance(one.expr, nodes.InTable))
+        others = [one for one in clauses if not isinstance(one.expr, nodes.InTable)]
+        return joins + (f" WHERE {self.clauses(others)}" if others else "")
 
     def clauses(self, clauses: Sequence[nodes.Clause]) -> str:
         """Write the clauses of a WHERE."""

@@ -34,6 +34,7 @@ from dcql.plan.edits import edits_between
 from dcql.plan.explain import explain
 from dcql.plan.passes import optimize
 from dcql.plan.variants import merge
+from dcql.plan.written import Writer
 from dcql.revisions import open_revision
 from dcql.source import Source
 from dcql.submission.recipe_files import named_files
@@ -229,6 +230,21 @@ EDITS: dict[str, tuple[str, str, list[str]]] = {
     ),
     "a threshold changes": (QUERY, QUERY.replace("0.5", "0.6"), ["clause changed"]),
 }
+
+
+def test_joins_that_are_written_back_are_the_same(pool: Ready, tmp_path: Path) -> None:
+    query = (
+        "WITH some AS (SELECT uid FROM pool JOIN scores USING (uid))\n"
+        "SELECT uid FROM (SELECT uid FROM some) JOIN scores USING (uid)\n"
+        "WHERE scores.score > 0.25 AND scores.score < 1\n"
+        "UNION SELECT uid FROM pool WHERE uid NOT IN (SELECT uid FROM some JOIN scores USING (uid));\n"
+    )
+    plan = dcql.compile(written(tmp_path, scored(pool), query), pool.raw.schema).plan
+    writer = Writer()
+    (stage,) = plan.stages
+    again = f"WITH some AS ({writer.relation(stage.relation)}) {writer.relation(plan.query)};\n"
+    back = dcql.compile(written(tmp_path / "back", scored(pool), again), pool.raw.schema).plan
+    assert (back.stages, back.query) == (plan.stages, plan.query), again
 
 
 @pytest.mark.parametrize("name", EDITS)
