@@ -16,12 +16,14 @@ ODD = [float("nan"), -0.0, 0.0, None, float("inf"), float("-inf"), 0.25, -0.25, 
 
 
 def scores() -> pa.Table:
-    """By uid, in no order: half of all samples, short uids as the pools have them, and rows without a uid."""
+    """By uid, in no order: half of all samples, and rows without a uid."""
     import pools
 
     uids = sorted({uid for make in pools.ADVERSARIAL.values() for uid in make().columns["uid"]})
     r = random.Random(15)
     keys: list[str | None] = [uid for uid in uids if r.random() < 0.5] + [f"{i:032x}" for i in range(2**20, 2**20 + 9)]
+    # Some short uids with all their digits, where the pool has them short.
+    keys = [key.zfill(32) if key is not None and r.random() < 0.5 else key for key in keys]
     r.shuffle(keys)
     keys[5:5] = [None, None, None]
     rows = len(keys)
