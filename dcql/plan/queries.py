@@ -14,7 +14,7 @@ from dcql.plan.scope import RelationEntry, Scope, SetEntry, TableEntry
 from dcql.plan.tables import join_clauses
 from dcql.syntax import ast
 
-NO_POPULATION = "a bare q is allowed over `FROM pool` only"
+NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
 
 
 @dataclass
