@@ -9,6 +9,7 @@ from dcql.codes import (
     limits,
     limits_run,
     lock,
+    loop,
     models,
     names,
     report,
@@ -39,6 +40,7 @@ PHASES = {
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
     "E14": "Looking at subsets, limits of a command, and formatting",
+    "E15": "Working on recipes",
 }
 
 CODES: dict[str, Code] = {
@@ -64,6 +66,7 @@ CODES: dict[str, Code] = {
         diff,
         why,
         report,
+        loop,
     )
     for row in table.CODES
 }

@@ -37,7 +37,7 @@ def samples(
     for one in columns:
         value = sql.column_in(_POOL, one.name) if beside else sql.column(one.name)
         if one.name == "uid":
-            value = _padded(value)
+            value = padded(value)
         elif not normalised:
             value = normal(value, one.type)
         items.append((value if normalised else sql.cast(value, one.type), one.name))
@@ -90,10 +90,10 @@ def normal(value: Sql, type_: Type) -> Sql:
 
 def key_of(value: Sql, key: str, type_: Type) -> Sql:
     """Read a value of the column `key` as the key of a join: in its type, a uid with all its digits."""
-    return sql.cast(_padded(value) if key == "uid" else value, type_)
+    return sql.cast(padded(value) if key == "uid" else value, type_)
 
 
-def _padded(uid: Sql) -> Sql:
+def padded(uid: Sql) -> Sql:
     """Pad a short uid with zeros on the left, as DataComp does."""
     short = sql.compare("<", sql.call("strlen", uid.copy()), sql.integer(32))
     return sql.case([(short, sql.call("lpad", uid.copy(), sql.integer(32), exp.Literal.string("0")))], uid)

@@ -29,6 +29,7 @@ from dcql.lock import read_lock
 from dcql.lock_changes import input_changes
 from dcql.locking import key_of, lock_of
 from dcql.lower.lower import lower
+from dcql.lower.spark import spark
 from dcql.lower.variants import lower_variants
 from dcql.plan.edits import edits_between
 from dcql.plan.explain import explain
@@ -143,6 +144,12 @@ def test_random_recipes_with_tables(number: int, data: st.DataObject) -> None:
         assert all(isinstance(one, str) for one in found), (text, wanted)
     else:
         assert found == [wanted] * len(found), text
+
+
+def test_the_preview_for_spark_refuses_tables(pool: Ready, tmp_path: Path) -> None:
+    program = dcql.compile(written(tmp_path, scored(pool)), pool.raw.schema).program
+    with pytest.raises(DcqlError, match="E1541"):
+        spark(program)
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
