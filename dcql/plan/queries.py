@@ -7,6 +7,7 @@ from dcql.catalog.types import Type
 from dcql.errors import Diagnostics
 from dcql.plan import nodes
 from dcql.plan.amounts import limit_amount
+from dcql.plan.copies import counted
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
@@ -50,6 +51,7 @@ class Queries:
             body = attempt(self._body, query.body, scope, under_tail=single)
             order = attempt(self._order, query, single, scope)
             limit = attempt(limit_amount, self.expressions, query, scope)
+            by = attempt(self._limit_keys, query, single, scope)
         relation = body()
         if single is not None and single.distinct_on:
             keys = self._distinct_keys(single, scope)
@@ -63,11 +65,11 @@ class Queries:
                 )
                 raise WrongError
             relation = nodes.DistinctOn(relation, keys, order())
-        counted = limit()
-        if counted is not None:
-            count, percent = counted
-            relation = nodes.Limit(relation, order(), count, percent)
-        return relation
+        amount = limit()
+        if amount is not None:
+            count, percent = amount
+            relation = nodes.Limit(relation, order(), count, percent, by())
+        return self.expressions.noted(query, relation)
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
         match body:
@@ -81,7 +83,7 @@ class Queries:
                         ("put the SELECT and its ORDER BY in parentheses",),
                     )
                     raise WrongError
-                return self._select(body, scope)
+                return self.expressions.noted(body, self._select(body, scope))
             case ast.SetOperation():
                 return self._set_operation(body, scope)
             case ast.Query():
@@ -107,8 +109,14 @@ class Queries:
             source = attempt(self._from, select.relation, scope)
             joins = attempt(join_clauses, select, scope, self.diagnostics)
             clauses = attempt(self._where, select, scope)
+            copies = attempt(self._copies, select, scope)
         every = (*joins(), *clauses())
-        return nodes.Filter(source(), every) if every else source()
+        relation = nodes.Filter(source(), every) if every else source()
+        expr = copies()
+        if expr is None or select.copies is None:
+            return relation
+        span = select.copies.span
+        return nodes.Copies(relation, expr, f"{' '.join(span.text.split())} AS copies", span)
 
     def _from(self, relation: ast.Name | ast.Query, scope: Scope) -> nodes.Rel:
         if isinstance(relation, ast.Query):
@@ -153,6 +161,12 @@ class Queries:
         expr = self.expressions.predicate(bound, "WHERE")
         return nodes.Clause(expr, " ".join(bound.expr.span.text.split()), bound.expr.span)
 
+    def _copies(self, select: ast.Select, scope: Scope) -> nodes.Expr | None:
+        if select.copies is None:
+            return None
+        with self._select_population(select):
+            return counted(self.expressions, select, scope)
+
     def _distinct_keys(self, select: ast.Select, scope: Scope) -> tuple[nodes.Expr, ...]:
         with self._select_population(select), all_faults() as attempt:
             keys = [
@@ -160,9 +174,14 @@ class Queries:
             ]
         return tuple(key() for key in keys)
 
+    def _limit_keys(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.Expr, ...]:
+        written = query.limit.by if query.limit is not None else ()
+        with self._tail_population(single), all_faults() as attempt:
+            keys = [attempt(self.expressions.key, Bound(key, scope, {}), "a LIMIT BY key") for key in written]
+        return tuple(key() for key in keys)
+
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
-        population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
-        with population, all_faults() as attempt:
+        with self._tail_population(single), all_faults() as attempt:
             keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
@@ -184,6 +203,9 @@ class Queries:
         if isinstance(select.relation, ast.Name) and select.relation.text == "pool":
             return self._population(nodes.PoolScan(), "")
         return self._population(None, NO_POPULATION)
+
+    def _tail_population(self, single: ast.Select | None) -> "_Population":
+        return self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
 
     def _population(self, relation: nodes.Rel | None, reason: str) -> "_Population":
         return _Population(self.expressions, relation, reason)

@@ -205,9 +205,14 @@ class ShapeBuilder:
         return Body((before, SPACE, phrase(operators), SPACE, Group(right.layout)), level)
 
     def select(self, c: Children) -> Body:
-        select, distinct_on, uid, from_, relation, *joins, where, condition = c
+        select, distinct_on, uid, copies, from_, relation, *joins, where, condition = c
         relation = relation.layout if isinstance(relation, Body | Expression) else relation
         head: Layout = phrase([select, distinct_on, uid, from_, relation])
+        if copies is not None:
+            # One line, or one each for the uid, its copies, and what they are taken from.
+            comma, count = copies
+            taken = Group((word(uid), word(comma), Nest(INDENT, (SPACE, count)), SPACE, phrase([from_, relation])))
+            head = (phrase([select, distinct_on]), " ", taken)
         if joins:
             head = Group((head, tuple((SPACE, join) for join in joins)))
         if where is None:
@@ -222,6 +227,10 @@ class ShapeBuilder:
         left, join, table, using, opening, key, closing = c
         return phrase([left, join, table, using]), " ", block(opening, alone(key), closing)
 
+    def copies(self, c: Children) -> tuple[Any, Layout]:
+        comma, expression, as_, name = c
+        return comma, (alone(expression), " ", phrase([as_, name]))
+
     def distinct_on(self, c: Children) -> Layout:
         distinct, on, opening, keys, closing = c
         return phrase([distinct, on]), " ", block(opening, filled(keys), closing)
@@ -233,8 +242,9 @@ class ShapeBuilder:
         return phrase(c)
 
     def limit(self, c: Children) -> Layout:
-        limit, count, percent = c
-        return phrase([limit, operand(count, SUM), percent])
+        limit, count, percent, by, keys = c
+        amount = phrase([limit, operand(count, SUM), percent])
+        return amount if by is None else (amount, " ", word(by), " ", Nest(INDENT, filled(keys)))
 
     # --- expressions ---
 
@@ -358,7 +368,7 @@ def word(token: Any) -> Word:
             text = _number(token)
         case "COMPARISON":
             text = "<>" if token == "!=" else str(token)
-        case "UID" | "KEPT" | "Q":
+        case "UID" | "KEPT" | "COPIES" | "Q":
             text = token.lower()
         case kind:
             text = str(token) if kind in AS_WRITTEN else token.upper()

@@ -204,12 +204,16 @@ class TreeBuilder:
         return ast.SetOperation(" ".join(word.upper() for word in words if word), left, right, span=self.span(*c))
 
     def select(self, c: Children) -> ast.Select:
-        _, distinct_on, _, _, relation, *joins, _, where = c
-        return ast.Select(relation, where, distinct_on or (), tuple(joins), span=self.span(*c))
+        _, distinct_on, _, copies, _, relation, *joins, _, where = c
+        return ast.Select(relation, where, distinct_on or (), copies, tuple(joins), span=self.span(*c))
 
     def join(self, c: Children) -> ast.Join:
         left, _, table, _, _, key, _ = c
         return ast.Join(table, key, left is not None, span=self.span(*c))
+
+    def copies(self, c: Children) -> ast.Expr:
+        found: ast.Expr = c[1]
+        return found
 
     def distinct_on(self, c: Children) -> tuple[ast.Expr, ...]:
         keys: tuple[ast.Expr, ...] = c[3]
@@ -223,7 +227,8 @@ class TreeBuilder:
         return ast.OrderKey(expr, _is(direction, "DESC"), _is(nulls, "FIRST"), span=self.span(*c))
 
     def limit(self, c: Children) -> ast.Limit:
-        return ast.Limit(c[1], c[2] is not None, span=self.span(*c))
+        _, count, percent, _, by = c
+        return ast.Limit(count, percent is not None, by or (), span=self.span(*c))
 
     # --- expressions ---
 
