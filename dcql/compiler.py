@@ -175,7 +175,7 @@ def compile_once(
         return Compiled(source, path, schema, given, stored.decode(place.read_text(encoding="utf-8"), source))
     except (OSError, ValueError):
         compiled = _compile(source, path, schema, given)
-    if not (compiled.inputs.recipes or compiled.inputs.sets or compiled.inputs.files):
+    if not compiled.inputs:
         keep_program(place, stored.encode(compiled.program))
     return compiled
 

@@ -77,7 +77,8 @@ class Key:
     `imports`, `library` and `functions` hold what the recipe reaches and nothing else, so that a library that grows
     makes no lock stale. `parameters` are values as text. `engine` is the version of DuckDB where a function's result
     may change with it, and empty where none does. `features` are (name, id, content digest) of the frozen columns,
-    `assets` what models were given, both known once the recipe has run.
+    `assets` what models were given, both known once the recipe has run. `tables` are (name, digest, key) of what is
+    joined.
     """
 
     recipe: str
@@ -91,6 +92,7 @@ class Key:
     semantics: int = SEMANTICS
     features: tuple[tuple[str, str, str], ...] = ()
     assets: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -108,6 +110,7 @@ class Key:
                 "semantics": self.semantics,
                 **({"features": [list(row) for row in self.features]} if self.features else {}),
                 **({"assets": dict(self.assets)} if self.assets else {}),
+                **({"tables": [list(row) for row in self.tables]} if self.tables else {}),
             }
         )
 
@@ -326,6 +329,7 @@ def _tables(lock: Lock) -> dict[str, Any]:
     tables["engine"] = {"duckdb": lock.duckdb, "decides": bool(key.engine)}
     tables["program"] = {"digest": lock.program}
     tables["set"] = [{"name": s.name, "sha256": s.sha256, "count": s.count} for s in lock.sets]
+    tables["table"] = [{"name": name, "sha256": sha256, "key": used} for name, sha256, used in key.tables]
     tables["feature"] = [asdict(row) for row in lock.features]
     tables["margin"] = [asdict(row) for row in lock.margins]
     for kind in _KINDS:
@@ -382,6 +386,7 @@ def _from_data(data: dict[str, Any]) -> Lock:
         engine=duckdb if engine["decides"] else "",
         semantics=_int(data, "semantics"),
         features=tuple((row.name, row.id, row.content) for row in features),
+        tables=tuple((_text(t, "name"), _text(t, "sha256"), _text(t, "key")) for t in _rows(data, "table")),
     )
     statistics = [_read_statistic(kind, row) for kind in _KINDS for row in _rows(data, kind)]
     return Lock(

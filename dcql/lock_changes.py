@@ -1,6 +1,6 @@
 """What changed between two locks, in the words of the lock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dcql.lock import Key, Lock, LockedGroup, LockedStatistic, read_scalar
@@ -51,6 +51,8 @@ def _inputs(old: Key, new: Key, old_pool: str, new_pool: str) -> Iterator[str]:
     yield from _named("library definition", old.library, new.library)
     yield from _named("function", old.functions, new.functions)
     yield from _named("set", _by_name(old.sets), _by_name(new.sets))
+    yield from _named("table", _by_name(old.tables), _by_name(new.tables))
+    yield from _named("key of table", *({name: used for name, _, used in key.tables} for key in (old, new)))
     yield from _named("parameter", old.parameters, new.parameters)
     yield from _named("asset", old.assets, new.assets)
     yield from _named("feature, asked of", *({row[0]: row[1] for row in key.features} for key in (old, new)))
@@ -73,9 +75,9 @@ def _named(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterato
             yield f"{kind} `{name}`: {short(old[name])} -> {short(new[name])}"
 
 
-def _by_name(sets: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Return the digests of the sets of each name: two imports may each have a set of one name."""
-    return {name: " and ".join(sorted(sha for other, sha in sets if other == name)) for name, _ in sets}
+def _by_name(rows: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    """Return the digests of the sets or tables of each name: two imports may each have one of one name."""
+    return {row[0]: " and ".join(sorted(other[1] for other in rows if other[0] == row[0])) for row in rows}
 
 
 def _statistics(old: Lock, new: Lock) -> Iterator[str]:

@@ -86,6 +86,7 @@ def key_of(compiled: Compiled, pool: Pool, report: FeaturesReport | None = None)
         engine=VERSION if compiled.program.effect == Effect.VERSION.name.lower() else "",
         features=tuple((row.name, row.id, row.content) for row in _features(report)),
         assets=dict(report.assets) if report is not None else {},
+        tables=tuple(sorted({(t.name, *t.identity) for t in (read.table for read in compiled.program.tables)})),
     )
 
 

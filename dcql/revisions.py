@@ -79,7 +79,7 @@ def _names(recipe: ast.Recipe) -> Iterator[tuple[str, bool]]:
         match statement:
             case ast.Import():
                 yield statement.path.value, True
-            case ast.SetFile() | ast.AssetFile():
+            case ast.SetFile() | ast.TableFile() | ast.AssetFile():
                 yield statement.path.value, False
             case ast.Model() if statement.code is not None:
                 yield statement.code.path.value, False

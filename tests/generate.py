@@ -16,6 +16,7 @@ FRACTIONS = ("0", "0.3", "0.7", "0.5", "1", "1 - 0.3", "0.1 + 0.2", "0.9 / 2")
 LITERALS = ("''", "'en'", "'cat'", "'%cat%'", "'it''s'", "'a_b'", "'日本'", "'-- no'")
 PATTERNS = ("'^a'", "'(?i)cat'", "'[0-9]+'")
 LAYOUT = (" ", "  ", "\n", "\r\n", "\t", " -- a; 'note' (\n")
+JOINED = ("mark", "votes")  # what tables have
 SHA256 = "'9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'"
 
 
@@ -29,6 +30,7 @@ class Scope:
     params: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     quantiles: bool = True
     over_pool: bool = True  # a q without OF is possible
 
@@ -50,6 +52,8 @@ def chance(draw: DrawFn, one_in: int) -> bool:
 @st.composite
 def numbers(draw: DrawFn, scope: Scope) -> str:
     """A numeric expression without q."""
+    if scope.tables and chance(draw, 4):
+        return pick(draw, *(f"{table}.{column}" for table in scope.tables for column in JOINED))
     if scope.depth <= 0 or chance(draw, 2):
         return pick(draw, *SCORES, *INTEGERS, *NUMBERS)
     inner = numbers(scope.inner())
@@ -242,11 +246,13 @@ def selects(draw: DrawFn, scope: Scope, distinct: bool) -> str:
         relation, scope = f"({draw(queries(scope.inner()))})", replace(scope, over_pool=False)
     else:
         relation, scope = "pool", replace(scope, over_pool=True)
+    tables = [table for table in scope.tables if not chance(draw, 3)]
+    joins = "".join(f" {pick(draw, '', 'LEFT ')}JOIN {table} USING (uid)".replace("  ", " ") for table in tables)
     keys = pick(draw, "grp", "sha256", "flag, grp")
     on = f"DISTINCT ON ({keys}) " if distinct else ""
     times = f", {draw(copies(scope))} AS copies" if chance(draw, 5) else ""
     where = "" if chance(draw, 4) else f" WHERE {draw(conditions(scope))}"
-    return f"SELECT {on}uid{times} FROM {relation}{where}"
+    return f"SELECT {on}uid{times} FROM {relation}{joins}{where}"
 
 
 @st.composite
@@ -319,13 +325,19 @@ def model_statements(draw: DrawFn, scope: Scope) -> str:
 
 
 @st.composite
-def recipes(draw: DrawFn, files: bool = False, depth: int = 3, models: bool = False) -> str:
-    """The text of a recipe; with `files` it may read sets and other recipes, which need not exist.
+def recipes(
+    draw: DrawFn, files: bool = False, depth: int = 3, models: bool = False, tables: tuple[str, ...] = ()
+) -> str:
+    """The text of a recipe; with `files` it may read sets, tables and other recipes, which need not exist.
+
+    It may join the tables of the TABLE statements `tables` too, which have the columns JOINED.
 
     With `models` it may declare models, features and assets, which nothing uses: such a recipe is there to be parsed.
     """
     scope = Scope(depth)
     statements = ["DCQL 1"] if chance(draw, 8) else []
+    statements += tables
+    scope = replace(scope, tables=tuple(statement.split()[1] for statement in tables))
     if models:
         statements += draw(st.lists(model_statements(Scope(1)), max_size=2))
     if files and chance(draw, 2):
@@ -335,6 +347,9 @@ def recipes(draw: DrawFn, files: bool = False, depth: int = 3, models: bool = Fa
     if files and chance(draw, 2):
         statements.append(f"SET listed FROM 'listed.txt' SHA256 {SHA256}")
         scope = replace(scope, sets=("listed",))
+    if files and chance(draw, 3):
+        statements.append(f"TABLE scored FROM 'scored.parquet' SHA256 {SHA256}")
+        scope = replace(scope, tables=(*scope.tables, "scored"))
     if chance(draw, 3):
         statements.append(f"PARAM share DEFAULT {pick(draw, '0.3', '0.25', '1')}")
         scope = replace(scope, params=("share",))
@@ -419,6 +434,8 @@ FRAGMENTS = (
     *(
         " GROUP BY x ",
         " JOIN t ",
+        " LEFT JOIN scored USING (uid) ",
+        " TABLE ",
         " IS TRUE ",
         " 30% ",
         " 1e999 ",

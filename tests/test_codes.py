@@ -57,6 +57,7 @@ def found(code: Code, text: str, folder: Path) -> set[str]:
     """Return the codes that a recipe of an example gives."""
     for name, content in FILES.items():
         (folder / name).write_text(content, encoding="utf-8", newline="\n")
+    (folder / "scores.parquet").write_bytes((ROOT / "tests/errors/files/scores.parquet").read_bytes())
     path = folder / "recipe.dcql"
     path.write_text(text, encoding="utf-8", newline="\n")
     added = (COLUMNS[code.code],) if code.code in COLUMNS else ()

@@ -69,6 +69,7 @@ def test_document(
     document: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: bool, demo: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "docs" / "scores.parquet", tmp_path)
     text = (ROOT / document).read_text(encoding="utf-8")
     written = text
     for block in BLOCK.finditer(text):
@@ -94,6 +95,7 @@ def test_document(
 
 def test_every_example_of_the_language_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: None) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "docs" / "scores.parquet", tmp_path)
     ran = 0
     for block in BLOCK.finditer((ROOT / "docs/language.md").read_text(encoding="utf-8")):
         language, name, body = block.groups()

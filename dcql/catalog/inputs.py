@@ -1,4 +1,4 @@
-"""The files that a recipe names: imported recipes and sets, read once and checked before anything is resolved.
+"""The files that a recipe names: imported recipes, sets and tables, read once and checked before anything is resolved.
 
 A recipe may be a stranger's. A file is opened once, without following links that came in between, and what was read is
 what was hashed; nothing but a plain file in the recipe's folder is opened at all.
@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from dcql.catalog.plain_files import open_plain
+from dcql.catalog.tables import TableInput, read_table
 from dcql.errors import Diagnostics, RecipeError, RunError, did_you_mean
 from dcql.source import Span
 from dcql.syntax import ast
@@ -49,6 +50,11 @@ class Inputs:
     recipes: dict[Span, ast.Recipe]
     sets: dict[Span, SetInput]
     files: dict[Span, Path] = field(default_factory=dict)
+    tables: dict[Span, TableInput] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything is read at all."""
+        return bool(self.recipes or self.sets or self.files or self.tables)
 
 
 def load(recipe: ast.Recipe, path: Path | None) -> Inputs:
@@ -82,6 +88,8 @@ class _Loader:
                 case ast.SetFile():
                     if (path := self._inside(statement.path, here)) is not None:
                         self._read_set(statement, path)
+                case ast.TableFile():
+                    self._read_table(statement, here)
                 case ast.AssetFile():
                     self._add_file(statement.span, statement.path, statement.sha256, here)
                 case ast.Model(code=ast.Code() as code):
@@ -128,13 +136,39 @@ class _Loader:
         with file:
             self.file_bytes += os.fstat(file.fileno()).st_size
             if self.file_bytes > MAX_FILES_BYTES:
-                self._too_large(named, "assets and code", MAX_FILES_BYTES)
+                self._too_large(named, "tables, assets and code", MAX_FILES_BYTES)
                 return
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != sha256.value.lower():
             self._refuse_digest(named, sha256, digest)
         else:
             self.inputs.files[span] = path
+
+    def _read_table(self, statement: ast.TableFile, here: Path | None) -> None:
+        """Read the footer of a table, and compare the digest of all of it: its values are read when the recipe runs."""
+        named = statement.path
+        path = self._inside(named, here)
+        if path is None or (file := self._open(path, named)) is None:
+            return
+        with file:
+            self.file_bytes += os.fstat(file.fileno()).st_size
+            if self.file_bytes > MAX_FILES_BYTES:
+                self._too_large(named, "tables, assets and code", MAX_FILES_BYTES)
+                return
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != statement.sha256.value.lower():
+                self._refuse_digest(named, statement.sha256, digest)
+                return
+            try:
+                self.inputs.tables[statement.span] = read_table(file, path, digest)
+            except ValueError as error:
+                self.diagnostics.add(
+                    "E0771",
+                    f"`{named.value}` is no table",
+                    named.span,
+                    str(error),
+                    ("a TABLE is a parquet file; pandas writes one: frame.to_parquet('scores.parquet')",),
+                )
 
     def _read_set(self, statement: ast.SetFile, path: Path) -> None:
         named = statement.path

@@ -113,12 +113,14 @@ def _ok(name: str, plan: "Plan") -> "Text":
     from rich.text import Text
 
     summary = _summary(plan)
-    reads = ", ".join(summary["columns"]) or "no column"
+    joined = [f"{table}.{column}" for table, columns in summary["tables"].items() for column in columns]
+    reads = ", ".join([*summary["columns"], *joined]) or "no column"
     words = [
         plural(len(summary["stages"]), "stage") if summary["stages"] else "",
         plural(summary["statistics"], "statistic"),
         summary["effect"],
         f"reads {reads}",
+        f"joins {', '.join(summary['tables'])}" if summary["tables"] else "",
         f"asks models for {', '.join(summary['features'])}" if summary["features"] else "",
     ]
     line = Text.assemble(("ok", "bold green"), f"  {shown(name)}: ")
@@ -136,11 +138,18 @@ def _summary(checked: "Plan") -> dict[str, Any]:
     found = [node for relation in relations for node in nodes.walk(relation)]
     features = {one.name for node in found if isinstance(node, nodes.Feature) for one in node.spec.chain}
     assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
+    tables: dict[str, list[str]] = {}
+    for node in found:
+        if isinstance(node, nodes.TableColumn | nodes.InTable):
+            columns = tables.setdefault(node.table.name, [])
+            if isinstance(node, nodes.TableColumn) and node.name not in columns:
+                columns.append(node.name)
     return {
         "stages": [stage.name for stage in plan.stages if not stage.demand],
         "statistics": sum(not isinstance(node, nodes.Feature) for node in statistics(plan).names),
         "effect": effect(plan).name.lower(),
         "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
+        "tables": tables,
         "features": sorted(features),
         "assets": sorted(assets),
     }

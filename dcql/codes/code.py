@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+# The table that examples join.
+SCORES = (
+    "TABLE scores FROM 'scores.parquet'\n"
+    "    SHA256 'fcd4dbfe70b5a1ddb1636c8bd3e65d46c8edaba78f7d44a24874cd5dc0834b44';\n"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:

@@ -1,6 +1,6 @@
 """E02xx: what a name stands for, and the files that a recipe names."""
 
-from dcql.codes.code import Code
+from dcql.codes.code import SCORES, Code
 
 CODES: tuple[Code, ...] = (
     Code(
@@ -139,5 +139,75 @@ CODES: tuple[Code, ...] = (
         meaning="The value of `--set` is a number, TRUE, FALSE, or text in single quotes.",
         example="dcql run recipe.dcql --set start=photo",
         instead="dcql run recipe.dcql --set \"start='photo'\"",
+    ),
+    Code(
+        code="E0214",
+        title="column held more than once",
+        meaning=(
+            "A joined table has a column of the same name as the pool or as another joined table. Which one was "
+            "meant could not be told, so both are written with the name of their table before them: "
+            "`scores.text`, `pool.text`."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) WHERE text <> '';"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) WHERE pool.text <> '';"),
+    ),
+    Code(
+        code="E0215",
+        title="column of a table that nothing joins",
+        meaning=(
+            "A TABLE says where a file is. Its columns are readable once a FROM of the recipe joins it, which "
+            "says by which key a sample finds its row."
+        ),
+        example=(SCORES + "SELECT uid FROM pool WHERE scores.score > 0.5;"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) WHERE scores.score > 0.5;"),
+    ),
+    Code(
+        code="E0216",
+        title="unknown column of a table",
+        meaning=(
+            "The file of the table has no column of this name, or it is the key: by USING, the key is the column "
+            "of the pool."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) WHERE scores.scor > 0.5;"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) WHERE scores.score > 0.5;"),
+    ),
+    Code(
+        code="E0217",
+        title="table joined in two ways",
+        meaning=(
+            "A sample has one row of a table, or none: a table has one key in a recipe, and stands once in a FROM."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid) JOIN scores USING (uid);"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid);"),
+    ),
+    Code(
+        code="E0218",
+        title="what cannot be joined",
+        meaning=(
+            "JOIN takes a TABLE that the recipe declares, for its columns. The samples of a stage or of another "
+            "recipe are tested with `uid IN name`."
+        ),
+        example=("WITH wide AS (SELECT uid FROM pool WHERE width > 300)\nSELECT uid FROM pool JOIN wide USING (uid);"),
+        instead=("WITH wide AS (SELECT uid FROM pool WHERE width > 300)\nSELECT uid FROM pool WHERE uid IN wide;"),
+    ),
+    Code(
+        code="E0219",
+        title="unknown table",
+        meaning=(
+            "A JOIN names a table that the recipe does not declare. What a recipe reads is declared with its "
+            "SHA-256, so that it is the same file everywhere."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN score USING (uid);"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid);"),
+    ),
+    Code(
+        code="E0220",
+        title="key that one side lacks",
+        meaning=(
+            "USING names a column by which a sample of the pool finds its row in the table: both have it, under "
+            "one name."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (sha256);"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid);"),
     ),
 )

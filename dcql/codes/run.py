@@ -351,4 +351,49 @@ CODES: tuple[Code, ...] = (
         "dcql run recipe.dcql --set keep=0.2 --out runs/mine      # runs/mine was trained with keep=0.3",
         "dcql run recipe.dcql --set keep=0.2 --out runs/mine_20",
     ),
+    Code(
+        code="E0770",
+        title="key that comes twice",
+        meaning=(
+            "A sample has one row of a joined table, or none. Where the table has a key in several rows, which of "
+            "them counts would depend on their order."
+        ),
+        example=("SELECT uid FROM pool JOIN scores USING (uid);      -- scores has a uid in two rows"),
+        instead=("frame.drop_duplicates('uid').to_parquet('scores.parquet')"),
+    ),
+    Code(
+        code="E0771",
+        title="not a table",
+        meaning=(
+            "A table is a parquet file. Of text, such as CSV, nothing says whether `1` is a number or `01` a "
+            "name; parquet has a type for each column."
+        ),
+        example=("TABLE scores FROM 'scores.csv' SHA256 '9f86..';"),
+        instead=("python -c \"import pandas; pandas.read_csv('scores.csv').to_parquet('scores.parquet')\""),
+    ),
+    Code(
+        code="E0772",
+        title="table that cannot be read",
+        meaning=(
+            "The footer of the file is whole, and the values below it are not. The SHA-256 is the one that the "
+            "recipe states, so the file was damaged before it was written down."
+        ),
+        example=("dcql run recipe.dcql --pool small       # scores.parquet is cut off inside"),
+        instead=("sha256sum scores.parquet                # of the file written anew, for the recipe"),
+    ),
+    Code(
+        code="E0773",
+        title="text of a table that is not UTF-8",
+        meaning=("Text is compared by its code points, and the bytes of this one spell none."),
+        example=("SELECT uid FROM pool JOIN scores USING (uid) WHERE word = 'é';   -- written as Latin-1"),
+        instead=("frame['word'] = frame['word'].str.decode('latin-1')"),
+    ),
+    Code(
+        "E0774",
+        "key of a table that is no uid",
+        "A table that is joined by `uid` holds uids as pools do: text of up to 32 lower-case hex digits. Another text "
+        "is no sample's, so that the table would silently lack what it was made for.",
+        "dcql run recipe.dcql --pool small       # scores.parquet has uids as UUIDs, with strokes",
+        "frame['uid'] = frame['uid'].str.replace('-', '').str.lower()",
+    ),
 )

@@ -1,6 +1,6 @@
 """E03xx: types, constants, and where an order statistic may stand."""
 
-from dcql.codes.code import Code
+from dcql.codes.code import SCORES, Code
 
 CODES: tuple[Code, ...] = (
     Code(
@@ -156,6 +156,26 @@ CODES: tuple[Code, ...] = (
         ),
         example="SELECT uid, 0.5 AS copies FROM pool;",
         instead="SELECT uid, 2 AS copies FROM pool;",
+    ),
+    Code(
+        code="E0323",
+        title="key of two types",
+        meaning=(
+            "The column that USING names has another type in the pool than in the table, so that no value of one "
+            "is a value of the other."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (original_width);"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid);"),
+    ),
+    Code(
+        code="E0324",
+        title="type that no key has",
+        meaning=(
+            "A key is TEXT or INT. Numbers with a fraction are rounded, so that two that look alike may differ, "
+            "and TRUE and FALSE tell two rows apart at most."
+        ),
+        example=(SCORES + "SELECT uid FROM pool JOIN scores USING (clip_b32_similarity_score);"),
+        instead=(SCORES + "SELECT uid FROM pool JOIN scores USING (uid);"),
     ),
     Code(
         code="E0327",

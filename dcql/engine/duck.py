@@ -17,7 +17,7 @@ import duckdb
 from dcql.catalog.types import Type
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
-from dcql.lower.program import SAMPLES, Statement
+from dcql.lower.program import READ, SAMPLES, Statement
 from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__
@@ -54,8 +54,15 @@ class Source:
 class Session:
     """An open DuckDB connection with dcql's settings."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
+        # A folder of the session's own, which it may read and which is gone with it.
+        self.folder = folder
+        self._beside: dict[str, Mapping[str, str]] = {}
+
+    def stand_beside(self, name: str, files: Mapping[str, str]) -> None:
+        """From now on let `$name` be, beside each file that a statement reads, the file that `files` gives for it."""
+        self._beside[name] = files
 
     def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run a statement over `source`; return its rows."""
@@ -83,12 +90,45 @@ class Session:
             self._connection.execute(f'INSERT INTO "{name}" SELECT * FROM "@values"')
             self._connection.unregister("@values")
 
+    def store_batches(self, name: str, statement: Statement, schema: Any, batches: Iterator[Any]) -> None:
+        """Make a table of a statement over Arrow record batches. What reading them raises comes out as it is."""
+        import pyarrow
+
+        failed: list[Exception] = []
+
+        def read() -> Iterator[Any]:
+            try:
+                yield from batches
+            except Exception as error:  # DuckDB would make a text of it
+                failed.append(error)
+                raise
+
+        reader = pyarrow.RecordBatchReader.from_batches(schema, read())
+        try:
+            self._connection.register(READ, reader)
+            with _run_errors():
+                self._connection.execute(f'CREATE OR REPLACE TABLE "{name}" AS {statement.text}')
+        except Exception:
+            if failed:
+                raise failed[0] from None
+            raise
+        finally:
+            self._connection.unregister(READ)
+
+    def repeated(self, name: str, column: str) -> tuple[Any, int] | None:
+        """Return the smallest value that a column of a table has more than once, and how often; None without one."""
+        with _run_errors():
+            found = self._connection.execute(
+                f'SELECT "{column}", count(*) FROM "{name}" GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 1'
+            ).fetchone()
+        return None if found is None else (found[0], int(found[1]))
+
     def store_result(self, name: str, statement: Statement, source: Source, parameters: Parameters) -> None:
         """Make a table of a statement's result."""
         with _run_errors():
             self._connection.execute(
                 f'CREATE OR REPLACE TABLE "{name}" AS {_with_samples(statement, source)}',
-                _given(statement, source, parameters),
+                self._given(statement, source, parameters),
             )
 
     def checksum(self, name: str, column: str) -> tuple[int, str]:
@@ -127,17 +167,23 @@ class Session:
 
     def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
         with _run_errors():
-            return self._connection.sql(_with_samples(statement, source), params=_given(statement, source, parameters))
+            given = self._given(statement, source, parameters)
+            return self._connection.sql(_with_samples(statement, source), params=given)
+
+    def _given(self, statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
+        named = (*source.samples.parameters, *statement.parameters)
+        given = {**parameters, "files": [_literally(file) for file in source.files]}
+        given |= {name: [_literally(file) for file in files] for name, files in source.beside.items()}
+        given |= {
+            name: [_literally(files[file]) for file in source.files]
+            for name, files in self._beside.items()
+            if name in named
+        }
+        return {name: given[name] for name in named}
 
 
 def _with_samples(statement: Statement, source: Source) -> str:
     return f'WITH "{SAMPLES}" AS ({source.samples.text}) {statement.text}'
-
-
-def _given(statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
-    given = {**parameters, "files": [_literally(file) for file in source.files]}
-    given |= {name: [_literally(file) for file in files] for name, files in source.beside.items()}
-    return {name: given[name] for name in (*source.samples.parameters, *statement.parameters)}
 
 
 def _literally(file: str) -> str:
@@ -165,7 +211,7 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         with stopped_by(connection.interrupt):
-            yield Session(connection)
+            yield Session(connection, spill)
 
 
 def _settings(spill: Path, resources: Resources) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.features.report import Computing
 from dcql.engine.locate import Place
-from dcql.engine.run import Progress, store_sets
+from dcql.engine.run import Progress, store_inputs
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.lower.alone import Alone
@@ -126,7 +126,7 @@ def computed(
         needs_models = bool(program.features or program.asset_sets)
         folders = (features_folder(),) if needs_models else ()
         duck = opened.enter_context(session(every_path(pool), resources, folders))
-        store_sets(program, duck)
+        store_inputs(program, pool, duck)
         features = None
         sources, satisfy = Sources(program, pool), _nobody
         if needs_models:

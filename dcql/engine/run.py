@@ -153,7 +153,7 @@ def opened(
     with ExitStack() as stack:
         folders = (features_folder(),) if needs_models else ()
         open_session = stack.enter_context(session(every_path(pool), resources, folders))
-        store_sets(program, open_session)
+        store_inputs(program, pool, open_session)
         features = None
         sources = Sources(program, pool)
         if needs_models:
@@ -196,8 +196,19 @@ def silent(what: str, done: int, total: int) -> None:
     """Tell nobody of progress."""
 
 
-def store_sets(program: Program, open_session: Session) -> None:
-    """Make the tables of a program's sets. Raises RunError where a file changed since the recipe was checked."""
+def store_inputs(program: Program, pool: Pool, open_session: Session) -> None:
+    """Make the tables of a program's sets, and the columns of the tables that it joins.
+
+    Raises RunError where a file changed since the recipe was checked, or a table cannot be joined.
+    """
+    _store_sets(program, open_session)
+    if program.tables:
+        from dcql.engine.tables import join_tables  # few recipes join one
+
+        join_tables(program, pool, open_session)
+
+
+def _store_sets(program: Program, open_session: Session) -> None:
     if not program.sets:
         return
     from dcql.plan.sets import set_values  # few recipes have sets, and it brings in the resolver

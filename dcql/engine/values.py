@@ -20,7 +20,7 @@ from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import identity_of
 from dcql.engine.features.inputs import Inputs, rows_of
 from dcql.engine.features.report import Computing
-from dcql.engine.run import Progress, store_sets
+from dcql.engine.run import Progress, store_inputs
 from dcql.engine.sources import every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.errors import DcqlError
@@ -110,7 +110,7 @@ def observing(
         session(every_path(pool), resources, (features_folder(),)) as open_session,
         Asking(program, pool, open_session, STORED, resources, tell) as asking,
     ):
-        store_sets(program, open_session)
+        store_inputs(program, pool, open_session)
         statistics = Statistics(program, pool, open_session, asking.sources, asking.satisfy, frozen)
         statistics.compute(lambda: asking.advance(len(statistics.found), statistics.parameters))
         yield Observed(pool, statistics, asking)

@@ -121,8 +121,8 @@ class Parts:
         within = inner(expr, path) if expr.type is Type.BOOL else []
         if within and all(self._knows(one) for one, _ in within):
             return Part(text, type(expr).__name__.lower(), truth, parts=tuple(self.part(*one) for one in within))
-        if isinstance(expr, nodes.InRelation):
-            return Part(text, "relation", truth)
+        if isinstance(expr, nodes.InRelation | nodes.InTable):
+            return Part(text, "relation" if isinstance(expr, nodes.InRelation) else "table", truth)
         if isinstance(expr, nodes.Literal):
             return Part(text, "constant", truth)
         values = tuple(self.value(one) for one in subjects(expr) if as_stored(one) in self.observation.exprs)

@@ -7,6 +7,7 @@ recipe does; what belongs to a stage goes on after a /, which no stage has in it
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias, TypeGuard
 
 from sqlglot import exp
@@ -55,7 +56,7 @@ class Chain:
     """Builds one query: asked for relations and expressions, it adds the layers that they need.
 
     `names` gives the name of each statistic; `stages` the relations that `Ref` names; `sets` the table of each set;
-    `demands` are the stages that hold what features are asked of.
+    `tables` the name of each joined table; `demands` are the stages that hold what features are asked of.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class Chain:
         names: Mapping[StatisticNode, str],
         sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
         demands: Collection[str] = (),
+        tables: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ) -> None:
         self.blocks: list[Block] = []
         self._stages = stages
         self._names = names
         self._sets = sets
+        self._tables = tables
         self._asking = demands
         self._layers: list[_Layer] = []
         self._layer_of: dict[str, int] = {}
@@ -314,7 +317,11 @@ class Chain:
                 self._inside[rel] = self.relation(rel, f"{name}/in{number}")
             return self._inside[rel].present.copy()
 
-        return sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set)(expr)
+        lowering = sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set, self._joined)
+        return lowering(expr)
+
+    def _joined(self, table: nodes.NamedTable) -> str:
+        return self._tables[table.identity]
 
     def _set(self, named: nodes.NamedSet | nodes.AssetSet) -> str:
         self.reads_tables = True

@@ -35,6 +35,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import row_number, samples
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
+from dcql.lower.tables import numbered, table_reads
 from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
@@ -74,6 +75,8 @@ class Lowering:
                 if isinstance(node, nodes.InSet):
                     self.fitted_on |= dict.fromkeys(node.needs)
         self.features = tuple(features.values())
+        self.tables = numbered(self._relations())
+        self.table_reads = tuple(table_reads(self._relations(), self.tables))
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -94,6 +97,7 @@ class Lowering:
                 for named, table in self.sets.items()
                 if isinstance(named, nodes.AssetSet)
             ),
+            tables=self.table_reads,
             fits=tuple(self._fits()),
             stages=stages,
             output=output,
@@ -125,7 +129,7 @@ class Lowering:
 
     def chain(self) -> Chain:
         """Return a query over the plan's relations that has yet to be built."""
-        return Chain(self.stages, self.names, self.sets, self.demands)
+        return Chain(self.stages, self.names, self.sets, self.demands, self.tables)
 
     # --- statistics ---------------------------------------------------------------------------------------------------
 
@@ -390,14 +394,14 @@ class Lowering:
         nothing, row = exp.true(), row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        made = self.features
+        beside = self.features, self.table_reads
         return Samples(
-            raw=samples(columns, nothing, made),
-            raw_rows=samples(columns, row, made, rows=True),
-            raw_uids=samples(columns, uid, made),
-            raw_kept=samples(columns, uid, made, needed=skipping) if skipping else None,
-            sidecar=samples(columns, nothing, made, normalised=True) if scalars else None,
-            sidecar_rows=samples(columns, row, made, normalised=True, rows=True) if scalars else None,
+            raw=samples(columns, nothing, *beside),
+            raw_rows=samples(columns, row, *beside, rows=True),
+            raw_uids=samples(columns, uid, *beside),
+            raw_kept=samples(columns, uid, *beside, needed=skipping) if skipping else None,
+            sidecar=samples(columns, nothing, *beside, normalised=True) if scalars else None,
+            sidecar_rows=samples(columns, row, *beside, normalised=True, rows=True) if scalars else None,
         )
 
     def _kept(self) -> Statement | None:
@@ -416,7 +420,7 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features or next(checked(self.plan), None) is not None:
+        if self.stages or self.features or self.tables or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []

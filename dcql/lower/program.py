@@ -12,18 +12,25 @@ from enum import IntEnum
 from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
-from dcql.plan.values import NamedSet, Promise, Rank
+from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
 from dcql.source import Span
 
 SAMPLES = "samples"
 ID = "@id"
 ROW = "row"
+READ = "@values"
 FAULT = "fault"
 
 
 def feature_column(name: str) -> str:
     """Return the column of `samples` that holds a feature."""
     return f"@feature/{name}"
+
+
+def table_column(table: str, column: str | None = None) -> str:
+    """Return the column of `samples` that holds one of a joined table's, or whether the table has the sample."""
+    # No name of dcql's own begins so but with what it numbers: cut1, q1, clause1.
+    return f"@/{table}" if column is None else f"@/{table}/{column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
     The n-th feature of the program comes from `$feature1` and so on, files of the feature store that stand beside those
-    of `$files`, row for row.
+    of `$files`, row for row; the n-th joined table from `$table1` and so on.
 
     `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
     file, and in `raw_uids` the uid as it is written. `raw_kept` is `raw_uids` without samples that cannot be kept, for
@@ -239,6 +246,23 @@ class AssetTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TableRead:
+    """A joined table, by its name in the SQL: the columns that are read of it, and how they come beside the pool.
+
+    `loaded` gives the table `name`, with columns `key`, `c0`, `c1`, .., out of what was read of the file. `aligned`
+    joins it to `keys`, what `samples` is over the pool's own files for that, and gives `in` and `c0`, `c1`, .. for each
+    sample, in the order of the files and of their rows.
+    """
+
+    name: str
+    table: NamedTable
+    columns: tuple[tuple[str, Type], ...]
+    loaded: Statement
+    keys: Statement
+    aligned: Statement
+
+
+@dataclass(frozen=True, slots=True)
 class FitOn:
     """The samples that assets are fitted on, by the relation's name in the plan.
 
@@ -305,14 +329,15 @@ class Program:
     `checks` holds copies to what they may be; None where they cannot be wrong.
 
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
-    `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text order,
-    then the query.
+    `asset_sets` the tables of values, `tables` what is joined, `fits` the samples that assets are fitted on, `parts`
+    the stages in text order, then the query.
     """
 
     columns: tuple[str, ...]
     features: tuple[FeatureSpec, ...]
     sets: tuple[tuple[str, NamedSet], ...]
     asset_sets: tuple[AssetTable, ...]
+    tables: tuple[TableRead, ...]
     fits: tuple[FitOn, ...]
     stages: tuple[Stage, ...]
     output: Statement
@@ -369,10 +394,16 @@ class Program:
                     if isinstance(s, Cut | GroupedCut)
                 ],
                 "sets": [[table, named.sha256] for table, named in self.sets],
+                **({"tables": [_identity(one) for one in self.tables]} if self.tables else {}),
                 **({"features": [repr(spec) for spec in self.features]} if self.features else {}),
                 **({"assets": [[one.table, repr(one.asset)] for one in self.asset_sets]} if self.asset_sets else {}),
             }
         )
+
+
+def _identity(read: TableRead) -> list[object]:
+    columns = [[name, type_.value] for name, type_ in read.columns]
+    return [read.name, read.table.sha256, read.table.key, read.table.key_type.value, columns]
 
 
 def _order_statistics(statistic: Statistic) -> tuple[Threshold | GroupedThreshold, ...]:

@@ -1,4 +1,4 @@
-"""What the table `samples` is: files of the pool, normalised, with features beside them."""
+"""What the table `samples` is: files of the pool, normalised, with features and joined columns beside them."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlglot import exp
 from dcql.catalog.models import INT16_BITS, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import ID, Statement, feature_column
+from dcql.lower.program import ID, Statement, TableRead, feature_column, table_column
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 
@@ -18,6 +18,7 @@ def samples(
     columns: Sequence[nodes.Column],
     id_: Sql,
     features: Sequence[FeatureSpec] = (),
+    tables: Sequence[TableRead] = (),
     *,
     normalised: bool = False,
     rows: bool = False,
@@ -28,32 +29,39 @@ def samples(
     `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
     condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
 
-    Features stand beside the files row for row: a positional join, whose sides DuckDB reads in step and in order, as
-    long as both are bare files.
+    Features and joined columns stand beside the files row for row: a positional join, whose sides DuckDB reads in step
+    and in order, as long as both are bare files.
     """
     items: list[tuple[Sql, str]] = []
+    beside = bool(features or tables)
     for one in columns:
-        value = sql.column_in(_POOL, one.name) if features else sql.column(one.name)
+        value = sql.column_in(_POOL, one.name) if beside else sql.column(one.name)
         if one.name == "uid":
             value = padded(value)
-        elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
-            zeroed = exp.Add(this=value, expression=sql.cast(sql.integer(0), one.type))
-            value = sql.case([(sql.call("isnan", value.copy()), exp.Null())], zeroed)
+        elif not normalised:
+            value = normal(value, one.type)
         items.append((value if normalised else sql.cast(value, one.type), one.name))
     options: list[Sql] = [_option("can_have_nan", exp.true())]
     if rows:
         options.append(_option("file_row_number", exp.true()))
     source: Sql = _files("files", options)
-    if not features:
+    if not beside:
         return sql.render(sql.where(sql.select([*items, (id_, ID)], source), sql.both(list(needed))))
     source = sql.alias(source, _POOL)
     for named in id_.find_all(exp.Column):
         named.set("table", exp.Identifier(this=_POOL, quoted=True))
     for number, spec in enumerate(features, start=1):
-        beside = f"@{number}"
-        other = sql.alias(_files(f"feature{number}", []), beside)
+        name = f"@{number}"
+        other = sql.alias(_files(f"feature{number}", []), name)
         source.append("joins", exp.Join(this=other, method="POSITIONAL"))
-        items.append((_stored_value(spec, sql.column_in(beside, "value")), feature_column(spec.name)))
+        items.append((_stored_value(spec, sql.column_in(name, "value")), feature_column(spec.name)))
+    for table in tables:
+        name = f"@{table.name}"
+        other = sql.alias(_files(table.name, []), name)
+        source.append("joins", exp.Join(this=other, method="POSITIONAL"))
+        items.append((sql.column_in(name, "in"), table_column(table.name)))
+        for number, (column, _) in enumerate(table.columns):
+            items.append((sql.column_in(name, f"c{number}"), table_column(table.name, column)))
     return sql.render(sql.select([*items, (id_, ID)], source))
 
 
@@ -70,6 +78,19 @@ def _stored_value(spec: FeatureSpec, stored: Sql) -> Sql:
     type_ = Type.FLOAT if spec.output.bits == INT16_BITS else Type.DOUBLE
     step = sql.cast(exp.Literal.number(f"{2.0**-spec.output.bits:.17g}"), type_)
     return exp.Paren(this=exp.Mul(this=sql.cast(stored, type_), expression=step))
+
+
+def normal(value: Sql, type_: Type) -> Sql:
+    """Read NaN as NULL and -0.0 as 0."""
+    if type_ not in (Type.FLOAT, Type.DOUBLE):
+        return value
+    zeroed = exp.Add(this=value, expression=sql.cast(sql.integer(0), type_))
+    return sql.case([(sql.call("isnan", value.copy()), exp.Null())], zeroed)
+
+
+def key_of(value: Sql, key: str, type_: Type) -> Sql:
+    """Read a value of the column `key` as the key of a join: in its type, a uid with all its digits."""
+    return sql.cast(padded(value) if key == "uid" else value, type_)
 
 
 def padded(uid: Sql) -> Sql:

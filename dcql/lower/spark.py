@@ -82,6 +82,10 @@ def spark(program: Program) -> tuple[SparkStatement, ...]:
     """
     if program.features or program.asset_sets:
         raise RecipeError(_of_features(program))
+    if program.tables:
+        named = " and ".join(f"`{read.table.name}`" for read in program.tables)
+        why = "a joined table is laid beside the pool's files, row for row, and a table in Spark has no such order"
+        raise RecipeError(_refusal(named, why))
     faults: dict[str, Diagnostic] = {}
     for statistic in (one for stage in program.stages for one in stage.statistics):
         if not isinstance(statistic, _STATISTICS):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Type
-from dcql.lower.program import Statement, feature_column
+from dcql.lower.program import Statement, feature_column, table_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -191,7 +191,7 @@ class ExpressionLowering:
     """Writes expressions; what is not a function of one sample alone is asked for.
 
     `relation` gives membership in a relation, `quantile` the value of an order statistic, `set_table` the table of a
-    set.
+    set, `joined` the name of a joined table.
     """
 
     def __init__(
@@ -199,16 +199,20 @@ class ExpressionLowering:
         relation: Callable[[nodes.Rel], Sql],
         quantile: Callable[[nodes.Quantile], Sql],
         set_table: Callable[[nodes.NamedSet | nodes.AssetSet], str],
+        joined: Callable[[nodes.NamedTable], str],
     ) -> None:
         self._relation = relation
         self._quantile = quantile
         self._set_table = set_table
+        self._joined = joined
 
     def __call__(self, expr: nodes.Expr) -> Sql:
         """Write one expression."""
         match expr:
             case nodes.Column():
                 return column(expr.name)
+            case nodes.TableColumn():
+                return column(table_column(self._joined(expr.table), expr.name))
             case nodes.Feature():
                 return self._feature(expr)
             case nodes.Literal():
@@ -236,6 +240,8 @@ class ExpressionLowering:
                 return case(branches, self(expr.default))
             case nodes.InSet():
                 return self._in_set(expr)
+            case nodes.InTable():
+                return column(table_column(self._joined(expr.table)))
             case nodes.InRelation():
                 return self._relation(expr.relation)
             case nodes.Quantile():

@@ -7,6 +7,7 @@ holds.
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -88,13 +89,13 @@ class _Lowering(Lowering):
         """Return conditions that every sample passes which some query keeps, by which a scan of raw files may skip."""
         relations = [self.stages[name] for name in queries]
         filters = [one for one in relations if isinstance(one, nodes.Filter) and isinstance(one.input, nodes.PoolScan)]
-        if self.features or len(filters) < len(relations):
+        if self.features or self.tables or len(filters) < len(relations):
             return []
         return needed_by_some(filters, self.names)
 
     def chain(self) -> "SharingChain":
         """Return a query that shares what it computes, yet to be built."""
-        return SharingChain(self.stages, self.names, self.sets, self.demands)
+        return SharingChain(self.stages, self.names, self.sets, self.demands, self.tables)
 
 
 class SharingChain(Chain):
@@ -111,8 +112,9 @@ class SharingChain(Chain):
         names: Mapping[StatisticNode, str],
         sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
         demands: Collection[str] = (),
+        tables: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(stages, names, sets, demands)
+        super().__init__(stages, names, sets, demands, tables)
         self._members: dict[nodes.Rel, Member] = {}
         self._truths: dict[nodes.Expr, Sql] = {}
         self._hashes: dict[tuple[nodes.Rel, str], Sql] = {}

@@ -394,6 +394,10 @@ def _reads(clause: nodes.Clause) -> frozenset[str]:
         match node:
             case nodes.Column() | nodes.Feature():
                 found.add(node.name)
+            case nodes.TableColumn():
+                found.add(f"{node.table.name}.{node.name}")
+            case nodes.InTable():
+                found.add(f"JOIN {node.table.name}")
             case nodes.InRelation():
                 found.add("uid")
             case nodes.Quantile():

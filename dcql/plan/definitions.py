@@ -4,7 +4,7 @@ Such a definition is one edit, however many clauses use it. The first plan is re
 second before the two are aligned, and a mix of both is written back where the edit is undone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -24,15 +24,15 @@ from dcql.plan.explain import argument_text
 from dcql.source import Span
 
 T = TypeVar("T")
-Named = Asset | ModelSpec | FeatureSpec | nodes.NamedSet
-_KINDS = (PoolAsset, FileAsset, MadeAsset, FitAsset, ModelSpec, FeatureSpec, nodes.NamedSet)
+Named = Asset | ModelSpec | FeatureSpec | nodes.NamedSet | nodes.NamedTable
+_KINDS = (PoolAsset, FileAsset, MadeAsset, FitAsset, ModelSpec, FeatureSpec, nodes.NamedSet, nodes.NamedTable)
 
 
 @dataclass(frozen=True, slots=True)
 class Redefined:
     """A name that both plans define: `a` with everything it is made of as in the second plan, and `b`.
 
-    `kind` is asset, model, feature or set.
+    `kind` is asset, model, feature, set or table.
     """
 
     kind: str
@@ -71,7 +71,14 @@ def redefined(a: nodes.Plan, b: nodes.Plan) -> tuple[nodes.Plan, tuple[Redefined
     there the clauses differ.
     """
     found: list[Redefined] = []
-    for kind, names in (("asset", _assets), ("model", _models), ("feature", _features), ("set", _sets)):
+    kinds = ("asset", _assets), ("model", _models), ("feature", _features), ("set", _sets), ("table", _tables)
+    read = {
+        (node.table.name, node.name)
+        for plan in (a, b)
+        for node in every_node(plan)
+        if isinstance(node, nodes.TableColumn)
+    }
+    for kind, names in kinds:
         wanted = _unique(names(b))
         done: set[str] = set()
         # An asset may be made of assets, a feature of features: each is compared once all inside of it agrees.
@@ -83,7 +90,7 @@ def redefined(a: nodes.Plan, b: nodes.Plan) -> tuple[nodes.Plan, tuple[Redefined
             name = min(waiting, key=lambda one: _depth(known[one]))
             done.add(name)
             old, new = known[name], wanted[name]
-            if old != new and _can_replace(old, new):
+            if old != new and _can_replace(old, new) and _has_all(old, new, read):
                 found.append(Redefined(kind, name, old, new))
                 a = swapped_plan(a, {old: new})
     return a, tuple(found)
@@ -116,6 +123,8 @@ def uses(node: nodes.Node) -> frozenset[tuple[str, str]]:
             found |= {("asset", asset.name) for asset in _inside(one.set.asset)}
         elif isinstance(one, nodes.InSet):
             found.add(("set", one.set.name))
+        elif isinstance(one, nodes.TableColumn | nodes.InTable):
+            found.add(("table", one.table.name))
     return frozenset(found)
 
 
@@ -156,6 +165,12 @@ def _sets(plan: nodes.Plan) -> Iterator[tuple[str, nodes.NamedSet]]:
             yield node.set.name, node.set
 
 
+def _tables(plan: nodes.Plan) -> Iterator[tuple[str, nodes.NamedTable]]:
+    for node in every_node(plan):
+        if isinstance(node, nodes.TableColumn | nodes.InTable):
+            yield node.table.name, node.table
+
+
 def _assets(plan: nodes.Plan) -> Iterator[tuple[str, Asset]]:
     for node in every_node(plan):
         if isinstance(node, nodes.Feature):
@@ -193,11 +208,22 @@ def _can_replace(old: Named, new: Named) -> bool:
             return old.output.type is new.output.type
         case (nodes.NamedSet(), nodes.NamedSet()):
             return old.type is new.type
+        case (nodes.NamedTable(), nodes.NamedTable()):
+            return old.key == new.key
         case (ModelSpec(), ModelSpec()):
             # With other parameters the arguments differ as well, and the feature is what changed.
             return (old.parameters, old.output) == (new.parameters, new.output)
         case _:
             return True
+
+
+def _has_all(old: Named, new: Named, read: Container[tuple[str, str]]) -> bool:
+    """Return whether a table has the columns of another one that are `read`, by table and name, in the same types."""
+    if not (isinstance(old, nodes.NamedTable) and isinstance(new, nodes.NamedTable)):
+        return True
+    olds, news = dict(old.columns), dict(new.columns)
+    names = [name for name in (*olds, *news) if (old.name, name) in read]
+    return all(olds.get(name) is news.get(name) for name in names)
 
 
 # --- replacing --------------------------------------------------------------------------------------------------------
@@ -262,6 +288,8 @@ def _told(a: Named, b: Named) -> tuple[str, str]:
         case (ModelSpec(), ModelSpec()):
             return _model(a), _model(b)
         case (nodes.NamedSet(), nodes.NamedSet()):
+            return f"sha256 {a.sha256[:12]}", f"sha256 {b.sha256[:12]}"
+        case (nodes.NamedTable(), nodes.NamedTable()):
             return f"sha256 {a.sha256[:12]}", f"sha256 {b.sha256[:12]}"
         case _:
             return _asset(a), _asset(b)  # type: ignore[arg-type]

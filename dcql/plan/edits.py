@@ -36,7 +36,7 @@ class Edit:
     `number` counts from 1 in the order of the text: the pool first, then definitions, stages, and the query. `kind` is
 
         pool changed
-        asset changed, model changed, feature changed, set changed
+        asset changed, model changed, feature changed, set changed, table changed
         clause added, clause removed, clause changed
         FROM changed, ORDER BY changed
         copies, DISTINCT ON, LIMIT or SAMPLE: added, removed, changed
@@ -303,7 +303,7 @@ class _Recording:
         return f"{kind}{where}: {what}"
 
 
-_DEFINITIONS = ("pool changed", "asset changed", "model changed", "feature changed", "set changed")
+_DEFINITIONS = ("pool changed", "asset changed", "model changed", "feature changed", "set changed", "table changed")
 
 
 def _changed_parameters(a: nodes.Plan, b: nodes.Plan) -> dict[str, tuple[str, str]]:

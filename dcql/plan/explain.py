@@ -41,6 +41,7 @@ class _Explaining:
         """Write the whole plan."""
         for name, value in self.plan.parameters:
             yield f"param {_name(name)} = {value}"
+        yield from self._tables()
         for stage in self.plan.stages:
             yield f"{'samples' if stage.demand else 'stage'} {_name(stage.name)}"
             yield from self._rel(stage.relation, 1)
@@ -62,6 +63,14 @@ class _Explaining:
             low = _bound(promise.low, promise.low_percent)
             yield f"expect kept between {low} and {_bound(promise.high, promise.high_percent)}"
         yield f"effect {effect(self.plan).name.lower()}"
+
+    def _tables(self) -> Iterator[str]:
+        """Write the joined tables, each once."""
+        relations = (*(stage.relation for stage in self.plan.stages), self.plan.query)
+        every = (node for relation in relations for node in nodes.walk(relation))
+        for table in dict.fromkeys(n.table for n in every if isinstance(n, nodes.TableColumn | nodes.InTable)):
+            key = f"{_name(table.key)} {table.key_type.value}"
+            yield f"table {_name(table.name)} by {key} sha256:{table.sha256[:12]}"
 
     # --- relations ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +168,10 @@ class _Explaining:
         match node:
             case nodes.Column():
                 return _name(node.name)
+            case nodes.TableColumn():
+                return f"table {_name(node.table.name)}.{_name(node.name)}"
+            case nodes.InTable():
+                return f"(in table {_name(node.table.name)})"
             case nodes.Feature():
                 return f"{self.statistics.names[node]}.{_name(node.name)}"
             case nodes.Literal():

@@ -304,6 +304,14 @@ def _argument(
             return _asset_argument(expressions, parameter, written, scope)
         case kind:
             value = expressions.resolve(bound)
+            if isinstance(value, nodes.TableColumn):
+                expressions.wrong_at(
+                    "E0602",
+                    f"`{parameter.name}` takes a column of the pool",
+                    written.span,
+                    f"`{value.table.name}` is a table: what a model reads belongs to the pool",
+                    "test the column of the table itself, or add it to the pool's files",
+                )
             if isinstance(value, nodes.Column) and value.type is SCALARS[kind]:
                 return _Given(models.ColumnArgument(parameter.name, value.name, value.type))
             if isinstance(value, Exact | nodes.Literal):

@@ -19,10 +19,12 @@ from dcql.plan.scope import (
     ParamEntry,
     Scope,
     SetEntry,
+    TableEntry,
     kind_of,
     listed,
     suggestion,
 )
+from dcql.plan.tables import qualified, unqualified
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -110,7 +112,7 @@ class Lookup:
     def define(self, name: str, scope: Scope) -> DefineEntry | None:
         """Return the DEFINE of a name, or None."""
         entry = scope.entries.get(name)
-        if entry is None and scope.schema.get(name) is None:
+        if entry is None and not scope.is_column(name):
             entry = scope.library.get(name)
         return entry if isinstance(entry, DefineEntry) else None
 
@@ -121,7 +123,7 @@ class Lookup:
             return None
         found = self.feature_called(expr.text, scope)
         hides = isinstance(scope.entries.get(expr.text), FeatureEntry) and not scope.is_library
-        if scope.schema.get(expr.text) is not None and not (hides and expr.text in scope.library):
+        if scope.is_column(expr.text) and not (hides and expr.text in scope.library):
             return None
         return found
 
@@ -237,6 +239,8 @@ class Lookup:
         scope, name = bound.scope, expr.text
         if len(expr.parts) == 2 and expr.parts[0] == "pool":
             return self.column(expr.parts[1], bound, scope)
+        if len(expr.parts) == 2 and isinstance(table := scope.entries.get(expr.parts[0]), TableEntry):
+            return qualified(self, expr, table, bound)
         entry = scope.entries.get(name)
         if name in scope.failed:
             raise WrongError
@@ -252,19 +256,24 @@ class Lookup:
         if entry is not None or name == "pool":
             subject = "x" if isinstance(entry, SetEntry | AssetEntry) else "uid"
             kind = kind_of(entry) if entry is not None else "the relation of all samples"
-            self.wrong(
-                "E0203", f"`{name}` is no value", bound, f"it is {kind}", f"test membership: `{subject} IN {name}`"
-            )
+            help_ = f"test membership: `{subject} IN {name}`"
+            if isinstance(entry, TableEntry):
+                help_ = f"name a column of it: `{name}.score`"
+            self.wrong("E0203", f"`{name}` is no value", bound, f"it is {kind}", help_)
         library = scope.library.get(name)
-        column = scope.schema.get(name)
-        if column is not None and library is not None:
+        column, holders = scope.schema.get(name), scope.holders(name)
+        if (column is not None or holders) and library is not None:
+            place = "pool" if column is not None else holders[0]
+            of = "this pool" if column is not None else f"the table `{place}`"
             self.wrong(
                 "E0206",
                 f"`{name}` has two meanings",
                 bound,
-                "a column of this pool, and a name of the library",
-                f"for the column, write `pool.{name}`",
+                f"a column of {of}, and a name of the library",
+                f"for the column, write `{place}.{name}`",
             )
+        if holders:
+            return unqualified(self, name, holders, bound)
         if column is not None:
             return self.column(name, bound, scope)
         if isinstance(library, DefineEntry):
@@ -281,6 +290,9 @@ class Lookup:
             self.wrong("E0203", f"`{name}` is no value", bound, "it is an asset", f"test membership: `x IN {name}`")
         otherwise = f"the columns are {listed(_usable(scope))}"
         helps = suggestion(name, scope.values(), otherwise)
+        lacking = [table for table, one in scope.tables().items() if one.joined is None and one.table.schema.get(name)]
+        if lacking:
+            helps = (f"the table `{lacking[0]}` has one: `FROM pool JOIN {lacking[0]} USING (uid)`",)
         if len(expr.parts) == 1 and not scope.is_library and helps == (otherwise,):
             helps = (*helps, f"text is written in quotes: `'{name}'`")
         self.wrong("E0201", f"unknown name `{name}`", bound, "not a column of the pool, a DEFINE or a PARAM", *helps)

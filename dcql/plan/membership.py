@@ -7,7 +7,7 @@ from dcql.plan import nodes
 from dcql.plan.comparisons import refuse_bare
 from dcql.plan.features import asset_set
 from dcql.plan.lookup import Bound
-from dcql.plan.scope import AssetEntry, RelationEntry, SetEntry, suggestion
+from dcql.plan.scope import AssetEntry, RelationEntry, SetEntry, TableEntry, suggestion
 from dcql.plan.sets import named_set
 from dcql.syntax import ast
 
@@ -37,12 +37,15 @@ def in_name(expressions: "Expressions", expr: ast.InName, bound: Bound) -> nodes
     if isinstance(asset, AssetEntry):
         return _in_asset(expressions, subject, asset, name)
     if entry is not None or name in bound.scope.values():
+        one_value = f"to compare with one value, write `= {name}`"
         expressions.wrong_at(
             "E0203",
             f"`{name}` is no set",
             expr.name.span,
             "IN needs a set, a stage or a recipe",
-            f"to compare with one value, write `= {name}`",
+            f"the samples that it has: `FROM pool JOIN {name} USING (uid)`"
+            if isinstance(entry, TableEntry)
+            else one_value,
         )
     expressions.wrong_at(
         "E0201",

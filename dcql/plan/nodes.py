@@ -14,6 +14,7 @@ from dcql.catalog.types import Type
 from dcql.displayed import Displayed
 from dcql.plan.values import Literal as Literal
 from dcql.plan.values import NamedSet as NamedSet
+from dcql.plan.values import NamedTable as NamedTable
 from dcql.plan.values import Promise as Promise
 from dcql.plan.values import Rank as Rank
 from dcql.source import Span
@@ -25,6 +26,15 @@ from dcql.source import Span
 class Column:
     """A column of the pool."""
 
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a joined table, by its name there: NULL for a sample that the table lacks."""
+
+    table: NamedTable
     name: str
     type: Type
 
@@ -148,6 +158,14 @@ class InSet:
 
 
 @dataclass(frozen=True, slots=True)
+class InTable:
+    """Whether a joined table has the sample; never NULL. A JOIN is a clause of this."""
+
+    table: NamedTable
+    type: Type = field(default=Type.BOOL, init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class InRelation:
     """Whether the sample itself (its uid) is in a relation; never NULL."""
 
@@ -193,6 +211,7 @@ class Priority:
 
 Expr: TypeAlias = (
     Column
+    | TableColumn
     | Feature
     | Literal
     | Convert
@@ -206,6 +225,7 @@ Expr: TypeAlias = (
     | Or
     | Case
     | InSet
+    | InTable
     | InRelation
     | Quantile
     | SampleHash
@@ -404,9 +424,9 @@ class Plan(Displayed):
 
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
-    Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn, Limit,
-    SampleShare, SampleRows, SetOperation,
+    Column, TableColumn, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
+    InTable, InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn,
+    Limit, SampleShare, SampleRows, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

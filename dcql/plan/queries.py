@@ -12,7 +12,8 @@ from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
 from dcql.plan.sampling import Drawing, Sampled, drawing
-from dcql.plan.scope import RelationEntry, Scope, SetEntry
+from dcql.plan.scope import RelationEntry, Scope, SetEntry, TableEntry
+from dcql.plan.tables import join_clauses
 from dcql.syntax import ast
 
 NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
@@ -112,9 +113,11 @@ class Queries:
     def _select(self, select: ast.Select, scope: Scope) -> nodes.Rel:
         with all_faults() as attempt:
             source = attempt(self._from, select.relation, scope)
+            joins = attempt(join_clauses, select, scope, self.diagnostics)
             clauses = attempt(self._where, select, scope)
             copies = attempt(self._copies, select, scope)
-        relation = nodes.Filter(source(), clauses()) if select.where is not None else source()
+        every = (*joins(), *clauses())
+        relation = nodes.Filter(source(), every) if every else source()
         expr = copies()
         if expr is None or select.copies is None:
             return relation
@@ -132,13 +135,15 @@ class Queries:
         if isinstance(entry, RelationEntry):
             return entry.ref
         if entry is not None or name in scope.values():
-            where = f"uid IN {name}" if isinstance(entry, SetEntry) else ".."
+            form = f"FROM pool WHERE {f'uid IN {name}' if isinstance(entry, SetEntry) else '..'}"
+            if isinstance(entry, TableEntry):
+                form = f"FROM pool JOIN {name} USING (uid)"
             self.diagnostics.add(
                 "E0203",
                 f"`{name}` is no relation",
                 relation.span,
                 "FROM needs `pool`, a stage or a recipe",
-                (f"write `FROM pool WHERE {where}`",),
+                (f"write `{form}`",),
             )
         else:
             self.diagnostics.add(

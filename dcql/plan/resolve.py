@@ -28,6 +28,7 @@ from dcql.plan.scope import (
     suggestion,
 )
 from dcql.plan.settings import canonical_text, read_setting
+from dcql.plan.tables import declare_tables
 from dcql.plan.unused import check_unused
 from dcql.source import Span
 from dcql.syntax import ast
@@ -120,8 +121,10 @@ class _Resolver:
         return (f"a similar PARAM exists: `{near}`",) if near else (f"declare it: `PARAM {name} DEFAULT ..;`",)
 
     def _recipe(self, recipe: ast.Recipe, scope: Scope, given: Mapping[str, "_Given"]) -> nodes.Rel | None:
+        declare_tables(recipe, scope, self.catalog.inputs.tables, self.diagnostics)
         for statement in recipe.definitions:
-            self._declare(statement, scope, given)
+            if not isinstance(statement, ast.TableFile):
+                self._declare(statement, scope, given)
         scope.below = {stage.name for stage in recipe.stages}
         for stage in recipe.stages:
             relation = self._attempt(stage.query, scope)

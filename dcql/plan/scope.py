@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dcql.catalog.inputs import SetInput
-from dcql.catalog.types import Schema
+from dcql.catalog.tables import TableInput
+from dcql.catalog.types import Column, Schema
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.constants import Exact
@@ -36,6 +37,20 @@ class SetEntry:
     """A SET and its file."""
 
     set: SetInput
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """A TABLE and its file; `joined` is None where no FROM of the recipe joins it, or it has no such key."""
+
+    table: TableInput
+    joined: nodes.NamedTable | None
+
+    def column(self, name: str) -> Column | None:
+        """Return a column that can be read by its name: the key is the pool's."""
+        if self.joined is None or name == self.joined.key:
+            return None
+        return self.table.schema.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +86,13 @@ class ModelEntry:
 
 
 LibraryEntry = DefineEntry | FeatureEntry | AssetEntry | ModelEntry
-Entry = LibraryEntry | ParamEntry | SetEntry | RelationEntry
+Entry = LibraryEntry | ParamEntry | SetEntry | TableEntry | RelationEntry
 
 KINDS = {
     DefineEntry: "a DEFINE",
     ParamEntry: "a PARAM",
     SetEntry: "a SET",
+    TableEntry: "a TABLE",
     FeatureEntry: "a FEATURE",
     AssetEntry: "an ASSET",
     ModelEntry: "a MODEL",
@@ -142,15 +158,45 @@ class Scope:
                 "the pool has a column of this name",
                 ("choose another name",),
             )
+        elif holders := self.holders(name):
+            diagnostics.add(
+                "E0202",
+                f"`{name}` is already a column",
+                span,
+                f"the table `{holders[0]}` has a column of this name",
+                ("choose another name",),
+            )
         else:
             self.entries[name] = entry
             self.spans[name] = span
+
+    def tables(self) -> dict[str, TableEntry]:
+        """Return the TABLEs of the recipe."""
+        return {name: entry for name, entry in self.entries.items() if isinstance(entry, TableEntry)}
+
+    def holders(self, name: str) -> list[str]:
+        """Return the joined tables that have a column of a name."""
+        return [table for table, entry in self.tables().items() if entry.column(name) is not None]
+
+    def is_column(self, name: str) -> bool:
+        """Return whether the pool or a joined table has a column of a name."""
+        return self.schema.get(name) is not None or bool(self.holders(name))
 
     def values(self) -> list[str]:
         """Return every name that can stand for a value."""
         kinds = (DefineEntry, FeatureEntry, ParamEntry)
         own = [name for name, entry in self.entries.items() if isinstance(entry, kinds)]
-        return [*self.schema.names(), *own, *(name for name, entry in self.library.items() if isinstance(entry, kinds))]
+        return [
+            *self.schema.names(),
+            *self.joined_columns(),
+            *own,
+            *(name for name, entry in self.library.items() if isinstance(entry, kinds)),
+        ]
+
+    def joined_columns(self) -> list[str]:
+        """Return the columns of joined tables that a recipe can name alone."""
+        every = [c.name for entry in self.tables().values() for c in entry.table.schema.columns if entry.column(c.name)]
+        return [name for name in every if every.count(name) == 1 and self.schema.get(name) is None]
 
     def relations(self) -> list[str]:
         """Return every name that can follow FROM."""

@@ -54,6 +54,26 @@ class NamedSet:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTable:
+    """A table that a recipe joins: its file's digest, its columns, and the one of them that is its key.
+
+    `key` is the column of the pool too, by which a sample finds its row. What a recipe calls it changes nothing.
+    """
+
+    name: str = field(compare=False)
+    path: str = field(compare=False)
+    sha256: str
+    columns: tuple[tuple[str, Type], ...]
+    key: str
+    key_type: Type
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells tables apart, whatever recipes call them."""
+        return self.sha256, self.key
+
+
+@dataclass(frozen=True, slots=True)
 class Promise:
     """EXPECT kept BETWEEN low AND high: counts, or percentages of the pool's samples."""
 

@@ -9,6 +9,10 @@ def wording(node: nodes.Expr) -> str:
     match node:
         case nodes.Column() | nodes.Feature():
             return node.name
+        case nodes.TableColumn():
+            return f"{node.table.name}.{node.name}"
+        case nodes.InTable():
+            return f"JOIN {node.table.name} USING ({node.table.key})"
         case nodes.Literal():
             return literal(node).removeprefix("FLOAT ").removeprefix("DOUBLE ")
         case nodes.Convert():

@@ -41,6 +41,10 @@ class Writer:
         match expr:
             case nodes.Column():
                 return self.names.get(expr.name, expr.name), _ATOM
+            case nodes.TableColumn():
+                return f"{expr.table.name}.{expr.name}", _ATOM
+            case nodes.InTable():
+                return join_text(expr), _OR
             case nodes.Feature():
                 return expr.name, _ATOM
             case nodes.Literal():
@@ -177,11 +181,17 @@ class Writer:
             case nodes.Ref():
                 return rel.name
             case nodes.Filter(input=nodes.PoolScan() | nodes.Ref() as source):
-                return f"{self._from(source)} WHERE {self.clauses(rel.clauses)}"
+                return f"{self._from(source)}{self._narrowed(rel.clauses)}"
             case nodes.Filter():
-                return f"({self.relation(rel.input)}) WHERE {self.clauses(rel.clauses)}"
+                return f"({self.relation(rel.input)}){self._narrowed(rel.clauses)}"
             case _:
                 return f"({self.relation(rel)})"
+
+    def _narrowed(self, clauses: Sequence[nodes.Clause]) -> str:
+        """Write what narrows a relation: its JOINs, then its WHERE."""
+        joins = "".join(f" {join_text(one.expr)}" for one in clauses if isinstance(one.expr, nodes.InTable))
+        others = [one for one in clauses if not isinstance(one.expr, nodes.InTable)]
+        return joins + (f" WHERE {self.clauses(others)}" if others else "")
 
     def clauses(self, clauses: Sequence[nodes.Clause]) -> str:
         """Write the clauses of a WHERE."""
@@ -195,6 +205,11 @@ class Writer:
         words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
         written = (self.expression(key.expr) + "".join(said) for key, said in zip(keys, words, strict=True))
         return f" ORDER BY {', '.join(written)}"
+
+
+def join_text(join: nodes.InTable) -> str:
+    """Write a JOIN."""
+    return f"JOIN {join.table.name} USING ({join.table.key})"
 
 
 def literal(value: nodes.Literal) -> str:

@@ -47,6 +47,8 @@ def _named(recipe: ast.Recipe, inputs: Inputs, folder: Path, here: str) -> Itera
         match statement:
             case ast.SetFile() if statement.span in inputs.sets:
                 yield _below(here, statement.path.value), inputs.sets[statement.span].path
+            case ast.TableFile() if statement.span in inputs.tables:
+                yield _below(here, statement.path.value), inputs.tables[statement.span].path
             case ast.AssetFile() if statement.span in inputs.files:
                 yield _below(here, statement.path.value), inputs.files[statement.span]
             case ast.Model() if statement.code is not None and statement.code.span in inputs.files:

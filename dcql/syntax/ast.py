@@ -9,54 +9,14 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from dcql.source import Source, Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """Anything that was written, and where."""
-
-    span: Span = field(compare=False, repr=False)
-
+from dcql.syntax.atoms import Boolean as Boolean
+from dcql.syntax.atoms import Name as Name
+from dcql.syntax.atoms import Node as Node
+from dcql.syntax.atoms import Null as Null
+from dcql.syntax.atoms import Number as Number
+from dcql.syntax.atoms import Text as Text
 
 # --- expressions -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Number(Node):
-    """A numeric literal, exact: `0.7`, `30`, `1e3`. Never negative."""
-
-    value: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Node):
-    """A text literal; doubled quotes are already single."""
-
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Boolean(Node):
-    """TRUE or FALSE."""
-
-    value: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Null(Node):
-    """NULL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Node):
-    """A name, dotted where it is qualified: `lang`, `pool.lang`."""
-
-    parts: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The name as written, without spaces."""
-        return ".".join(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +205,17 @@ class Sample(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Join(Node):
+    """`[LEFT] JOIN table USING (key)`."""
+
+    table: Name
+    key: Name
+    left: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Node):
-    """`SELECT [DISTINCT ON (..)] uid[, copies AS copies] FROM relation [WHERE ..]`.
+    """`SELECT [DISTINCT ON (..)] uid[, copies AS copies] FROM relation [[LEFT] JOIN ..] .. [WHERE ..]`.
 
     `distinct_on` is empty without DISTINCT ON; its order is the ORDER BY of the query around it.
     """
@@ -255,6 +224,7 @@ class Select(Node):
     where: Expr | None
     distinct_on: tuple[Expr, ...]
     copies: Expr | None = None
+    joins: tuple[Join, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +290,16 @@ class Param(Node):
 @dataclass(frozen=True, slots=True)
 class SetFile(Node):
     """`SET name FROM 'file' SHA256 'hex'`."""
+
+    name: str
+    path: Text
+    sha256: Text
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile(Node):
+    """`TABLE name FROM 'file' SHA256 'hex'`."""
 
     name: str
     path: Text
@@ -470,7 +450,9 @@ class Expect(Node):
     high: Bound
 
 
-Definition = Define | Param | SetFile | Import | Model | Feature | PoolAsset | AssetFile | MadeAsset | FitAsset
+Definition = (
+    Define | Param | SetFile | TableFile | Import | Model | Feature | PoolAsset | AssetFile | MadeAsset | FitAsset
+)
 
 
 @dataclass(frozen=True)

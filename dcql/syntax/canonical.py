@@ -14,6 +14,7 @@ _LEFT_OUT: dict[type, tuple[str, ...]] = {
     ast.Recipe: ("language",),
     ast.Import: ("path",),
     ast.SetFile: ("path",),
+    ast.TableFile: ("path",),
     ast.AssetFile: ("path",),
     ast.Code: ("path",),
     ast.Weights: ("file",),
@@ -88,7 +89,10 @@ def _fields(node: Any) -> Iterator[tuple[str, Any]]:
         value = getattr(node, item.name)
         if not item.compare or item.name in _LEFT_OUT.get(type(node), ()):
             continue
-        if isinstance(node, ast.SetFile | ast.AssetFile | ast.Code | ast.Weights) and item.name == "sha256":
+        if (
+            isinstance(node, ast.SetFile | ast.TableFile | ast.AssetFile | ast.Code | ast.Weights)
+            and item.name == "sha256"
+        ):
             value = node.sha256.value.lower()
         # `DEFINE f() AS ..` is called and `DEFINE f AS ..` is not: no items are not the same as no list.
         optional = type(None) in get_args(item.type)

@@ -20,6 +20,8 @@ from dcql.syntax.vocabulary import (
     EXPRESSION,
     FORMS,
     INSIDE_Q,
+    JOIN_DECLARED,
+    JOIN_FORM,
     LOWER,
     MODEL_PARTS,
     MODELS,
@@ -125,6 +127,7 @@ def _in_context(place: Place) -> Row | None:
         _in_model(place, word, previous)
         or _in_select(place, word, previous)
         or in_sample(place, word, previous)
+        or _in_join(place, word, previous, accepted)
         or _in_relation(place, word, previous, accepted)
         or _in_query(place, word, previous, accepted)
         or _in_quantile(place, word, previous)
@@ -214,6 +217,33 @@ def _in_select(place: Place, word: str, previous: str) -> Row | None:
     )
 
 
+def _in_join(place: Place, word: str, previous: str, accepted: set[str]) -> Row | None:
+    here = place.before()
+    if "JOIN" not in here and place.function() != "USING":
+        return None
+    if previous == "JOIN" and word and not {"LPAR"} & accepted:
+        kind = place.kind(0)
+        if word == "(" or kind == "text":
+            label = "a query" if word == "(" else "a file"
+            instead = "the samples of a query: WHERE uid IN (SELECT uid FROM ..)" if word == "(" else JOIN_DECLARED
+            return "E0129", "`JOIN` takes a TABLE", label, instead
+    if accepted == {"USING"} or accepted == {"USING", "DOT"}:
+        label = (
+            "no other name: its columns are `scores.column`" if word not in ("ON", "WHERE", "") else "expected `USING`"
+        )
+        return "E0129", "`JOIN` without `USING`", label, JOIN_FORM
+    if previous == "USING" and accepted == {"LPAR"}:
+        return "E0129", "`USING` without parentheses", "expected `(`", JOIN_FORM
+    if word == "," and place.function() == "USING":
+        return (
+            "E0129",
+            "one key for a JOIN",
+            "a second column",
+            "join by `uid`, or by one column that is unique in the table",
+        )
+    return None
+
+
 def _in_copies(place: Place, word: str, previous: str) -> Row | None:
     """Return the row of a fault after the comma of a select list, where only `n AS copies` may stand."""
     here = place.before()
@@ -252,7 +282,7 @@ def _in_relation(place: Place, word: str, previous: str, accepted: set[str]) -> 
             "E0129",
             "`FROM` takes one relation",
             "a second relation",
-            "the samples of both: a INTERSECT b; of one or the other: a UNION b",
+            "the samples of both: a INTERSECT b; of one or the other: a UNION b; a table: FROM pool JOIN t USING (uid)",
         )
     if word == "(":
         return "E0129", "`FROM` takes one relation", "a call", "FROM pool, a stage, a recipe, or (query)"

@@ -74,6 +74,9 @@ class ShapeBuilder:
     def set_file(self, c: Children) -> Layout:
         return Nest(INDENT, phrase(c))
 
+    def table_file(self, c: Children) -> Layout:
+        return Nest(INDENT, phrase(c))
+
     def import_recipe(self, c: Children) -> Layout:
         *head, with_, arguments = c
         if with_ is None:
@@ -204,14 +207,16 @@ class ShapeBuilder:
         return Body((before, SPACE, phrase(operators), SPACE, Group(right.layout)), level)
 
     def select(self, c: Children) -> Body:
-        select, distinct_on, uid, copies, from_, relation, where, condition = c
+        select, distinct_on, uid, copies, from_, relation, *joins, where, condition = c
         relation = relation.layout if isinstance(relation, Body | Expression) else relation
-        head = phrase([select, distinct_on, uid, from_, relation])
+        head: Layout = phrase([select, distinct_on, uid, from_, relation])
         if copies is not None:
             # One line, or one each for the uid, its copies, and what they are taken from.
             comma, count = copies
             taken = Group((word(uid), word(comma), Nest(INDENT, (SPACE, count)), SPACE, phrase([from_, relation])))
             head = (phrase([select, distinct_on]), " ", taken)
+        if joins:
+            head = Group((head, tuple((SPACE, join) for join in joins)))
         if where is None:
             return Body(head, OPERAND)
         # The conditions belong to the query: they are on one line with it, or each on a line of its own.
@@ -219,6 +224,10 @@ class ShapeBuilder:
         parts = bare.layout if bare.level <= AND else Group(bare.layout)
         indent = 3 if bare.level == OR else 2  # AND and OR end where WHERE does
         return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts)), open=True), OPERAND)
+
+    def join(self, c: Children) -> Layout:
+        left, join, table, using, opening, key, closing = c
+        return phrase([left, join, table, using]), " ", block(opening, alone(key), closing)
 
     def copies(self, c: Children) -> tuple[Any, Layout]:
         comma, expression, as_, name = c

@@ -80,6 +80,12 @@ class TreeBuilder:
             str(name), self.text([path]), self.text([sha256]), span=self.span(*c), name_span=self.span(name)
         )
 
+    def table_file(self, c: Children) -> ast.TableFile:
+        _, name, _, path, _, sha256 = c
+        return ast.TableFile(
+            str(name), self.text([path]), self.text([sha256]), span=self.span(*c), name_span=self.span(name)
+        )
+
     def import_recipe(self, c: Children) -> ast.Import:
         _, path, _, name, _, arguments = c
         return ast.Import(self.text([path]), str(name), arguments or (), span=self.span(*c), name_span=self.span(name))
@@ -198,8 +204,12 @@ class TreeBuilder:
         return ast.SetOperation(" ".join(word.upper() for word in words if word), left, right, span=self.span(*c))
 
     def select(self, c: Children) -> ast.Select:
-        _, distinct_on, _, copies, _, relation, _, where = c
-        return ast.Select(relation, where, distinct_on or (), copies, span=self.span(*c))
+        _, distinct_on, _, copies, _, relation, *joins, _, where = c
+        return ast.Select(relation, where, distinct_on or (), copies, tuple(joins), span=self.span(*c))
+
+    def join(self, c: Children) -> ast.Join:
+        left, _, table, _, _, key, _ = c
+        return ast.Join(table, key, left is not None, span=self.span(*c))
 
     def copies(self, c: Children) -> ast.Expr:
         found: ast.Expr = c[1]

@@ -13,12 +13,10 @@ DATA = (
 )
 AGGREGATE = "an aggregate is not a value of a sample"
 WINDOW = ("E0122", "no windows", "a recipe has no window functions")
-JOIN = (
-    "E0136",
-    "`JOIN` is reserved",
-    LATER,
-    "the columns of the pool are visible everywhere; test another relation with `uid IN a`",
-)
+JOIN_FORM = "FROM pool JOIN scores USING (uid), or LEFT JOIN to keep the samples that the table lacks"
+JOIN_DECLARED = "TABLE scores FROM 'scores.parquet' SHA256 '..'; then FROM pool JOIN scores USING (uid)"
+JOIN = ("E0129", "`JOIN` stands after the relation", "FROM, then its JOINs, then WHERE", JOIN_FORM)
+OTHER_JOIN = ("E0129", "no such JOIN", "a recipe selects samples of the pool", JOIN_FORM)
 COPIES = "SELECT uid, 2 AS copies FROM .."
 SEVERAL = "a sample that is taken several times has copies"
 SEEN = "SELECT uid FROM ..: the columns stay visible without being selected"
@@ -29,7 +27,6 @@ INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRS
 
 # The first word of a statement.
 STARTS: dict[str, Row] = {
-    "TABLE": ("E0136", "`TABLE` is reserved", LATER, ""),
     "EXPECT": (
         "E0139",
         "`EXPECT` without its query",
@@ -90,11 +87,12 @@ STOPS: dict[str, Row] = {
     "INTO": DATA,
     "JOIN": JOIN,
     "LEFT": JOIN,
-    "RIGHT": JOIN,
-    "INNER": JOIN,
-    "FULL": JOIN,
-    "CROSS": JOIN,
-    "NATURAL": JOIN,
+    "OUTER": ("E0129", "`OUTER` is not written", "a LEFT JOIN keeps all samples", JOIN_FORM),
+    "INNER": ("E0129", "`INNER` is not written", "a JOIN keeps the samples that the table has", JOIN_FORM),
+    "RIGHT": OTHER_JOIN,
+    "FULL": OTHER_JOIN,
+    "CROSS": OTHER_JOIN,
+    "NATURAL": ("E0129", "`NATURAL` is not written", "USING names the key", JOIN_FORM),
     "TABLESAMPLE": ("E0101", "unexpected `TABLESAMPLE`", "not a word of the language", SAMPLES),
     "BERNOULLI": ("E0101", "unexpected `BERNOULLI`", "a sample is drawn by the uid", SAMPLES),
     "RESERVOIR": ("E0101", "unexpected `RESERVOIR`", "a sample is drawn by the uid", SAMPLES),
@@ -116,7 +114,7 @@ STOPS: dict[str, Row] = {
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MEAN", "MIN", "MAX", "MEDIAN", "STDDEV", "QUANTILE", "PERCENTILE_CONT"})
 COMPARISONS = frozenset({"=", "<>", "!=", "<", "<=", ">", ">="})
 OPERATORS = COMPARISONS | {"IN", "IS", "LIKE", "BETWEEN", "NOT", "+", "-", "*", "/", "%"}
-STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET"})
+STATEMENTS = frozenset({"SELECT", "WITH", "DEFINE", "PARAM", "SET", "TABLE", "IMPORT", "MODEL", "FEATURE", "ASSET"})
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 TAIL = SET_OPERATIONS | {"ORDER", "LIMIT", "SAMPLE", "EXPECT"}
 # The words that the terminal NAME leaves out.
@@ -132,8 +130,8 @@ RESERVED = frozenset({
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
     "ALL", "ASC", "ASSET", "CITE", "COPIES", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT",
-    "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "ROWS", "SAMPLE", "SEED", "SET",
-    "SHA256", "TOLERANCE", "USING", "VERSION", "WEIGHT", "WEIGHTS",
+    "LAST", "LEFT", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "ROWS", "SAMPLE", "SEED",
+    "SET", "SHA256", "TABLE", "TOLERANCE", "USING", "VERSION", "WEIGHT", "WEIGHTS",
 })
 # fmt: on
 
@@ -146,6 +144,7 @@ FORMS = {
     "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
     "PARAM": "PARAM name DEFAULT value;",
     "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",
+    "TABLE": "TABLE name FROM 'file.parquet' SHA256 'the 64 hex digits that sha256sum prints';",
     "IMPORT": "IMPORT './file.dcql' AS name; or IMPORT './file.dcql' AS name WITH keep = 0.2;",
     "EXPECT": "EXPECT kept BETWEEN 1000 AND 20 PERCENT",
     "MODEL": "MODEL name(column TYPE, k INT DEFAULT 1) RETURNS TYPE VERSION 1;",

@@ -51,8 +51,7 @@ def conditions_for(
         found.append(Condition("raw files", _raw_files))
     found += _layouts(run, full=full)
     found += _stores(run, allowed, full=full)
-    inputs = run.compiled.inputs
-    if not (inputs.recipes or inputs.sets or inputs.files):
+    if not run.compiled.inputs:
         source = run.compiled.source
         found.append(Condition("stored program", _again(rewrite=lambda program: decode(encode(program), source))))
     found += [Condition(f"new process: {number}", new_process(number)) for number in (1, 2)]

@@ -39,10 +39,10 @@ from dcql.syntax.parser import parse_library
 FOLDER = Path(__file__).parent
 STDLIB = FOLDER.parent.parent / "stdlib"
 RECIPES = {path.stem: path for path in sorted(FOLDER.glob("*.dcql"))}
-# What recipes read, by its path beside them: sets and imported recipes.
+# What recipes read, by its path beside them: sets, tables and imported recipes.
 FILES = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes()
-    for part in ("parts", "sets")
+    for part in ("parts", "sets", "tables")
     for path in (FOLDER / part).rglob("*.*")
 }
 ONE_THREAD = Resources(threads=1)

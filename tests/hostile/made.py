@@ -23,6 +23,8 @@ from pool.samples import change, samples, uid, write
 
 from dcql.subset import UID
 
+from .made_tables import TABLES
+
 Arguments = list[str]
 COUNT: Arguments = ["count", "recipe.dcql", "--pool", "POOL"]
 NPY = b"\x93NUMPY\x01\x00"
@@ -474,7 +476,7 @@ def _recorded(folder: Path, name: str, keep: str = "3/10") -> Arguments:
     return ["verify", "run"]
 
 
-CASES = {
+CASES = TABLES | {
     name: case
     for name, case in globals().items()
     if callable(case) and not name.startswith("_") and getattr(case, "__module__", "") == __name__

@@ -11,6 +11,7 @@ from .errors import OracleError
 from .functions import fasttext_words, like, python_words, re2
 from .numeric import exactly, float_arithmetic, int_arithmetic
 from .quantile import Threshold
+from .tables import Joined
 from .types import (
     NUMERIC,
     Sample,
@@ -80,6 +81,7 @@ class Names(Protocol):
     defines: dict[str, tree.Define]
     not_values: set[str]  # sets, imported recipes and stages
     needs_model: bool
+    joined: Joined
 
     def population(self, name: str, place: Place) -> Callable[[], list[Sample]]: ...
     def members(self, name: str, place: Place, subject: Typed) -> Callable[[], set[Value]]: ...
@@ -199,6 +201,18 @@ class Evaluator:
             raise OracleError("E02", f"{name} is a set or a relation")
         if name in self.names.columns and name in {*BUILT_IN_NAMES, *MODEL_COLUMNS, "datacomp_q"}:
             raise OracleError("E02", f"{name} is a column of the pool and a name of the library")
+        table, _, column = name.rpartition(".")
+        if table and table != "pool":
+            if table not in self.names.joined.tables:
+                raise OracleError("E02", f"no TABLE is named {table}")
+            return self.names.joined.column(table, column)
+        holders = self.names.joined.holders(name)
+        if len(holders) + (name in self.names.columns) > 1:
+            raise OracleError("E02", f"{name} is a column of several: it must be qualified")
+        if holders and name in {*BUILT_IN_NAMES, *MODEL_COLUMNS, "datacomp_q"}:
+            raise OracleError("E02", f"{name} is a column of a table and a name of the library")
+        if holders:
+            return self.names.joined.column(holders[0], name)
         if name in MODEL_COLUMNS:
             self.names.needs_model = True
             return Typed(MODEL_COLUMNS[name], lambda _: None)

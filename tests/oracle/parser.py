@@ -24,7 +24,7 @@ RESERVED = {
     "CASE", "WHEN", "THEN", "ELSE", "END", "UNION", "INTERSECT", "EXCEPT", "ORDER", "BY", "LIMIT", "DISTINCT",
     "ON", "WITH", "AS", "OF", "NULLS", "SAMPLE", "EXPECT", "JOIN", "USING",
 }  # fmt: skip
-LATER = {"TABLE", "FEATURE", "ASSET"}
+LATER = {"FEATURE", "ASSET"}
 
 
 def parse(text: str) -> tree.Recipe:
@@ -111,6 +111,7 @@ class Parser:
         params: list[tree.Param] = []
         imports: list[tree.Import] = []
         sets: list[tree.SetFile] = []
+        tables: list[tree.TableFile] = []
         finals: list[tree.Final] = []
         if self.take("DCQL"):
             if self.of_kind("number") != "1":
@@ -136,13 +137,19 @@ class Parser:
                 path = self.of_kind("string")
                 self.need("SHA256")
                 sets.append(tree.SetFile(name, path, self.of_kind("string")))
+            elif self.take("TABLE"):
+                name = self.name()
+                self.need("FROM")
+                path = self.of_kind("string")
+                self.need("SHA256")
+                tables.append(tree.TableFile(name, path, self.of_kind("string")))
             else:
                 finals.append(self.final())
             if self.here.kind != "end":
                 self.need_sign(";")
         if len(finals) != 1:
             raise OracleError("E01", f"a recipe has one final query, not {len(finals)}")
-        return tree.Recipe(tuple(defines), tuple(params), tuple(imports), tuple(sets), finals[0])
+        return tree.Recipe(tuple(defines), tuple(params), tuple(imports), tuple(sets), finals[0], tuple(tables))
 
     def define(self) -> tree.Define:
         name = self.name()
@@ -285,10 +292,21 @@ class Parser:
             source = self.parenthesised_query()
         else:
             source = self.name()
-        if self.at("JOIN") or self.at("LEFT", "JOIN"):
-            raise OracleError("E01", "JOIN is reserved for a later version of the language")
+        joins: list[tree.Join] = []
+        while self.at("JOIN") or self.at("LEFT", "JOIN"):
+            joins.append(self.join())
         where = self.expr() if self.take("WHERE") else None
-        return tree.Select(distinct_on, copies, source, where)
+        return tree.Select(distinct_on, copies, source, where, tuple(joins))
+
+    def join(self) -> tree.Join:
+        left = self.take("LEFT")
+        self.need("JOIN")
+        table = self.name()
+        self.need("USING")
+        self.need_sign("(")
+        key = self.name()
+        self.need_sign(")")
+        return tree.Join(table, key, left)
 
     # ------------------------------------------------------------ expressions
 
@@ -396,8 +414,8 @@ class Parser:
         if self.take("CASE"):
             return self.case()
         name = self.name()
-        if name == "pool" and self.sign("."):
-            return tree.Name(f"pool.{self.name()}")
+        if self.sign("."):
+            return tree.Name(f"{name}.{self.name()}")
         if not self.sign("("):
             return tree.Name(name)
         if name.upper() == "Q":

@@ -17,6 +17,7 @@ from .hash import MAX_COPIES, read_npy
 from .numeric import nearest_float32
 from .parser import conjuncts, parse, parse_constant
 from .quantile import Threshold
+from .tables import Joined, tables_of
 from .tail import Bag, Draw, bounded, combine, first_of_each, limited, ranked_by
 from .types import NUMERIC, Sample, Typed, Value, convert_number
 
@@ -121,6 +122,7 @@ class Program:
         self.relations: dict[str, Relation] = {}
         self.queried: list[Relation] = []  # what stands after IN
         self.evaluator = Evaluator(self)
+        self.joined = Joined(tables_of(self.recipe, self.columns, self.data, expression_type, normal))
         self.check_names()
         self.read_params(overrides or {})
         for set_ in self.recipe.sets:
@@ -141,6 +143,12 @@ class Program:
         """Names are unique across columns, statements, stages and `pool`; they hide the library's. Raises E02."""
         taken = {"pool"} | set(self.columns)
         recipe = self.recipe
+        for table in recipe.tables:
+            if table.name in taken:
+                raise OracleError("E02", f"the name {table.name} is taken")
+            taken.add(table.name)
+        for table in self.joined.tables.values():
+            taken |= set(table.columns)
         names = [define.name for define in recipe.defines] + [param.name for param in recipe.params]
         names += [import_.name for import_ in recipe.imports] + [set_.name for set_ in recipe.sets]
         for name in names + [name for name, _ in recipe.final.stages]:
@@ -148,7 +156,7 @@ class Program:
                 raise OracleError("E02", f"the name {name} is taken")
             taken.add(name)
         self.not_values = {set_.name for set_ in recipe.sets} | {import_.name for import_ in recipe.imports}
-        self.not_values |= {name for name, _ in recipe.final.stages}
+        self.not_values |= {name for name, _ in recipe.final.stages} | {table.name for table in recipe.tables}
         for define in recipe.defines:
             if len(set(define.arguments or ())) != len(define.arguments or ()):
                 raise OracleError("E02", f"two arguments of {define.name} have one name")
@@ -160,6 +168,8 @@ class Program:
             known = set(self.columns) | {f"pool.{name}" for name in self.columns}
             known |= set(BUILT_IN_NAMES) | set(MODEL_COLUMNS) | set(self.params)
             known |= set(self.defines) | set(define.arguments or ())
+            for table in self.joined.tables.values():
+                known |= set(table.columns) | {f"{table.name}.{name}" for name in table.columns}
             uses[define.name] = set()
             for node in walk(define.body):
                 if isinstance(node, tree.Name) and node.name not in known:
@@ -263,15 +273,19 @@ class Program:
             raise OracleError("E03", f"{name} is a relation: only uid may be tested against it")
         return lambda: {uid.hex() for uid in run()}
 
-    def set_data(self, set_: tree.SetFile) -> bytes:
-        """Read a set's file and check its digest; raises E07."""
-        path = self.inner_path(set_.path)
+    def data(self, named: str) -> bytes:
+        """Read a file that the recipe names; raises E02, E07."""
+        path = self.inner_path(named)
         if path not in self.files:
             raise OracleError("E07", f"there is no file {path}")
         data = self.files[path]
-        data = data.encode() if isinstance(data, str) else data
+        return data.encode() if isinstance(data, str) else data
+
+    def set_data(self, set_: tree.SetFile) -> bytes:
+        """Read a set's file and check its digest; raises E07."""
+        data = self.data(set_.path)
         if hashlib.sha256(data).hexdigest() != set_.sha256:
-            raise OracleError("E07", f"{path} has another SHA256")
+            raise OracleError("E07", f"{set_.path} has another SHA256")
         return data
 
     def set_values(self, set_: tree.SetFile, subject: Typed) -> Iterator[Value]:
@@ -386,7 +400,8 @@ class Program:
             source = self.relation(select.source, Place(stages))
         else:
             source = self.query(select.source, stages)
-        tests = [self.evaluator.boolean(part, NO_ARGUMENTS, place) for part in conjuncts(select.where)]
+        tests = self.joins(select)
+        tests += [self.evaluator.boolean(part, NO_ARGUMENTS, place) for part in conjuncts(select.where)]
         block.written = tests
 
         def run() -> Bag:
@@ -401,6 +416,18 @@ class Program:
             return bounded({uid: count for uid, count in multiplied.items() if count})
 
         return Relation(run, source.seeds), keys
+
+    def joins(self, select: tree.Select) -> list[Typed]:
+        """What the JOINs of a SELECT ask of a sample: a LEFT JOIN nothing; raises E02."""
+        names = [join.table for join in select.joins]
+        if len(set(names)) < len(names):
+            raise OracleError("E02", "a FROM joins a table twice")
+        inner = [join.table for join in select.joins if not join.left]
+
+        def has(table: str) -> Typed:
+            return Typed("BOOL", lambda sample: self.joined.row(table, sample) is not None)
+
+        return [has(table) for table in inner]
 
     def copies_of(self, copies: Typed, uid: bytes) -> int:
         value = copies.of(self.samples[uid])
@@ -467,6 +494,7 @@ class Program:
             raise OracleError("E06", "lang, image_cluster and imagenet_centroids need a model")
         for set_ in self.recipe.sets:
             self.set_data(set_)
+        self.joined.check()
         for name in self.relations:
             self.bag(name)
         # Copies are what they may be in all that a recipe reads, whatever else decides.

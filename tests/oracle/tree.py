@@ -150,6 +150,14 @@ class Select:
     copies: Expr | None
     source: "str | Query"
     where: Expr | None
+    joins: "tuple[Join, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    table: str
+    key: str
+    left: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +238,13 @@ class SetFile:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFile:
+    name: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     low: Amount
     high: Amount
@@ -249,3 +264,4 @@ class Recipe:
     imports: tuple[Import, ...]
     sets: tuple[SetFile, ...]
     final: Final
+    tables: tuple[TableFile, ...] = ()

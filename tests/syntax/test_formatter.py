@@ -109,7 +109,8 @@ def test_a_comment_stays_between_its_words(text: str, seed: int) -> None:
         spelled = [
             "<>" if word == "!=" else word if "'" in word or word[:2] == "--" else word.upper() for word in words
         ]
-        numbers = [re.sub(r"^\.", "0.", re.sub(r"^([0-9.]+E)\+", r"\1", word)) for word in spelled]
+        numbers = [re.sub(r"^([0-9]+)\.(?=E|$)", r"\1", word) for word in spelled]
+        numbers = [re.sub(r"^\.", "0.", re.sub(r"^([0-9.]+E)\+", r"\1", word)) for word in numbers]
         found = []
         for i, word in enumerate(numbers):
             if word.startswith("--"):

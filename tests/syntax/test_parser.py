@@ -22,7 +22,21 @@ KEYWORDS_THAT_MAY_BE_NAMES = """
     nulls of offset param percent q returns rows sample seed set sha256 table tolerance top uid using version weight
     weights window
 """.split()  # noqa: SIM905
-STATEMENTS = ("DCQL", "SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET", ";")
+STATEMENTS = (
+    "DCQL",
+    "SELECT",
+    "(SELECT",
+    "WITH",
+    "DEFINE",
+    "PARAM",
+    "SET",
+    "TABLE",
+    "IMPORT",
+    "MODEL",
+    "FEATURE",
+    "ASSET",
+    ";",
+)
 
 
 def recipe(text: str) -> ast.Recipe:

@@ -9,7 +9,7 @@ from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import Tell
-from dcql.engine.run import store_sets
+from dcql.engine.run import store_inputs
 from dcql.engine.sources import every_path
 from dcql.engine.statistics import Statistics
 from dcql.lower.program import Demand, Program
@@ -31,7 +31,7 @@ def each_demand(
     """
     with ExitStack() as opened:
         open_session = opened.enter_context(session(every_path(pool), resources, (features_folder(), *folders)))
-        store_sets(program, open_session)
+        store_inputs(program, pool, open_session)
         asking = opened.enter_context(make(program, open_session))
         statistics = Statistics(program, pool, open_session, asking.sources, lambda demand: satisfy(asking, demand))
 

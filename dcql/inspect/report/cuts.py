@@ -157,4 +157,5 @@ def _is_of_the_sample(node: nodes.Node) -> bool:
     """Return whether an expression reads anything of a sample itself."""
     if isinstance(node, nodes.Quantile | nodes.InRelation):
         return False
-    return isinstance(node, nodes.Column | nodes.Feature) or any(map(_is_of_the_sample, nodes.children(node)))
+    read = nodes.Column | nodes.TableColumn | nodes.Feature
+    return isinstance(node, read) or any(map(_is_of_the_sample, nodes.children(node)))
