@@ -79,6 +79,13 @@ def malformed_uid(tmp: Path) -> None:
     run(ALL, tmp / "small")
 
 
+def negative_weight(tmp: Path) -> None:
+    table = samples(5).append_column("weight", pa.array([1.0, 2.0, -1.0, float("inf"), None]))
+    write(table, tmp / "small" / "a.parquet")
+    text = "SELECT uid FROM pool SAMPLE 2 ROWS SEED 7 WEIGHT BY weight;"
+    run(Source("recipe.dcql", text), tmp / "small")
+
+
 def uids_twice(tmp: Path) -> None:
     write(samples(5), tmp / "small" / "a.parquet")
     write(samples(5), tmp / "small" / "b.parquet")
@@ -179,6 +186,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0715_too_large_for_int": too_large_for_int,
     "E0715_too_large_for_int_in_one_file": too_large_for_int_in_one_file,
     "E0720_malformed_uid": malformed_uid,
+    "E0722_negative_weight": negative_weight,
     "E0750_little_memory": little_memory,
     "E0751_damaged_inside": truncated,
     "E0752_broken_promise": broken_promise,
