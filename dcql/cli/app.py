@@ -14,6 +14,7 @@ from dcql.cli import (
     fmt,
     leaderboard,
     locks,
+    lsp,
     pools,
     recipes,
     report,
@@ -29,7 +30,7 @@ from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
-    "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
+    "Recipes": ("check", "fmt", "plan", "sql", "lsp", "recipes"),
     "Subsets": ("diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
@@ -101,6 +102,7 @@ for _name, _short, _command in (
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
+    ("lsp", "Serve an editor as a language server", lsp.lsp),
     ("recipes", "List the recipes that ship with dcql", recipes.recipes),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
     ("why", "Say why a recipe keeps a sample or drops it", why.why),

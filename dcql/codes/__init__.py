@@ -3,6 +3,7 @@
 from dcql.codes import (
     determinism,
     diff,
+    editing,
     evaluate,
     formatting,
     internal,
@@ -39,6 +40,7 @@ PHASES = {
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
     "E14": "Looking at subsets, limits of a command, and formatting",
+    "E15": "Writing recipes",
 }
 
 CODES: dict[str, Code] = {
@@ -64,6 +66,7 @@ CODES: dict[str, Code] = {
         diff,
         why,
         report,
+        editing,
     )
     for row in table.CODES
 }

@@ -1,0 +1,69 @@
+"""What an editor can write in place of what is wrong."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from dcql.editing.document import Document, text_of
+from dcql.errors import Diagnostic
+from dcql.source import Source, Span
+from dcql.syntax.formatter import formatted
+
+_SIMILAR = re.compile(r"a similar (?:name|PARAM) exists: `([A-Za-z_][A-Za-z_0-9]*)`\Z")
+_SIMILAR_FILE = re.compile(r"a similar file exists: `(.+)`\Z")
+_DIGEST = re.compile(r"if the file is right, write SHA256 '([0-9a-f]{64})'\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Texts that take the place of spans; `safe` where the recipe means what it did before."""
+
+    title: str
+    edits: tuple[tuple[Span, str], ...]
+    safe: bool = False
+
+
+def repairs(diagnostic: Diagnostic) -> tuple[Repair, ...]:
+    """Return what can be written in place of what a diagnostic is about: its own fix, and what its helps name."""
+    if diagnostic.span is None:
+        return ()
+    found = []
+    for help_ in diagnostic.helps:
+        if similar := _SIMILAR.match(help_):
+            written, name = diagnostic.span.text, similar.group(1)
+            # `pool.widht` keeps its `pool.`; a span of more than the name says nothing of where the name stands.
+            head, dot, tail = written.rpartition(".")
+            if tail.isidentifier():
+                found.append(Repair(f"write `{name}`", ((diagnostic.span, f"{head}{dot}{name}"),)))
+        elif similar := _SIMILAR_FILE.match(help_):
+            path = PurePosixPath(text_of(diagnostic.span.text)).parent / similar.group(1)
+            quoted = path.as_posix().replace("'", "''")
+            found.append(Repair(f"write '{quoted}'", ((diagnostic.span, f"'{quoted}'"),)))
+        elif digest := _DIGEST.match(help_):
+            title = f"write the digest that the file has: {digest.group(1)[:12]}.."
+            found.append(Repair(title, ((diagnostic.span, f"'{digest.group(1)}'"),)))
+    return tuple(found)
+
+
+def formatting(document: Document) -> tuple[tuple[int, int, str], ...]:
+    """Return the edit that gives a recipe its canonical form, as start, end and text; none where it has it.
+
+    Line endings are left to the editor. Raises RecipeError for a text that has faults.
+    """
+    before = document.source.text
+    after = formatted(Source(document.source.name, before))
+    if "\r\n" in before:
+        after = after.replace("\n", "\r\n")
+    if before == after:
+        return ()
+    # Lines that stay at both ends are left alone, so that a cursor there stays where it is.
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    first = 0
+    while first < min(len(old), len(new)) and old[first] == new[first]:
+        first += 1
+    last = 0
+    while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
+        last += 1
+    start = sum(map(len, old[:first]))
+    end = len(before) - sum(map(len, old[len(old) - last :]))
+    return ((start, end, "".join(new[first : len(new) - last])),)
