@@ -120,8 +120,11 @@ class Document:
         return Document(source, path, folders[1])
 
     def needed(self, text: str, before: int) -> tuple[Symbol, ...]:
-        """Return the symbols above an offset that a piece of text needs, and those that these need, in order."""
-        known = {one.name: one for one in self.symbols if one.name_span.start < before}
+        """Return the symbols that a piece of text at an offset needs, and those that these need, in order.
+
+        A stage is known to what stands below it alone.
+        """
+        known = {one.name: one for one in self.symbols if one.kind != STAGE or one.name_span.start < before}
         found: dict[str, Symbol] = {}
         waiting = [text]
         while waiting:
@@ -132,7 +135,7 @@ class Document:
         return tuple(one for one in self.symbols if found.get(one.name) is one)
 
     def query_over(self, needs: str, before: int, query: str) -> str:
-        """Return a recipe of what `needs` uses of the names above an offset, and of a query of its own."""
+        """Return a recipe of what `needs`, at an offset, uses of the names of this one, and of a query of its own."""
         symbols = self.needed(needs, before)
         definitions = [f"{one.span.text};" for one in symbols if one.kind != STAGE]
         stages = [one.span.text for one in symbols if one.kind == STAGE]

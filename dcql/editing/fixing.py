@@ -8,6 +8,7 @@ from dcql.editing.document import Document, text_of
 from dcql.errors import Diagnostic
 from dcql.source import Source, Span
 from dcql.syntax.formatter import formatted
+from dcql.syntax.scan import TOKEN
 
 _SIMILAR = re.compile(r"a similar (?:name|PARAM) exists: `([A-Za-z_][A-Za-z_0-9]*)`\Z")
 _SIMILAR_FILE = re.compile(r"a similar file exists: `(.+)`\Z")
@@ -30,11 +31,8 @@ def repairs(diagnostic: Diagnostic) -> tuple[Repair, ...]:
     found = []
     for help_ in diagnostic.helps:
         if similar := _SIMILAR.match(help_):
-            written, name = diagnostic.span.text, similar.group(1)
-            # `pool.widht` keeps its `pool.`; a span of more than the name says nothing of where the name stands.
-            head, dot, tail = written.rpartition(".")
-            if tail.isidentifier():
-                found.append(Repair(f"write `{name}`", ((diagnostic.span, f"{head}{dot}{name}"),)))
+            if (wrong := _wrong_name(diagnostic.message, diagnostic.span)) is not None:
+                found.append(Repair(f"write `{similar.group(1)}`", ((wrong, similar.group(1)),)))
         elif similar := _SIMILAR_FILE.match(help_):
             path = PurePosixPath(text_of(diagnostic.span.text)).parent / similar.group(1)
             quoted = path.as_posix().replace("'", "''")
@@ -43,6 +41,15 @@ def repairs(diagnostic: Diagnostic) -> tuple[Repair, ...]:
             title = f"write the digest that the file has: {digest.group(1)[:12]}.."
             found.append(Repair(title, ((diagnostic.span, f"'{digest.group(1)}'"),)))
     return tuple(found)
+
+
+def _wrong_name(message: str, span: Span) -> Span | None:
+    """Return the place of the name that a message is about, None where its span does not hold it just once."""
+    for name in reversed(re.findall(r"`([A-Za-z_][A-Za-z_0-9]*)`", message)):
+        places = [match.start() for match in TOKEN.finditer(span.text) if match.group() == name]
+        if len(places) == 1:
+            return span.source.span(span.start + places[0], span.start + places[0] + len(name))
+    return None
 
 
 def formatting(document: Document) -> tuple[tuple[int, int, str], ...]:

@@ -172,10 +172,9 @@ def _symbol(document: Document, symbol: Symbol, owner: Document, schema: Schema)
     if (comment := owner.comment_above(symbol)) and symbol.kind != STAGE:
         lines += [escaped(comment), ""]
     lines.append(_kind_of(symbol, owner, is_library(owner.path)))
-    if symbol.kind == "DEFINE" and symbol.parameters is None:
-        before = len(document.source.text) if owner is not document else symbol.span.end
-        if (type_ := type_of(document, symbol.name, before, schema)) is not None:
-            lines[-1] += f", of type {type_.value}"
+    has_type = symbol.kind == "DEFINE" and symbol.parameters is None
+    if has_type and (type_ := type_of(document, symbol.name, schema)) is not None:
+        lines[-1] += f", of type {type_.value}"
     return "\n".join(lines)
 
 

@@ -61,10 +61,7 @@ def predicate_at(document: Document, offset: int) -> Predicate | None:
 
 def question(document: Document, predicate: Predicate) -> Question:
     """Return what counts the samples of its relation that a predicate keeps."""
-    before = document.statement_at(predicate.span.start)
-    # A stage sees those above it, a definition those above it.
-    above = predicate.span.start if before is not None else 0
-    relation = predicate.relation
+    above, relation = predicate.span.start, predicate.relation
     kept = f"SELECT uid FROM {relation} WHERE ({predicate.span.text}\n)"
     recipe = document.query_over(f"{predicate.span.text} {relation}", above, kept)
     if relation == POOL:
@@ -72,9 +69,9 @@ def question(document: Document, predicate: Predicate) -> Question:
     return Question(recipe, document.query_over(relation, above, f"SELECT uid FROM {relation}"), relation)
 
 
-def type_of(document: Document, expression: str, before: int, schema: Schema) -> Type | None:
-    """Return the type of an expression over the pool that stands above an offset; None where it has faults."""
-    recipe = document.query_over(expression, before, f"SELECT uid FROM pool WHERE ({expression}\n) IS NOT NULL")
+def type_of(document: Document, expression: str, schema: Schema) -> Type | None:
+    """Return the type of an expression over the pool, of the recipe's names; None where it has faults."""
+    recipe = document.query_over(expression, 0, f"SELECT uid FROM pool WHERE ({expression}\n) IS NOT NULL")
     try:
         plan = check(Source("expression", recipe), schema, path=document.path)
     except DcqlError:
