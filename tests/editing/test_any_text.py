@@ -21,28 +21,11 @@ from dcql.source import Source
 
 LIBRARY = [one.source.text for one in library_documents()]
 RECIPES = [*sorted(path.read_text(encoding="utf-8") for path in set(shipped_recipes().values())), *LIBRARY]
-PIECES = st.sampled_from(
-    [
-        "'",
-        "''",
-        "(",
-        ")",
-        ";",
-        "--",
-        "\n",
-        "\r\n",
-        "\r",
-        "q(",
-        ".",
-        ",",
-        " AND ",
-        " WITH ",
-        "IMPORT '",
-        "DEFINE f(x) ",
-        "é",
-    ]
-    + ["😀", "\ufeff", "\x00", "\u202e", "\ud800", '"', "/*", "=", "WHERE ", "uid ", "1e", " AS "]
-)
+SIGNS = ["'", "''", "(", ")", ";", "--", "\n", "\r\n", "\r", ".", ",", "=", '"', "/*", "1e"]
+WORDS = ["q(", " AND ", " WITH ", " AS ", "WHERE ", "uid ", "IMPORT '", "DEFINE f(x) "]
+# Astral, marks that are not drawn, and half of a sign that two units of UTF-16 make.
+STRANGE = ["é", "😀", "\ufeff", "\x00", "\u202e", "\u2028", chr(0xD800)]
+PIECES = st.sampled_from([*SIGNS, *WORDS, *STRANGE])
 
 
 @st.composite

@@ -4,19 +4,18 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from editing.editor import editing
 from lsprotocol import types as lsp
 
 from dcql.compiler import check
 from dcql.engine.add import add
 from dcql.errors import RecipeError
 from dcql.source import Source
+from editing.editor import editing
 
 # Astral signs before what is asked about, and the line ends of Windows.
 TEXT = (
@@ -28,7 +27,7 @@ LINE = TEXT.split("\r\n")[2]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the pool `ten`: ten samples, whose widths are 1 to 10."""
     folder = tmp_path_factory.mktemp("ten")
     (folder / "files").mkdir()
@@ -41,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCQL_HOME", str(folder / "home"))
         add("ten", folder / "files")
-    yield folder / "home"
+    return folder / "home"
 
 
 def place(word: str) -> lsp.Position:
@@ -149,7 +148,8 @@ async def imports(home: Path, folder: Path) -> None:
     async with editing(home, None, ("--pool", "missing")) as editor:
         own = await editor.checked(
             folder / "recipe.dcql",
-            "IMPORT './base.dcql' AS base;\nDEFINE a AS one > 1;\nSELECT uid FROM base WHERE two > 1 AND clip_l14 > 0\n",
+            "IMPORT './base.dcql' AS base;\nDEFINE a AS one > 1;\n"
+            "SELECT uid FROM base WHERE two > 1 AND clip_l14 > 0\n",
         )
         assert len(editor.messages) == 1
         assert "no pool `missing`" in editor.messages[0]
