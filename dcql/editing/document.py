@@ -71,6 +71,17 @@ class Document:
         """Return the first symbol of a name, of certain kinds where they are given."""
         return next((one for one in self.symbols if one.name == name and (not kinds or one.kind in kinds)), None)
 
+    def visible(self, name: str, offset: int) -> Symbol | None:
+        """Return what a name at an offset stands for: a definition anywhere, or a stage above, or the place itself."""
+        return next(
+            (
+                one
+                for one in self.symbols
+                if one.name == name and (one.kind != STAGE or one.span.end <= offset or one.name_span.start == offset)
+            ),
+            None,
+        )
+
     def statement_at(self, offset: int) -> Statement | None:
         """Return the statement that an offset lies in, its end included."""
         return next((one for one in self.statements if one.start <= offset <= one.end), None)

@@ -114,7 +114,7 @@ def named(document: Document, statement: Statement, word: Word, schema: Schema) 
         for parameter in symbol.parameters or ():
             if parameter.text == name and symbol.name_span.start != word.start:
                 return Parameter(symbol, name, parameter)
-    if (own := document.named(name)) is not None:
+    if (own := document.visible(name, word.start)) is not None:
         return Named(own, document)
     if name == POOL:
         return AllSamples()

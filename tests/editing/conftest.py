@@ -17,6 +17,12 @@ FILES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins with nothing stored."""
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with FILES, inside of one with a file that no recipe of it may read."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcql.catalog.recipes import shipped_recipes
@@ -108,6 +108,7 @@ def test_lines_that_stay_are_not_touched_and_line_ends_are_kept() -> None:
     assert new == "DEFINE a AS width > 2;\r\n"
 
 
+@settings(max_examples=settings().max_examples // 6)
 @given(st.lists(st.sampled_from(["DEFINE a AS width>2;", "SELECT uid FROM pool", "-- c", "", "WHERE a", ";"])))
 def test_any_text_has_its_form_or_stays(lines: list[str]) -> None:
     text = "\n".join(lines)

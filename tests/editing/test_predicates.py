@@ -81,6 +81,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
             4,
         ),
         ("SELECT uid FROM pool WHERE original_wi|dth >= q(0.8) -- comment", 3, 10),
+        # A stage is a name below it alone: here width is the library's.
+        ("WITH a AS (SELECT uid FROM pool WHERE wi|dth > 7), width AS (SELECT uid FROM a) SELECT uid FROM a", 3, 10),
         ("SELECT uid FROM (SELECT uid FROM pool WHERE text = 'b') WHERE original_wi|dth > 3", 4, 5),
     ],
 )
