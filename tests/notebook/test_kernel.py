@@ -87,7 +87,7 @@ def test_a_cell_runs_and_is_kept_by_its_name(cells: Cells, folder: Path) -> None
 def test_the_pool_is_kept_for_the_cells_after(cells: Cells) -> None:
     shown = cells("param")["text/html"]
     assert "of 3,000 samples" in shown
-    assert "<code>keep = 1/10</code>" in shown
+    assert "<code>keep = 0.1</code>" in shown
 
 
 def test_recipes_and_plans_are_shown(cells: Cells) -> None:
