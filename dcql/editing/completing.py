@@ -149,7 +149,11 @@ def _role(document: Document, words: list[Word], accepted: frozenset[str] | None
     if before == ".":
         columns = len(words) > 1 and words[-2].text == POOL
         return Role(columns=columns) if columns else _NOTHING
-    if before in ("FROM", "JOIN", "OF") or (before == "ON" and first == "ASSET"):
+    if before == "JOIN":
+        return Role(kinds=frozenset({"TABLE"}))
+    if before == "(" and words[-2].upper == "USING" and first not in ("FEATURE", "ASSET"):
+        return Role(columns=True, names=("uid",))
+    if before in ("FROM", "OF") or (before == "ON" and first == "ASSET"):
         return _RELATIONS if first != "ASSET" or before == "ON" else Role(names=(POOL,))
     if before == "IN":
         return Role(relations=True, kinds=frozenset({"SET", "ASSET"}))
@@ -159,7 +163,7 @@ def _role(document: Document, words: list[Word], accepted: frozenset[str] | None
         return _model_role(words, accepted)
     if accepted is not None and "NUMBER" not in accepted:
         return _NOTHING  # a name of the recipe's own
-    if first == "PARAM" or before == "LIMIT" or any(word.upper == "EXPECT" for word in words):
+    if first == "PARAM" or before in ("LIMIT", "SAMPLE", "SEED") or any(word.upper == "EXPECT" for word in words):
         return _CONSTANT
     return _EXPRESSION
 

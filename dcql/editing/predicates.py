@@ -13,6 +13,7 @@ from dcql.plan import nodes
 from dcql.source import Source, Span
 from dcql.syntax import ast
 from dcql.syntax.parser import parse_statement
+from dcql.syntax.scan import TOKEN
 from dcql.syntax.tree import FinalQuery
 
 
@@ -30,7 +31,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A condition that a query or a DEFINE holds samples to, and the relation of the query as it is written."""
+    """A condition that a query or a DEFINE holds samples to, and what stands between FROM and WHERE, as it is written."""
 
     span: Span
     relation: str
@@ -55,14 +56,14 @@ def predicate_at(document: Document, offset: int) -> Predicate | None:
             continue
         for one in _conjuncts(select.where):
             if _holds(one.span, offset) and (best is None or one.span.end - one.span.start < len(best.span.text)):
-                best = Predicate(one.span, select.relation.span.text)
+                best = Predicate(one.span, _relation(document.source, select))
     return best
 
 
 def question(document: Document, predicate: Predicate) -> Question:
     """Return what counts the samples of its relation that a predicate keeps."""
     above, relation = predicate.span.start, predicate.relation
-    kept = f"SELECT uid FROM {relation} WHERE ({predicate.span.text}\n)"
+    kept = f"SELECT uid FROM {relation}\nWHERE ({predicate.span.text}\n)"
     recipe = document.query_over(f"{predicate.span.text} {relation}", above, kept)
     if relation == POOL:
         return Question(recipe, None, POOL)
@@ -79,6 +80,14 @@ def type_of(document: Document, expression: str, schema: Schema) -> Type | None:
     query = plan.query
     tests = (node for node in nodes.walk(query) if isinstance(node, nodes.IsNull))
     return next((test.operand.type for test in tests), None)
+
+
+def _relation(source: Source, select: ast.Select) -> str:
+    """Return what a SELECT with a WHERE reads: its relation, and what is joined to it."""
+    assert select.where is not None
+    between = TOKEN.finditer(source.text, select.relation.span.end, select.where.span.start)
+    where = next(match.start() for match in between if match.lastgroup == "word" and match.group().upper() == "WHERE")
+    return source.text[select.relation.span.start : where].rstrip()
 
 
 def _conjuncts(expr: ast.Expr) -> tuple[ast.Expr, ...]:
