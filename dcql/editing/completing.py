@@ -151,7 +151,7 @@ def _role(document: Document, words: list[Word], accepted: frozenset[str] | None
         return Role(columns=columns) if columns else _NOTHING
     if before == "JOIN":
         return Role(kinds=frozenset({"TABLE"}))
-    if before == "(" and words[-2].upper == "USING" and first not in ("FEATURE", "ASSET"):
+    if before == "(" and len(words) > 1 and words[-2].upper == "USING" and first not in ("FEATURE", "ASSET"):
         return Role(columns=True, names=("uid",))
     if before in ("FROM", "OF") or (before == "ON" and first == "ASSET"):
         return _RELATIONS if first != "ASSET" or before == "ON" else Role(names=(POOL,))

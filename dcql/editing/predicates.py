@@ -31,7 +31,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A condition that a query or a DEFINE holds samples to, and what stands between FROM and WHERE, as it is written."""
+    """A condition that a query or a DEFINE holds samples to, and what the query reads: the text from FROM to WHERE."""
 
     span: Span
     relation: str
