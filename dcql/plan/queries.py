@@ -13,7 +13,7 @@ from dcql.plan.lookup import Bound
 from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 
-NO_POPULATION = "a bare q is allowed over `FROM pool` only"
+NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
 
 
 @dataclass

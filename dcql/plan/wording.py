@@ -13,8 +13,11 @@ def wording(node: nodes.Expr) -> str:
             return literal(node).removeprefix("FLOAT ").removeprefix("DOUBLE ")
         case nodes.Convert():
             return wording(node.operand)
-        case nodes.Arithmetic() | nodes.Compare():
+        case nodes.Arithmetic():
             return f"{_inner(node.left)} {node.op} {_inner(node.right)}"
+        case nodes.Compare():
+            left, right = _beside(node.left, node.right), _beside(node.right, node.left)
+            return f"{left} {node.op} {right}"
         case nodes.Call():
             return f"{node.name}({', '.join(map(wording, node.arguments))})"
         case nodes.Like():
@@ -38,12 +41,17 @@ def wording(node: nodes.Expr) -> str:
             return quantile_wording(node)
 
 
-def quantile_wording(node: nodes.Quantile) -> str:
-    """Write an order statistic with its exact fraction and its population."""
+def quantile_wording(node: nodes.Quantile, beside: nodes.Expr | None = None) -> str:
+    """Write an order statistic with its exact fraction and its population; what it ranks only where it is not `beside`.
+
+    A threshold over a pool is one value, whatever a feature in it is asked of: what reads the same is the same.
+    """
+    ranked = wording(node.expr)
+    value = "" if beside is not None and wording(beside) == ranked else f", {ranked}"
     by = f" BY {', '.join(map(wording, node.by))}" if node.by else ""
     nulls = " NULLS FIRST" if node.nulls_first else ""
     name = "datacomp_q" if node.rank.datacomp else "q"
-    return f"{name}({fraction(node.rank.p)} OF {relation_wording(node.population)}{by}{nulls})"
+    return f"{name}({fraction(node.rank.p)}{value} OF {relation_wording(node.population)}{by}{nulls})"
 
 
 def relation_wording(rel: nodes.Rel) -> str:
@@ -75,6 +83,11 @@ def fraction(value: object) -> str:
         if scaled.denominator == 1:
             return f"{float(value):.{digits}f}"
     return str(value)
+
+
+def _beside(node: nodes.Expr, other: nodes.Expr) -> str:
+    """Write a side of a comparison: a q beside what it ranks is bare."""
+    return quantile_wording(node, other) if isinstance(node, nodes.Quantile) else _inner(node)
 
 
 def _inner(node: nodes.Expr) -> str:
