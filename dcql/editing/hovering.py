@@ -34,8 +34,9 @@ _TAIL = "SELECT uid FROM pool\nORDER BY clip_l14 DESC LIMIT 30 PERCENT"
 # The words that are more than SQL's, each with how it is written and what it does.
 NOTES = {
     "Q": (
-        "q(p [OF stage] [BY key] [NULLS FIRST])",
-        "An exact order statistic of what it is compared with: `clip_l14 >= q(0.7)` keeps the top 30 %, ties kept.",
+        "q(p [, x] [OF stage] [BY key] [NULLS FIRST])",
+        "An exact order statistic, of x or of what it is compared with: `clip_l14 >= q(0.7)` keeps the top 30 %, ties "
+        "kept.",
     ),
     "LIMIT": (_TAIL, "Keeps exactly so many samples of an order; ties are broken by a fixed hash of the uid."),
     "EXPECT": ("EXPECT kept BETWEEN 1000 AND 20 PERCENT", "A promise on the size of the subset, checked by every run."),

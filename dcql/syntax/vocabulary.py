@@ -123,9 +123,9 @@ RESERVED = frozenset({
 # All words that the grammar knows, in capitals; those that are not reserved may be names too.
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
-    "ALL", "ASC", "ASSET", "CITE", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT", "LAST",
-    "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256", "TOLERANCE",
-    "USING", "VERSION", "WEIGHTS",
+    "ALL", "ASC", "ASSET", "CITE", "DCQL", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT",
+    "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256",
+    "TOLERANCE", "USING", "VERSION", "WEIGHTS",
 })
 # fmt: on
 
