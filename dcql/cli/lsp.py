@@ -1,8 +1,11 @@
 """`dcql lsp`."""
 
+import sys
+
 import typer
 
 from dcql.cli.options import PoolOption
+from dcql.cli.shell import stderr
 
 
 def lsp(pool: PoolOption = None) -> None:
@@ -17,4 +20,6 @@ def lsp(pool: PoolOption = None) -> None:
         from dcql.editing.missing import missing
 
         raise missing(error) from error
+    if sys.stdin.isatty():
+        stderr().print("An editor starts this and speaks with it; Ctrl-C ends it.", style="dim")
     raise typer.Exit(serve(pool))

@@ -1,9 +1,14 @@
 """The server on standard input and output, and which message goes where."""
 
+import asyncio
 import functools
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lsprotocol import types
+from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 from pygls.lsp.server import LanguageServer
 
 import dcql
@@ -17,13 +22,22 @@ ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickF
 
 
 def serve(pool: str | None) -> int:
-    """Serve until the editor leaves; return the exit code: 0 where it said so before, 1 where it just went."""
+    """Serve until the editor leaves; return 1 where it just went. One that says so ends the process with SystemExit."""
     with scratch() as folder:
         page = folder / "errors.md"
         page.write_text(document(), encoding="utf-8")
         server = made(pool, uri_of(page))
-        server.start_io()
-        return 0 if server.protocol._shutdown else 1
+        # Not pygls' own start_io, which takes Ctrl-C for a goodbye, and then waits for a line that never comes.
+        server.protocol.set_writer(StdoutWriter(sys.stdout.buffer))
+        asyncio.run(
+            run_async(
+                stop_event=threading.Event(),
+                reader=StdinAsyncReader(sys.stdin.buffer, ThreadPoolExecutor(1)),
+                protocol=server.protocol,
+                error_handler=server.report_server_error,
+            )
+        )
+        return 1
 
 
 def made(pool: str | None, explained: str) -> LanguageServer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -206,8 +207,24 @@ async def library(home: Path, folder: Path) -> None:
 def test_an_editor_that_just_goes(home: Path) -> None:
     environment = {**os.environ, "DCQL_HOME": str(home)}
     command = [sys.executable, "-m", "dcql", "lsp"]
-    gone = subprocess.run(command, input=b"", capture_output=True, env=environment, timeout=60, check=False)
+    gone = subprocess.run(command, input=b"", capture_output=True, env=environment, check=False)
     assert (gone.returncode, gone.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_server_that_is_stopped(home: Path, number: signal.Signals) -> None:
+    environment = {**os.environ, "DCQL_HOME": str(home)}
+    command = [sys.executable, "-m", "dcql", "lsp"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        # An answer says that it is there.
+        message = b'{"jsonrpc": "2.0", "id": 1, "method": "shutdown"}'
+        server.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(message), message))
+        server.stdin.flush()
+        assert server.stdout.readline().startswith(b"Content-Length")
+        server.send_signal(number)
+        assert server.wait(timeout=300) == 128 + number
 
 
 def test_without_the_packages_of_the_extra(tmp_path: Path) -> None:
