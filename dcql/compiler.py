@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dcql.engine.statistics import Found
     from dcql.lower.program import Program
     from dcql.plan import nodes
+    from dcql.plan.meanings import Meanings
     from dcql.subset import Subset
     from dcql.syntax import ast
 
@@ -93,6 +94,20 @@ def check(
     Raises RecipeError with every fault found.
     """
     return _understand(source, path, schema, settings or {})[2]
+
+
+def check_closely(
+    source: Source, schema: Schema = DATACOMP, settings: Mapping[str, str] | None = None, path: Path | None = None
+) -> "tuple[ast.Recipe, nodes.Plan, Meanings]":
+    """Check a recipe; return it as it was written, its plan, and what each of its expressions and queries means.
+
+    Raises RecipeError with every fault found.
+    """
+    from dcql.plan.meanings import Meanings
+
+    meanings = Meanings()
+    recipe, _, plan = _understand(source, path, schema, settings or {}, meanings)
+    return recipe, plan, meanings
 
 
 def compile(
@@ -177,7 +192,11 @@ def _compile(source: Source, path: Path | None, schema: Schema, settings: Mappin
 
 
 def _understand(
-    source: Source, path: Path | None, schema: Schema, settings: Mapping[str, str]
+    source: Source,
+    path: Path | None,
+    schema: Schema,
+    settings: Mapping[str, str],
+    meanings: "Meanings | None" = None,
 ) -> "tuple[ast.Recipe, Inputs, nodes.Plan]":
     """Parse a recipe, read what it names, and resolve it."""
     from dcql.catalog.inputs import load
@@ -189,7 +208,7 @@ def _understand(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     recipe = parse(source)
     inputs = load(recipe, path)
-    return recipe, inputs, resolve(recipe, Catalog(schema, library(), inputs), settings)
+    return recipe, inputs, resolve(recipe, Catalog(schema, library(), inputs), settings, meanings)
 
 
 def run(

@@ -2,16 +2,17 @@
 
     DcqlError            every error that dcql raises on purpose; carries one or more diagnostics
     ├── RecipeError      the recipe (or a file it names) is wrong; exit code 2
+    ├── LintError        the recipe has lints, and was to have none; exit code 1
     ├── LockError        a lock would change, or does not hold; exit code 3
     └── RunError         pool, models or the run itself failed; exit code 1
 
-A diagnostic is data; it is drawn by `render` as plain text, once, at the edge.
+A diagnostic is data; it is drawn by `render` as plain text, once, at the edge. A lint is a diagnostic too: a warning.
 """
 
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dcql.codes import CODES
 from dcql.displayed import Displayed
@@ -21,10 +22,27 @@ MAX_FOUND = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostic(Displayed):
-    """One error: a code of `dcql.codes`, a terse message, and the span it is about.
+class Edit:
+    """Text that takes the place of a span; an empty one removes it."""
 
-    `message` says what is wrong, `label` why it is wrong at this place, `helps` what to write instead.
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits of a recipe that keep what it means and every comment; `title` says what they do, such as "remove it"."""
+
+    title: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic(Displayed):
+    """One error or warning: a code of `dcql.codes`, a terse message, and the span it is about.
+
+    `message` says what is wrong, `label` why it is wrong at this place, `helps` what to write instead. `fix` is what
+    can be written without a thought, None where that would change what the recipe means.
     Raises KeyError for a code that has no row in `dcql.codes`.
     """
 
@@ -33,30 +51,40 @@ class Diagnostic(Displayed):
     span: Span | None = None
     label: str = ""
     helps: tuple[str, ...] = ()
+    severity: Literal["error", "warning"] = "error"
+    fix: Fix | None = None
 
     def __post_init__(self) -> None:
         CODES[self.code]
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagnostic as plain data; positions are 1-based lines and columns in code points."""
-        place: dict[str, Any] | None = None
-        if self.span is not None:
-            line, column = self.span.source.position(self.span.start)
-            end_line, end_column = self.span.source.position(self.span.end)
-            place = {
-                "file": self.span.source.name,
-                "line": line,
-                "column": column,
-                "end_line": end_line,
-                "end_column": end_column,
-            }
         return {
             "code": self.code,
+            "severity": self.severity,
             "message": self.message,
-            "span": place,
+            "span": _place(self.span) if self.span is not None else None,
             "label": self.label,
             "help": list(self.helps),
+            "fix": {
+                "title": self.fix.title,
+                "edits": [{"span": _place(edit.span), "text": edit.text} for edit in self.fix.edits],
+            }
+            if self.fix is not None
+            else None,
         }
+
+
+def _place(span: Span) -> dict[str, Any]:
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "file": span.source.name,
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }
 
 
 class DcqlError(Displayed, Exception):
@@ -79,6 +107,12 @@ class RecipeError(DcqlError):
     """The recipe, or a set or recipe that it names, is wrong."""
 
     exit_code = 2
+
+
+class LintError(DcqlError):
+    """The recipe has lints, and was to have none."""
+
+    exit_code = 1
 
 
 class LockError(DcqlError):
@@ -133,7 +167,7 @@ def render(diagnostics: Iterable[Diagnostic]) -> str:
 
 
 def _render_one(diagnostic: Diagnostic) -> str:
-    lines = [f"error[{diagnostic.code}]: {printable(diagnostic.message)}"]
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {printable(diagnostic.message)}"]
     margin = " "
     span = diagnostic.span
     if span is not None:
@@ -158,6 +192,8 @@ def _render_one(diagnostic: Diagnostic) -> str:
         first, *rest = text.split("\n")
         lines.append(f"{margin}= help: {printable(first)}")
         lines += [f"{margin}        {printable(more)}" for more in rest]
+    if diagnostic.fix is not None:
+        lines.append(f"{margin}= fix: {printable(diagnostic.fix.title)}")
     return "\n".join(lines)
 
 

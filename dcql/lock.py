@@ -134,7 +134,9 @@ class LockedStatistic:
     """One statistic: a threshold, a cut (LIMIT) or a first (DISTINCT ON), named as in the program.
 
     `value` and `at` are text as `scalar_text` writes it. A threshold with BY has no value of its own but `groups`,
-    their number, `digest` over all of them, and `by`, the groups one by one where they are at most 64.
+    their number, `digest` over all of them, and `by`, the groups one by one where they are at most 64. So does a LIMIT
+    with BY, whose `n` and `k` are of all groups; the value of a group is how many of it are kept, and `digest` says
+    where each is cut.
     """
 
     kind: str

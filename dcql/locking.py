@@ -1,7 +1,7 @@
 """Locks of runs: what a run is locked to, and whether it holds."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +33,7 @@ from dcql.lock import (
     scalar_text,
 )
 from dcql.lock_changes import Changes, changes, input_changes
-from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan
+from dcql.lower.program import Cut, Demand, Firsts, GroupedCut, GroupedThreshold, Program, Scan
 from dcql.plan import nodes
 from dcql.source import Source
 from dcql.subset import Subset
@@ -219,6 +219,8 @@ def statistics_of(program: Program, result: Result) -> tuple[LockedStatistic, ..
                     rows.append(_grouped(statistic, number, by_name.get(statistic.name, [])))
                 case Cut():
                     rows.append(_single("cut", number, by_name[statistic.name][0]))
+                case GroupedCut():
+                    rows.append(_grouped_cut(number, by_name[statistic.name][0]))
                 case Firsts():
                     rows.append(_single("first", number, by_name[statistic.name][0]))
     return in_order(rows)
@@ -275,10 +277,29 @@ def _grouped(statistic: GroupedThreshold, stage: int, found: list[Found]) -> Loc
     )
 
 
+def _grouped_cut(stage: int, found: Found) -> LockedStatistic:
+    """Record the cuts of a LIMIT .. BY by one digest, and one by one where its groups are few."""
+    assert found.groups is not None
+    (checksum,) = found.at
+    told = found.groups.told if found.groups.count <= MAX_GROUPS else ()
+    groups = [
+        LockedGroup(", ".join(map(scalar_text, one.group)), scalar_text(one.value), one.n, 0, one.k, 0) for one in told
+    ]
+    return replace(
+        _single("cut", stage, found),
+        at=(),
+        groups=found.groups.count,
+        digest=f"md5xor:{checksum}",
+        by=tuple(sorted(groups, key=lambda group: group.keys)),
+    )
+
+
 def _clauses(result: Result) -> Iterator[LockedClause]:
     for block in result.funnel:
         texts = (f"FROM {block.block.source}", *block.block.clauses)
-        for text, count in zip(texts, block.counts, strict=True):
+        told = list(zip(texts, block.counts, strict=True))
+        # The WHERE before it has the samples that its copies are made of.
+        for text, count in told[1:] if block.block.of_copies else told:
             yield LockedClause(block.block.name, _line(text), count)
 
 

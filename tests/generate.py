@@ -194,9 +194,26 @@ def orders(draw: DrawFn, scope: Scope) -> str:
 def limits(draw: DrawFn, scope: Scope) -> str:
     """A LIMIT clause."""
     percent = (f"LIMIT {param} PERCENT" for param in scope.params)
-    return pick(
+    amount = pick(
         draw, "LIMIT 3", "LIMIT 0", "LIMIT 2.0", "LIMIT 30 PERCENT", "LIMIT 12.5 PERCENT", "LIMIT 5 * 2", *percent
     )
+    return f"{amount} {pick(draw, '', '', 'BY grp', 'BY flag, grp', 'BY width', 'BY abs(grp) > 1')}".rstrip()
+
+
+@st.composite
+def copies(draw: DrawFn, scope: Scope) -> str:
+    """How often each sample is taken: hardly ever what no sample can be."""
+    times = ("0", "1", "2", "2.0", "3")
+    match draw(st.integers(0, 3)):
+        case 0:
+            return (
+                f"CASE WHEN {draw(conditions(scope.inner()))} THEN {pick(draw, *times)} ELSE {pick(draw, *times)} END"
+            )
+        case 1:
+            return f"abs(coalesce({pick(draw, *INTEGERS)}, 1)) % 3"
+        case 2 if chance(draw, 4):
+            return draw(numbers(replace(scope.inner(), quantiles=False)))
+    return pick(draw, *times)
 
 
 @st.composite
@@ -211,8 +228,9 @@ def selects(draw: DrawFn, scope: Scope, distinct: bool) -> str:
         relation, scope = "pool", replace(scope, over_pool=True)
     keys = pick(draw, "grp", "sha256", "flag, grp")
     on = f"DISTINCT ON ({keys}) " if distinct else ""
+    times = f", {draw(copies(scope))} AS copies" if chance(draw, 5) else ""
     where = "" if chance(draw, 4) else f" WHERE {draw(conditions(scope))}"
-    return f"SELECT {on}uid FROM {relation}{where}"
+    return f"SELECT {on}uid{times} FROM {relation}{where}"
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""The tables of error codes: complete, raised, tested, and with examples that do what they say."""
+"""The tables of codes: complete, raised, tested, and with examples that do what they say."""
 
 import ast
 import re
@@ -73,14 +73,14 @@ def raised_codes() -> set[str]:
     files = [path for folder in folders for path in folder.rglob("*.py") if path.parent.name != "codes"]
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return {text for text in texts if re.fullmatch(r"E\d{4}", text)}
+    return {text for text in texts if re.fullmatch(r"E\d{4}|L\d{3}", text)}
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.code)
 def test_every_code_is_explained(code: Code) -> None:
     for text in (code.title, code.meaning, code.example, code.instead):
         assert text.strip() == text != ""
-    assert re.fullmatch(r"E[01]\d{3}", code.code)
+    assert re.fullmatch(r"E[01]\d{3}|L[01]\d{2}", code.code)
     assert not code.title.endswith(".")
     assert code.meaning.endswith(".")
 
@@ -99,7 +99,7 @@ def test_every_code_that_is_raised_is_declared() -> None:
 
 
 def test_every_code_has_a_message() -> None:
-    drawn = {path.name[:5] for path in (ROOT / "tests").rglob("E????_*.txt")}
+    drawn = {path.name.split("_")[0] for kind in ("E????", "L???") for path in (ROOT / "tests").rglob(f"{kind}_*.txt")}
     assert set(CODES) - drawn - set(NO_MESSAGE) == set()
     assert drawn - set(CODES) == set()
 

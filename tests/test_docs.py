@@ -41,6 +41,7 @@ DOCUMENTS = (
     "docs/grammar.md",
     "docs/language.md",
     "docs/leaderboard.md",
+    "docs/lints.md",
     "docs/loop.md",
     "docs/models.md",
     "docs/notebook.md",

@@ -48,7 +48,7 @@ LAYERS = (
     ("engine", "inspect"),
     ("runtime",),
     ("demo_pool", "demo_sets"),
-    ("compiler", "variants", "sweep"),
+    ("compiler", "variants", "sweep", "lints"),
     (
         "locking",
         "verify",

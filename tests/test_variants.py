@@ -260,7 +260,7 @@ def test_an_error_of_one_is_the_error_of_all() -> None:
         for n, source in enumerate(["pool", *(f"s{n}" for n in range(32))])
     )
     plans = plans_of("SELECT uid FROM pool", f"WITH {stages} SELECT uid FROM s32", pool=pool)
-    with pytest.raises(RunError, match="E0755"):
+    with pytest.raises(RunError, match="E0728"):
         run_variants(plans, pool, ONE_THREAD)
 
 

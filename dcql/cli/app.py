@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    check,
     completion,
     diff,
     errors,
@@ -108,7 +109,7 @@ for _name, _short, _command in (
     ("lock", "Write what a recipe selects, and what decides it", locks.lock),
     ("verify", "Compute a locked subset or a run again", locks.verify),
     ("new", "Write a new recipe to begin with", new.new),
-    ("check", "Check a recipe without running it", recipes.check),
+    ("check", "Check a recipe without running it", check.check),
     ("watch", "Check and count a recipe at every save", watch.watch),
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),

@@ -14,41 +14,47 @@ def explain_error(
         str | None,
         typer.Argument(
             metavar="CODE",
-            help="An error code, such as E0402; without one all codes are listed.",
+            help="A code, such as E0402 or L001; without one all codes are listed.",
             autocompletion=lambda incomplete: [known for known in CODES if known.startswith(incomplete.upper())],
         ),
     ] = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
-    """Explain an error code: what it means, what gives it, and what to write instead."""
+    """Explain the code of an error or a lint: what it means, what gives it, and what to write instead."""
     if code is None:
         _list(format_)
         return
     row = CODES.get(code.upper().strip("[]"))
     if row is None:
-        raise typer.BadParameter(f"there is no error code {code!r}{_near(code.upper())}")
+        raise typer.BadParameter(f"there is no code {code!r}{_near(code.upper())}")
     if format_ is Format.JSON:
         print_json({name: getattr(row, name) for name in ("code", "title", "meaning", "example", "instead")})
         return
     from rich.text import Text
 
     console = stdout()
-    console.print(Text.assemble((row.code, "bold red"), ": ", (row.title, "bold")))
+    console.print(Text.assemble((row.code, f"bold {_colour(row.code)}"), ": ", (row.title, "bold")))
     console.print()
     width = min(console.width, 80) if console.is_terminal else 80
     for line in Text(row.meaning).wrap(console, width):
         line.rstrip()
         console.print(line)
-    for heading, text, style in (("Example", row.example, "red"), ("Use instead", row.instead, "green")):
+    for heading, text, style in (("Example", row.example, _colour(row.code)), ("Use instead", row.instead, "green")):
         console.print()
         console.print(Text(heading, "bold"))
         for written in text.splitlines():
             console.print(Text("  " + written, style))
 
 
+def _colour(code: str) -> str:
+    """Return the colour of an error or a lint."""
+    return "yellow" if code.startswith("L") else "red"
+
+
 def _near(code: str) -> str:
     """Say which codes there are instead: those of the phase, nearest first."""
-    family = [known for known in CODES if known.startswith(code[:3]) and len(code) >= 3]
+    digits = 2 if code.startswith("L") else 3
+    family = [known for known in CODES if known.startswith(code[:digits]) and len(code) >= digits]
     if not family or not code[1:].isdecimal():
         return similar(code, list(CODES)) or "; `dcql explain-error` lists all"
     nearest = sorted(family, key=lambda known: abs(int(known[1:]) - int(code[1:])))[:3]
@@ -67,4 +73,4 @@ def _list(format_: Format) -> None:
         if rows:
             console.print(Text(phase, "bold"))
             for row in rows:
-                console.print(Text.assemble("  ", (row.code, "red"), "  ", row.title))
+                console.print(Text.assemble("  ", (row.code.ljust(5), _colour(row.code)), "  ", row.title))

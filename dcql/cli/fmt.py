@@ -1,34 +1,20 @@
 """`dcql fmt`."""
 
-import difflib
 import os
-import re
-import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dcql.cli.options import complete_recipe_file
+from dcql.cli.rewriting import Rewritten, print_diff, write
 from dcql.cli.shell import plural, shown, stdout
 from dcql.errors import DcqlError, Diagnostic, RecipeError, RunError
 
 STDIN = "-"
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 SUFFIX = ".dcql"
-
-
-@dataclass(frozen=True, slots=True)
-class _Formatted:
-    """A file's text as it is and as it is to be; both without a change of their line endings."""
-
-    name: str
-    path: Path | None
-    before: str
-    after: str
 
 
 def fmt(
@@ -53,19 +39,19 @@ def fmt(
     if STDIN in paths and len(paths) > 1:
         raise typer.BadParameter("- stands alone: standard input is one recipe")
     faults: list[DcqlError] = []
-    seen: list[_Formatted] = []
+    seen: list[Rewritten] = []
     for path in _named(paths, faults):
         try:
             one = _formatted(path)
             seen.append(one)
             if not (check or diff):
-                _write(one)
+                write(one)
         except DcqlError as error:
             faults.append(error)
     changed = [one for one in seen if one.before != one.after]
     if diff:
         for one in changed:
-            _print_diff(one)
+            print_diff(one)
     elif paths != [STDIN]:
         _tell([] if check else changed, len(seen) - len(changed))
     if check and changed:
@@ -100,7 +86,7 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in sorted(names) if name.endswith(SUFFIX))
 
 
-def _formatted(path: Path | None) -> _Formatted:
+def _formatted(path: Path | None) -> Rewritten:
     from dcql.syntax.formatter import formatted
     from dcql.syntax.scan import MAX_BYTES, read, source_of
 
@@ -111,40 +97,10 @@ def _formatted(path: Path | None) -> _Formatted:
         read(path)  # says what is wrong with a file that cannot be read
         data = path.read_bytes()
     after = formatted(source_of(data, name))
-    return _Formatted(name, path, data.decode("utf-8"), after)
+    return Rewritten(name, path, data.decode("utf-8"), after)
 
 
-def _write(one: _Formatted) -> None:
-    """Put a formatted text where it belongs; a file that would stay the same is not written."""
-    from dcql.engine.folder import replaced
-
-    if one.path is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(one.after.encode("utf-8"))
-    elif one.before != one.after:
-        with replaced(one.path) as unfinished:
-            unfinished.write_bytes(one.after.encode("utf-8"))
-            shutil.copymode(one.path, unfinished)
-
-
-def _print_diff(one: _Formatted) -> None:
-    """Print a unified diff, which `patch` takes; on a terminal, control characters are escaped."""
-    from rich.text import Text
-
-    console = stdout()
-    before, after = (_LINE.findall(text) for text in (one.before, one.after))
-    for line in difflib.unified_diff(before, after, one.name, one.name):
-        text, end = line.removesuffix("\n"), line.endswith("\n")
-        if console.is_terminal:
-            colour = {"+": "green", "-": "red", "@": "cyan"}.get(text[:1], "")
-            console.print(Text(shown(text), "bold" if text[:3] in ("+++", "---") else colour))
-        else:
-            print(text)
-        if not end:
-            print("\\ No newline at end of file")
-
-
-def _tell(written: list[_Formatted], already: int) -> None:
+def _tell(written: list[Rewritten], already: int) -> None:
     from rich.text import Text
 
     console = stdout()
@@ -154,7 +110,7 @@ def _tell(written: list[_Formatted], already: int) -> None:
         console.print(f"{plural(already, 'file')} {'is' if already == 1 else 'are'} formatted already")
 
 
-def _unformatted(changed: list[_Formatted]) -> Diagnostic:
+def _unformatted(changed: list[Rewritten]) -> Diagnostic:
     names = [one.name for one in changed]
     message = f"{plural(len(names), 'file')} {'is' if len(names) == 1 else 'are'} not formatted"
     helps = ("`dcql fmt` with the same paths formats them, `dcql fmt --diff` shows how",)

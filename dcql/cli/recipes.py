@@ -1,49 +1,18 @@
-"""`dcql check`, `dcql plan` and `dcql sql`."""
+"""`dcql plan` and `dcql sql`."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipe, SetOption, settings
-from dcql.cli.shell import Format, plural, print_json, shown, stdout
+from dcql.cli.options import PoolOption, Recipe, SetOption, settings
+from dcql.cli.shell import shown, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.types import Schema
     from dcql.lower.program import Program
     from dcql.plan.nodes import Plan
     from dcql.source import Source
-
-
-def check(
-    recipe: Recipe,
-    pool: PoolOption = None,
-    set_: SetOption = None,
-    limits: LimitsOption = None,
-    format_: FormatOption = Format.TEXT,
-) -> None:
-    """Check a recipe without running it: print `ok` and a summary, or everything that is wrong.
-
-    Without --pool the recipe is checked against the columns of DataComp's metadata.
-    """
-    source, plan = _checked(recipe, pool, set_)
-    summary = _summary(plan)
-    if format_ is Format.JSON:
-        print_json({"ok": True, "recipe": source.name, **summary})
-        return
-    from rich.text import Text
-
-    reads = ", ".join(summary["columns"]) or "no column"
-    words = [
-        plural(len(summary["stages"]), "stage") if summary["stages"] else "",
-        plural(summary["statistics"], "statistic"),
-        summary["effect"],
-        f"reads {reads}",
-        f"asks models for {', '.join(summary['features'])}" if summary["features"] else "",
-    ]
-    line = Text.assemble(("ok", "bold green"), f"  {shown(source.name)}: ")
-    line.append(", ".join(shown(word) for word in words if word))
-    stdout().print(line)
 
 
 def plan(
@@ -155,27 +124,6 @@ def _schema(pool: str | None) -> "Schema":
     from dcql.cli.demo import pool_or_demo
 
     return pool_or_demo(pool).schema if pool is not None else DATACOMP
-
-
-def _summary(checked: "Plan") -> dict[str, Any]:
-    from dcql.plan import nodes
-    from dcql.plan.effects import effect
-    from dcql.plan.passes import optimize
-    from dcql.plan.statistics import statistics
-
-    plan = optimize(checked)
-    relations = [*(stage.relation for stage in plan.stages), plan.query]
-    found = [node for relation in relations for node in nodes.walk(relation)]
-    features = {one.name for node in found if isinstance(node, nodes.Feature) for one in node.spec.chain}
-    assets = {node.set.name for node in found if isinstance(node, nodes.InSet) and isinstance(node.set, nodes.AssetSet)}
-    return {
-        "stages": [stage.name for stage in plan.stages if not stage.demand],
-        "statistics": sum(not isinstance(node, nodes.Feature) for node in statistics(plan).names),
-        "effect": effect(plan).name.lower(),
-        "columns": sorted({node.name for node in found if isinstance(node, nodes.Column)}),
-        "features": sorted(features),
-        "assets": sorted(assets),
-    }
 
 
 def _comment(title: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from dcql.engine.describe import ColumnSummary
-    from dcql.engine.statistics import Found
+    from dcql.engine.statistics import Found, Groups
     from dcql.inspect.alone import AloneTold, ByItself
 
 _BAR = 12
@@ -118,6 +118,8 @@ class _Lines:
         for found in _first_groups(section.tail):
             if not isinstance(found, str) and found.name.startswith("cut"):
                 self.line(Text("  " + shown(found.text)), found.k)
+                if found.groups is not None:
+                    self.note(_groups(found.groups), 4)
             else:
                 self.statistic(found, indent=2)
         if section.undefined:
@@ -157,6 +159,12 @@ class _Lines:
         if self._console.is_terminal:
             line.truncate(self._console.width, overflow="ellipsis")
         self._console.print(line)
+
+
+def _groups(groups: "Groups") -> str:
+    """Say how many groups a LIMIT .. BY has, and how many of them get no sample."""
+    empty = f"; {groups.empty:,} of them get{'s' if groups.empty == 1 else ''} none" if groups.empty else ""
+    return f"{groups.count:,} {'group' if groups.count == 1 else 'groups'}{empty}"
 
 
 def _first_groups(found: "tuple[Found, ...]") -> "list[Found | str]":

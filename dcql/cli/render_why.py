@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 from dcql.catalog.types import Type
 from dcql.cli.render import number
 from dcql.cli.shell import plural, shown
-from dcql.inspect.why import ClauseTold, FirstTold, Flip, LimitTold, OperationTold, Part, SectionTold, Tail, Value, Why
+from dcql.inspect.why import (
+    ClauseTold,
+    CopiesTold,
+    FirstTold,
+    Flip,
+    LimitTold,
+    OperationTold,
+    Part,
+    SectionTold,
+    Tail,
+    Value,
+    Why,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +74,8 @@ def _reason(told: Why) -> str:
 
 def _tail_reason(one: Tail) -> str:
     match one:
+        case CopiesTold():
+            return f"{one.text} gives it 0 copies"
         case LimitTold():
             return f"{one.text} keeps {one.keep:,}, and it comes {one.place:,} of {one.samples:,}"
         case FirstTold():
@@ -159,10 +173,14 @@ class _Lines:
 
     def _tail(self, one: Tail, told: Why) -> None:
         match one:
+            case CopiesTold():
+                self._after(one.count is not None, one.kept, one.text)
+                self._note("does not reach it" if one.count is None else _times(one.count), 8)
             case LimitTold():
                 self._after(one.place is not None, one.kept, one.text)
                 reached = f"{one.place:,} of {one.samples:,}" if one.place is not None else "does not reach it"
-                self._note(f"{reached}; {one.keep:,} are kept", 8)
+                group = f" with {_listed(one.group)}" if one.group and one.place is not None else ""
+                self._note(f"{reached}{group}; {one.keep:,} are kept", 8)
                 if one.place is not None:
                     self._note(f"ordered by {_listed(one.keys)}", 8)
             case FirstTold():
@@ -267,6 +285,12 @@ def _rank(rank: "Rank") -> str:
     # A sample outside of a population has a place there all the same.
     word = "rank" if rank.ties else "would be rank"
     return f"{word} {rank.place:,} of {rank.known:,} in {rank.among}, top {percent:.3g} %{ties}"
+
+
+def _times(count: int) -> str:
+    if count == 0:
+        return "0 copies: it is dropped"
+    return f"{plural(count, 'copy')} for each that it comes with"
 
 
 def _first(one: FirstTold, uid: str) -> Iterator[str]:

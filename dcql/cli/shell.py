@@ -102,11 +102,13 @@ def coloured(rendered: str) -> "Text":
     from rich.text import Text
 
     text = Text(rendered)
-    text.highlight_regex(r"(?m)^error\[E\d{4}\]: .*$", "bold")
-    text.highlight_regex(r"(?m)^error\[E\d{4}\]", "red")
+    colour = "yellow" if rendered.startswith("warning") else "red"
+    text.highlight_regex(r"(?m)^(error|warning)\[[EL]\d+\]: .*$", "bold")
+    text.highlight_regex(r"(?m)^error\[[EL]\d+\]", "red")
+    text.highlight_regex(r"(?m)^warning\[L\d+\]", "yellow")
     text.highlight_regex(r"(?m)^ *(-->|\d* *\|)", "blue")
-    text.highlight_regex(r"(?m)(?<=\|) *\^+.*$", "red")
-    text.highlight_regex(r"(?m)^ *= help:", "cyan")
+    text.highlight_regex(r"(?m)(?<=\|) *\^+.*$", colour)
+    text.highlight_regex(r"(?m)^ *= (help|fix):", "cyan")
     return text
 
 

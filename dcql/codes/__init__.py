@@ -1,4 +1,4 @@
-"""Every error code, one file a phase, one row a code; `PHASES` says what the first digits mean."""
+"""Every code of an error or a lint, one file a phase, one row a code; `PHASES` says what the first digits mean."""
 
 from dcql.codes import (
     determinism,
@@ -9,6 +9,7 @@ from dcql.codes import (
     internal,
     limits,
     limits_run,
+    lints,
     lock,
     loop,
     models,
@@ -42,6 +43,8 @@ PHASES = {
     "E13": "Submissions and the leaderboard",
     "E14": "Looking at subsets, limits of a command, and formatting",
     "E15": "Working on recipes",
+    "L0": "Lints",
+    "L1": "Comments that allow lints",
 }
 
 CODES: dict[str, Code] = {
@@ -69,6 +72,7 @@ CODES: dict[str, Code] = {
         report,
         editing,
         loop,
+        lints,
     )
     for row in table.CODES
 }

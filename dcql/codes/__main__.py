@@ -1,19 +1,19 @@
-"""Write the page of all errors: `python -m dcql.codes > docs/errors.md`."""
+"""Write the page of all codes: `python -m dcql.codes > docs/errors.md`."""
 
 import sys
 
 from dcql.codes import CODES, PHASES
 
 INTRODUCTION = """\
-# Errors
+# Errors and lints
 
-Every error of dcql has a code, and a code never changes its meaning. `dcql explain-error E0402` prints one of these
-entries; this page is made from the same tables by `make errors`.
+Every error of dcql has a code, and so has every [lint](lints.md); a code never changes its meaning. `dcql explain-error
+E0402` prints one of these entries; this page is made from the same tables by `make errors`.
 """
 
 
 def document() -> str:
-    """Return the page of all errors, as Markdown."""
+    """Return the page of all codes, as Markdown."""
     blocks = [INTRODUCTION]
     for start, phase in PHASES.items():
         rows = sorted((code for code in CODES.values() if code.code.startswith(start)), key=lambda code: code.code)

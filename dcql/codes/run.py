@@ -149,6 +149,36 @@ CODES: tuple[Code, ...] = (
         "a.parquet and a copy of it, b.parquet, in one pool",
         "remove one of the two rows or files",
     ),
+    Code(
+        "E0725",
+        "copies that are NULL",
+        "`n AS copies` says how often each sample is taken, and for the sample named n is NULL. It is the one with the "
+        "smallest uid of all for which that is so.",
+        "SELECT uid, weight AS copies FROM pool;     -- weight is NULL for some samples",
+        "SELECT uid, coalesce(weight, 1) AS copies FROM pool;",
+    ),
+    Code(
+        "E0726",
+        "copies below 0",
+        "A sample is taken 0 times or more; 0 copies drop it. For the sample named, the number is negative.",
+        "SELECT uid, weight - 1 AS copies FROM pool;     -- weight is 0 for some samples",
+        "SELECT uid, greatest(weight - 1, 0) AS copies FROM pool;",
+    ),
+    Code(
+        "E0727",
+        "copies that are not whole",
+        "A sample is taken a whole number of times. For the sample named, the number has a fraction; 2.0 is whole.",
+        "SELECT uid, clip_l14 * 10 AS copies FROM pool;",
+        "SELECT uid, CASE WHEN clip_l14 >= 0.3 THEN 3 ELSE 1 END AS copies FROM pool;",
+    ),
+    Code(
+        "E0728",
+        "too many copies",
+        "A subset holds each of its samples at most 4294967295 times, and so does every relation of a recipe. `AS "
+        "copies` multiplies what the relation before it has, and UNION ALL adds: for the sample named, that is more.",
+        "SELECT uid FROM many UNION ALL SELECT uid FROM many",
+        "SELECT uid FROM many UNION SELECT uid FROM many",
+    ),
     # Subset files: E0730 to E0739.
     Code(
         "E0730",
@@ -235,13 +265,6 @@ CODES: tuple[Code, ...] = (
         "Two of the samples that the recipe keeps have the same uid, so that the subset could not say which it means.",
         "dcql run recipe.dcql --pool ./small --out s     # ./small holds a file and a copy of it",
         "dcql pool add small ./small     # says which rows share a uid",
-    ),
-    Code(
-        "E0755",
-        "too many copies",
-        "A subset holds each of its samples at most 4294967295 times, and UNION ALL made more of one.",
-        "SELECT uid FROM many UNION ALL SELECT uid FROM many",
-        "SELECT uid FROM many UNION SELECT uid FROM many",
     ),
     Code(
         "E0756",

@@ -199,8 +199,8 @@ CODES: tuple[Code, ...] = (
         code="E0124",
         title="SELECT of other columns",
         meaning=(
-            "A query selects samples, which are named by their uid. Their columns can be read in every stage "
-            "without being selected."
+            "A query selects samples, which are named by their uid; only how often each is taken may stand beside it, "
+            "as in `SELECT uid, 2 AS copies`. Their columns can be read in every stage without being selected."
         ),
         example="SELECT uid, url FROM pool;",
         instead="SELECT uid FROM pool;",

@@ -114,6 +114,23 @@ CODES: tuple[Code, ...] = (
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 30 PERCENT;",
     ),
     Code(
+        code="E0317",
+        title="copies that are no number",
+        meaning="`AS copies` says how often each sample is taken: it needs a number, and has text or a condition.",
+        example="SELECT uid, clip_l14 >= 0.3 AS copies FROM pool;",
+        instead="SELECT uid, CASE WHEN clip_l14 >= 0.3 THEN 2 ELSE 1 END AS copies FROM pool;",
+    ),
+    Code(
+        code="E0318",
+        title="constant that can be no number of copies",
+        meaning=(
+            "A sample is taken a whole number of times, from 0 (it is dropped) to 4294967295. The constant is NULL, "
+            "negative, too large, or has a fraction."
+        ),
+        example="SELECT uid, 0.5 AS copies FROM pool;",
+        instead="SELECT uid, 2 AS copies FROM pool;",
+    ),
+    Code(
         code="E0327",
         title="value of another type for a PARAM",
         meaning=(

@@ -1,30 +1,29 @@
-"""Everything that is wrong with a text, as `dcql check` says it."""
+"""Everything that is wrong with a text, and what it need not say, as `dcql check` tells it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from dcql.catalog.types import Schema
-from dcql.compiler import check
 from dcql.editing.document import Document, is_library
-from dcql.errors import DcqlError, Diagnostic
+from dcql.errors import Diagnostic, RecipeError
+from dcql.lints import diagnose as diagnose_text
 from dcql.syntax.parser import parse_library
 
 Found = Mapping[Path | None, tuple[Diagnostic, ...]]
 
 
 def diagnose(document: Document, schema: Schema) -> tuple[Diagnostic, ...]:
-    """Return everything that `dcql check` finds in a recipe for a pool of this schema; nothing for one without faults.
+    """Return everything that `dcql check` tells of a recipe for a pool of this schema: its errors, else its lints.
 
     A file of the library is a list of definitions, and is read as that. Imported recipes are read from the disk: what
     is wrong in one has a span of its text.
     """
+    if not is_library(document.path):
+        return diagnose_text(document.source, schema, path=document.path)
     try:
-        if is_library(document.path):
-            parse_library(document.source)
-        else:
-            check(document.source, schema, path=document.path)
-    except DcqlError as error:
+        parse_library(document.source)
+    except RecipeError as error:
         return error.diagnostics
     return ()
 

@@ -1,12 +1,15 @@
 """What an editor can write in place of what is wrong."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from dcql.catalog.types import Schema
+from dcql.editing.diagnosing import diagnose
 from dcql.editing.document import Document, text_of
 from dcql.errors import Diagnostic
-from dcql.source import Source, Span
+from dcql.lints import fixed
+from dcql.source import Span
 from dcql.syntax.formatter import formatted
 from dcql.syntax.scan import TOKEN
 
@@ -29,6 +32,9 @@ def repairs(diagnostic: Diagnostic) -> tuple[Repair, ...]:
     if diagnostic.span is None:
         return ()
     found = []
+    if diagnostic.fix is not None:
+        edits = tuple((edit.span, edit.text) for edit in diagnostic.fix.edits)
+        found.append(Repair(diagnostic.fix.title, edits, safe=True))
     for help_ in diagnostic.helps:
         if similar := _SIMILAR.match(help_):
             if (wrong := _wrong_name(diagnostic.message, diagnostic.span)) is not None:
@@ -58,9 +64,18 @@ def formatting(document: Document) -> tuple[tuple[int, int, str], ...]:
     Line endings are left to the editor. Raises RecipeError for a text that has faults.
     """
     before = document.source.text
-    after = formatted(Source(document.source.name, before))
-    if "\r\n" in before:
-        after = after.replace("\n", "\r\n")
+    after = formatted(document.source)
+    return _changed(before, after.replace("\n", "\r\n") if "\r\n" in before else after)
+
+
+def all_fixes(document: Document, schema: Schema) -> tuple[tuple[int, int, str], ...]:
+    """Return the edit that applies every fix of a recipe's lints, as `dcql check --fix` does; none without fixes."""
+    after, _ = fixed(document.source, lambda source: diagnose(replace(document, source=source), schema))
+    return _changed(document.source.text, after.text)
+
+
+def _changed(before: str, after: str) -> tuple[tuple[int, int, str], ...]:
+    """Return the edit that makes one text of another."""
     if before == after:
         return ()
     # Lines that stay at both ends are left alone, so that a cursor there stays where it is.

@@ -98,6 +98,33 @@ class Session:
         ).fetchall()[0]
         return int(rows), f"{int(folded or 0):032x}"
 
+    def checksum_of_rows(self, name: str, columns: Sequence[str]) -> tuple[int, str]:
+        """Return the rows of a stored table, and the XOR of the MD5 of their values: 32 hex digits in any order.
+
+        The values are told apart: NULL from every text, and where one ends.
+        """
+        texts = [f'"{column}"::VARCHAR' for column in columns]
+        values = ", ".join(f"coalesce(strlen({text}) || ':' || {text}, '-')" for text in texts)
+        rows, folded = self._connection.execute(
+            f'SELECT count(*), bit_xor(md5_number(concat({values}))) FROM "{name}"'
+        ).fetchall()[0]
+        return int(rows), f"{int(folded or 0):032x}"
+
+    def sums(self, name: str, columns: Sequence[str], zero: str) -> tuple[int, ...]:
+        """Return the sums of whole numbers in columns of a stored table, then how many rows have 0 in `zero`."""
+        sums = ", ".join(f'coalesce(sum("{column}"), 0)' for column in columns)
+        row = self._connection.execute(f'SELECT {sums}, count(*) FILTER ("{zero}" = 0) FROM "{name}"').fetchall()[0]
+        return tuple(int(value) for value in row)
+
+    def table(self, name: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return columns of a stored table, in their order, NULL first."""
+        listed = ", ".join(f'"{column}"' for column in columns)
+        return self._connection.execute(f'SELECT {listed} FROM "{name}" ORDER BY ALL ASC NULLS FIRST').fetchall()
+
+    def drop(self, name: str) -> None:
+        """Give the memory of a stored table back."""
+        self._connection.execute(f'DROP TABLE "{name}"')
+
     def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
         with _run_errors():
             return self._connection.sql(_with_samples(statement, source), params=_given(statement, source, parameters))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool
+from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.features.report import Computing
 from dcql.engine.locate import Place
@@ -143,6 +144,7 @@ def computed(
                 tell("statistics", done, len(program.stages))
 
         statistics.compute(advance)
+        check_copies(program.checks, pool, duck, sources, statistics.parameters)
         yield duck, sources, statistics, features
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dcql.arrays import numbers, present
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
@@ -119,6 +120,7 @@ class Opened:
         done = self._attempt(last, frozen)
         if self.features is not None and not self.features.confirmed():
             done = self._attempt(last, frozen)
+        check_copies(self.program.checks, self.pool, self.session, self.sources, done[0].parameters)
         return done
 
     def _attempt(self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found]) -> tuple[Statistics, T]:
@@ -362,7 +364,7 @@ class _Output:
         return ids.drop_null(), self._copies(batch)[present(ids)]
 
     def _copies(self, batch: Any) -> Any:
-        return copies_in(batch.column("copies"))
+        return numbers(batch.column("copies"))
 
     def _count(self, batch: Any, file: PoolFile | None = None) -> None:
         """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
@@ -386,16 +388,6 @@ class _Output:
             left = np.cumsum(depths[:-1][::-1])[::-1]
             result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
         return tuple(result)
-
-
-def copies_in(column: Any) -> NDArray[np.uint64]:
-    """Return the copies in an Arrow column. Raises RunError where they are too many for a subset."""
-    copies = numbers(column)
-    if len(copies) and int(copies.max()) >= 1 << 32:
-        raise RunError(
-            Diagnostic("E0755", "a sample has more than 4,294,967,295 copies", helps=("use UNION: it takes each once",))
-        )
-    return copies
 
 
 class InOrder:

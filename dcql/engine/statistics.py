@@ -12,7 +12,9 @@ from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
-from dcql.lower.program import Cut, Demand, Firsts, GroupedThreshold, Program, Scan, Statistic, Threshold
+from dcql.lower.program import Cut, Demand, Firsts, GroupedCut, GroupedThreshold, Program, Scan, Statistic, Threshold
+
+MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
 
 _DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
@@ -24,7 +26,8 @@ class Found:
     `n` counts what was ranked, `nulls` the samples of the population without a value, `k` the 1-based position,
     `ties` the samples that share the value. `group` is empty but for a threshold with BY. `at` says what a count does
     not: where a LIMIT cuts, the sort keys and the tie hash of the last sample kept (empty where it keeps all or
-    nothing); for DISTINCT ON, a checksum of the samples that are first.
+    nothing); for DISTINCT ON, a checksum of the samples that are first; for LIMIT .. BY, one of all its cuts, and
+    `groups` tells of them: its `value` counts what is kept of all groups together, and `n` what reaches it.
     """
 
     name: str
@@ -38,6 +41,19 @@ class Found:
     ties: int
     group: tuple[Any, ...] = ()
     at: tuple[Any, ...] = ()
+    groups: "Groups | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of a LIMIT .. BY: how many there are, and how many of them get no sample.
+
+    `told` has one statistic for each, in the order of the keys, where they are few.
+    """
+
+    count: int
+    empty: int
+    told: tuple[Found, ...]
 
 
 @dataclass
@@ -86,6 +102,8 @@ class Statistics:
                 self._grouped(statistic)
             case Cut():
                 self._cut(statistic)
+            case GroupedCut():
+                self._grouped_cut(statistic)
             case Firsts():
                 self.session.store_result(statistic.name, statistic.statement, self.source, self.parameters)
                 count, checksum = self.session.checksum(statistic.name, "uid")
@@ -189,12 +207,7 @@ class Statistics:
     def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
         samples = self._number(cut.samples)
-        if cut.percent is not None:
-            numerator, denominator = cut.percent
-            kept = numerator * samples // (denominator * 100)
-        else:
-            assert cut.count is not None
-            kept = min(cut.count, samples)
+        kept = _kept(cut, samples)
         at: tuple[Any, ...] = ()
         if kept not in (0, samples):
             keys = self._at(cut, "keys", kept - 1)
@@ -203,12 +216,49 @@ class Statistics:
             at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
         return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=at)
 
+    def _grouped_cut(self, cut: GroupedCut) -> None:
+        """Find where LIMIT .. BY cuts each group. What is held here does not grow with samples or groups."""
+        sizes, keep, at = f"{cut.name}/sizes", f"{cut.name}/keep", f"{cut.name}/at"
+        self.session.store_result(sizes, cut.sizes, self.source, self.parameters)
+        # However many groups there are, they have few sizes: together these are no more than the samples.
+        each = [int(size) for (size,) in self.session.rows(cut.each, self.source, {})]
+        columns = [("samples", Type.INT), ("kept", Type.INT)]
+        self.session.store(keep, columns, [(size, _kept(cut, size)) for size in each])
+        self.session.store_result(at, cut.at, self.source, self.parameters)
+        self.session.store_result(cut.name, cut.cuts, self.source, self.parameters)
+        for table in (at, keep, sizes):
+            self.session.drop(table)
+        self.found[-1].append(self._told(cut))
+
+    def _told(self, cut: GroupedCut) -> Found:
+        width = len(cut.by_types)
+        names = [*(f"k{i}" for i in range(width)), "kept", *(f"s{i}" for i in range(len(cut.key_types))), "tie"]
+        count, checksum = self.session.checksum_of_rows(cut.name, names)
+        samples, kept, empty = self.session.sums(cut.name, ("samples", "kept"), "kept")
+        told: list[Found] = []
+        if count <= MOST_TOLD:
+            for row in self.session.table(cut.name, [*names, "samples"]):
+                at = row[width + 1 : -1] if row[width] not in (0, row[-1]) else ()
+                one = Found(cut.name, cut.text, "", Type.INT, row[width], row[-1], 0, row[width], 0, row[:width], at)
+                told.append(one)
+        groups = Groups(count, empty, tuple(told))
+        return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=(checksum,), groups=groups)
+
     def _number(self, statement: Any) -> int:
         return int(self.session.rows(statement, self.source, self.parameters)[0][0])
 
     def _at(self, cut: Cut, which: str, offset: int) -> tuple[Any, ...]:
         parameters = {**self.parameters, "offset": offset}
         return self.session.rows(getattr(cut, which), self.source, parameters)[0]
+
+
+def _kept(cut: Cut | GroupedCut, samples: int) -> int:
+    """Return how many of so many samples a LIMIT keeps, exactly."""
+    if cut.percent is not None:
+        numerator, denominator = cut.percent
+        return numerator * samples // (denominator * 100)
+    assert cut.count is not None
+    return min(cut.count, samples)
 
 
 def _found(

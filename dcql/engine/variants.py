@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
-from dcql.engine.run import InOrder, Opened, Progress, copies_in, opened, repeated, silent, uneven
+from dcql.engine.run import InOrder, Opened, Progress, opened, repeated, silent, uneven
 from dcql.engine.statistics import Found
 from dcql.engine.uids import Gathered, parse_items
 from dcql.lower.program import Program
@@ -106,7 +106,7 @@ def _of_added(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any
                 word[places] = numbers(batch.column(column))
             for name, count in zip(lowered.copies, copies, strict=True):
                 if name is not None and count is not None:
-                    count[places] = copies_in(batch.column(name))
+                    count[places] = numbers(batch.column(name))
     except IndexError:
         raise uneven() from None  # a rank beyond the pool's uids
     return _Told(words, copies)
@@ -149,7 +149,7 @@ def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any])
             # To parse and sort uids takes longer than all else: it is done for those that some variant keeps.
             kept = np.flatnonzero(np.logical_or.reduce([word != 0 for word in words]))
             items = parse_items(batch.column("id").take(indices(kept)), file=ready.pool.name, first_row=None)
-            counts = [copies_in(batch.column(name))[kept] for name in several]
+            counts = [numbers(batch.column(name))[kept] for name in several]
             gathered.add(items, *(word[kept] for word in words), *counts)
         # The scan may skip samples, so they are counted by files.
         done += sum(rows[path] for path in source.files)

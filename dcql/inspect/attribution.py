@@ -24,7 +24,7 @@ from dcql.engine.variants import Variants
 from dcql.inspect.causes import Attribution
 from dcql.inspect.histograms import histograms
 from dcql.inspect.telling import told
-from dcql.inspect.truths import NOTHING, Bools, Counts, Key, Mixes
+from dcql.inspect.truths import NOTHING, Bools, Counts, Key, Mixes, answer
 from dcql.plan import nodes
 from dcql.plan.alignment import Undone
 from dcql.plan.edits import Edits
@@ -95,7 +95,7 @@ class Search:
     which: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     found: dict[Key, tuple[Found, ...]] = field(default_factory=dict)
     subsets: tuple[Subset, ...] = ()
-    _truths: dict[Key, Bools] = field(default_factory=dict)
+    _truths: dict[Key, NDArray[Any]] = field(default_factory=dict)
     _in_pool: dict[bool, Bools] = field(default_factory=dict)
     _view: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
 
@@ -125,8 +125,8 @@ class Search:
         """Return which of the samples in view the pool of a mix has."""
         return self._in_pool[self._is_a(undone)][self._view]
 
-    def lookup(self, key: Key) -> Bools:
-        """Return a truth for each sample in view."""
+    def lookup(self, key: Key) -> NDArray[Any]:
+        """Return a truth for each sample in view, or its copies."""
         return self._truths[key][self._view]
 
     def look_at(self, samples: NDArray[np.intp]) -> None:
@@ -152,7 +152,7 @@ class Search:
             self.uids, self.before, self.after = variants.uids[at], before[at], after[at]
             self._in_pool = dict.fromkeys((False, True), np.ones(len(at), np.bool_))
             for number, key in enumerate(keys, start=2):
-                self._truths[key], self.found[key] = variants.kept[number][at], variants.statistics[number]
+                self._truths[key], self.found[key] = answer(variants, number, key)[at], variants.statistics[number]
             return
         old, new = (side.evaluate([side.plan, EVERY]) for side in (self.a, self.b))
         self.subsets = old.subset(0), new.subset(0)
@@ -174,7 +174,7 @@ class Search:
                 part = own[start : start + AT_ONCE]
                 variants = side.evaluate(list(map(self.mixes.plan, part)))
                 for number, key in enumerate(part):
-                    self._truths[key] = _at(variants, variants.kept[number], self.uids)
+                    self._truths[key] = _at(variants, answer(variants, number, key), self.uids)
                     self.found[key] = variants.statistics[number]
 
     def truths_of(self, keys: list[Key], undone: Undone) -> list[Bools]:
@@ -259,10 +259,14 @@ class Search:
             values, code = np.unique(copies[samples], return_inverse=True)
             place, width = place * len(values) + code, width * len(values)
         for truths in (*self._in_pool.values(), *self._truths.values()):
-            if width >= 1 << 61:
+            code, several = truths[samples], 2
+            if truths.dtype != np.bool_:
+                values, code = np.unique(code, return_inverse=True)
+                several = len(values)
+            if width * several >= 1 << 62:
                 values, place = np.unique(place, return_inverse=True)
                 width = len(values)
-            place, width = place * 2 + truths[samples], width * 2
+            place, width = place * several + code, width * several
         _, first, which = np.unique(place, return_index=True, return_inverse=True)
         return samples[first], which
 

@@ -14,7 +14,7 @@ from dcql.inspect.attribution import listed
 from dcql.inspect.causes import Attribution, Cause
 from dcql.inspect.diff import copied, difference
 from dcql.inspect.telling import counted, failed, gathered
-from dcql.inspect.truths import NOTHING, Item, Mixes
+from dcql.inspect.truths import NOTHING, Item, Mixes, answer
 from dcql.plan import nodes
 from dcql.plan.edits import QUERY, edits_between
 from dcql.plan.variants import EVERY
@@ -43,7 +43,7 @@ def against_clauses(stored: Subset, plan: nodes.Plan, evaluate: Evaluate, side: 
     only = found.only_a if side == "a" else found.only_b
     at = find(variants.uids, np.ascontiguousarray(only["f0"]), np.ascontiguousarray(only["f1"]))
     known = np.flatnonzero(at >= 0)
-    truths = {key: variants.kept[number][at[known]] for number, key in enumerate(keys, start=1)}
+    truths = {key: answer(variants, number, key)[at[known]] for number, key in enumerate(keys, start=1)}
     mixes.present = lambda _: np.ones(len(known), np.bool_)
     fails = failed(items, mixes, truths.__getitem__, NOTHING, len(known))
     first = np.full(len(only), -1, np.intp)

@@ -15,7 +15,7 @@ from dcql.lower.observe import as_stored
 from dcql.plan import nodes
 from dcql.plan.comparison import Comparison, comparison
 from dcql.plan.places import Path, Select, Step, clause_path, comparisons, own_features, put, put_at
-from dcql.plan.written import limit_text, literal
+from dcql.plan.written import literal
 
 # Runs of changed recipes, for changes that move a statistic. Each takes as long as the recipe's own statistics.
 _MOST_RUNS = 6
@@ -179,24 +179,24 @@ class Finder:
         ahead, samples = self.parts.observed.places[self.parts.names[rel]]
         if not self.parts.verdict.member(rel.input, (*one.path, ("input", ()))):
             return
-        (cut,) = self.parts.observed.found[self.parts.names[rel]]
-        assert isinstance(cut.value, int)
-        count = ahead if ahead < cut.value else ahead + 1
+        keeps, writer = rel.keeps(samples), self.parts.writer
+        count = ahead if ahead < keeps else ahead + 1
         new = replace(rel, count=count)
         if rel.percent is not None:
             percent = _percent_for(rel.percent, count, samples)
             if percent is None:
                 return
             new = replace(rel, percent=percent)
-        moved = abs(count - cut.value) / samples if samples else None
+        # Of the groups of a BY only this one was counted.
+        moved = abs(count - keeps) / samples if samples and not rel.by else None
         yield _Candidate(
             Change(one.path, count),
             new,
             Flip(
                 "limit",
                 section_title(one.name),
-                limit_text(rel),
-                limit_text(new),
+                writer.limit(rel),
+                writer.limit(new),
                 "",
                 None,
                 None,

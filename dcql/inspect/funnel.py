@@ -6,7 +6,7 @@ from typing import Any
 
 from dcql.catalog.types import Type
 from dcql.engine.run import BlockCounts, Result
-from dcql.engine.statistics import Found
+from dcql.engine.statistics import Found, Groups
 from dcql.lower.program import Program
 
 
@@ -61,7 +61,7 @@ def funnel(program: Program, result: Result) -> Funnel:
     asked: dict[str, tuple[str, int]] = {}
     if result.features is not None:
         asked = {one.name: (one.feature, result.features.asked[one.name]) for one in program.demands}
-    read = {part.name: [_section(block, found, asked) for block in owned.get(part.name, [])] for part in program.parts}
+    read = {part.name: _sections(owned.get(part.name, []), found, asked) for part in program.parts}
     sections: list[Section] = []
     for part in program.parts:
         own = read[part.name]
@@ -83,6 +83,21 @@ def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, li
         owners = [owner for owner in parts if name == owner or name.startswith(f"{owner}.")]
         owned.setdefault(max(owners, key=len), []).append(counted)
     return owned
+
+
+def _sections(
+    blocks: list[BlockCounts], found: dict[str, list[Found]], asked: Mapping[str, tuple[str, int]]
+) -> list[Section]:
+    """Return a section for each SELECT: its copies are a line after those of its WHERE."""
+    sections: list[Section] = []
+    for counted in blocks:
+        section = _section(counted, found, asked)
+        if counted.block.of_copies and sections and sections[-1].name == section.name:
+            last = sections[-1]
+            sections[-1] = replace(last, lines=(*last.lines, *section.lines))
+        else:
+            sections.append(section)
+    return sections
 
 
 def _section(counted: BlockCounts, found: dict[str, list[Found]], asked: Mapping[str, tuple[str, int]]) -> Section:
@@ -151,7 +166,13 @@ def statistic_to_json(found: Found) -> dict[str, Any]:
         "k": found.k,
         "ties": found.ties,
         "group": [plain(key) for key in found.group],
+        **({"groups": _groups_to_json(found.groups)} if found.groups is not None else {}),
     }
+
+
+def _groups_to_json(groups: Groups) -> dict[str, Any]:
+    told = [{"group": [plain(key) for key in one.group], "n": one.n, "k": one.k} for one in groups.told]
+    return {"count": groups.count, "empty": groups.empty, "told": told}
 
 
 def is_threshold(found: Found) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +99,8 @@ def _cuts(search: "Search") -> Iterator[_Cut]:
             fails = int(np.count_nonzero(~item.truth(search.mixes, search.lookup, undone)))
             score, threshold, op = compared
             value = _value(search, item, threshold, undone)
+            if value is not None and not isfinite(value):
+                continue  # a pool's infinity has no place among bins
             key = (item.stage, item.edits or item.text, score)
             cut = found.setdefault(key, _Cut(item.stage, item.text, score, op in (">", "<=")))
             cut.fails += fails

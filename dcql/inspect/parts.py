@@ -33,6 +33,9 @@ class Survey:
         clauses = [clause.expr for one in told if isinstance(one.rel, nodes.Filter) for clause in one.rel.clauses]
         for expr in clauses:
             self._ask(expr)
+        for one in told:
+            if isinstance(one.rel, nodes.Copies) and not isinstance(one.rel.expr, nodes.Literal):
+                self.exprs.setdefault(one.rel.expr)
         for expr in clauses:
             self._take_apart(expr)
 

@@ -17,6 +17,7 @@ from dcql.inspect.parts import Parts, Survey
 from dcql.inspect.verdict import UnsureError, Verdict
 from dcql.inspect.why import (
     ClauseTold,
+    CopiesTold,
     FirstTold,
     LimitTold,
     OperationTold,
@@ -31,7 +32,7 @@ from dcql.plan.demand import assign_demand
 from dcql.plan.passes.prune_stages import prune_stages
 from dcql.plan.places import Path, Select, clause_path, in_turn, operands, own_features, selects
 from dcql.plan.statistics import statistics, unused_name
-from dcql.plan.written import Writer, limit_text
+from dcql.plan.written import Writer
 
 
 def why(
@@ -119,7 +120,7 @@ class _Sections:
                 sections.append(self._filter(one.rel, one.path, title))
                 continue
             tail = self._tail(one.rel, one.path)
-            reads = one.rel.input if isinstance(one.rel, nodes.Limit | nodes.DistinctOn) else None
+            reads = one.rel.input if isinstance(one.rel, nodes.Copies | nodes.Limit | nodes.DistinctOn) else None
             if reads is not None and sections and sections[-1].name == title:
                 last = sections[-1]
                 sections[-1] = replace(last, tail=(*last.tail, tail), kept=tail.kept)
@@ -174,15 +175,21 @@ class _Sections:
                     (op, _source(operand), verdict.member(operand, where)) for op, operand, where in operands(rel, path)
                 ]
                 return OperationTold(tuple(held), verdict.member(rel, path))
-            case nodes.Limit():
-                name = self.parts.names[rel]
-                (cut,) = observed.found[name]
-                ahead, samples = observed.places[name]
+            case nodes.Copies():
                 reached = verdict.member(rel.input, (*path, ("input", ())))
-                assert isinstance(cut.value, int)
-                place = ahead + 1 if reached else None
+                count = int(verdict.count(rel, path)) if reached else None
+                return CopiesTold(rel.text, count, bool(count))
+            case nodes.Limit():
+                ahead, samples = observed.places[self.parts.names[rel]]
+                reached = verdict.member(rel.input, (*path, ("input", ())))
                 return LimitTold(
-                    limit_text(rel), place, samples, cut.value, verdict.member(rel, path), self._order(rel.order)
+                    self.parts.writer.limit(rel),
+                    ahead + 1 if reached else None,
+                    samples,
+                    rel.keeps(samples),
+                    verdict.member(rel, path),
+                    self._order(rel.order),
+                    tuple(self._asked(key) for key in rel.by),
                 )
             case nodes.DistinctOn():
                 first, size = observed.firsts[self.parts.names[rel]]

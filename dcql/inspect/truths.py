@@ -1,17 +1,19 @@
 """What every mix of two recipes says of a sample, put together from the truths of their clauses.
 
 A mix differs from another one in which clauses it has, and in the statistics that these compare with. So the truth of a
-clause is computed once for each set of edits that its statistics depend on; the rest is AND, OR and sums over the
-samples that differ. A SELECT with DISTINCT ON or LIMIT is taken whole, as a clause is.
+clause is computed once for each set of edits that its statistics depend on; the rest is AND, OR, sums and products over
+the samples that differ. The number of an `n AS copies` is looked up as the truth of a clause is. A SELECT with DISTINCT
+ON or LIMIT is taken whole.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.engine.variants import Variants
 from dcql.plan import nodes
 from dcql.plan.alignment import Aligned, Operations, Select, Undone, Whole, mixed, tail_text, unchanged
 from dcql.plan.demand import assign_demand
@@ -26,14 +28,19 @@ _A, _B, _DIFFER = "a'", "b'", "differ'"  # a stroke is in no name of a recipe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
-    """Clauses that hold together, or a SELECT with a tail; `depends` are the edits that can change what it says."""
+    """Clauses that hold together, copies, or a SELECT with a tail.
 
-    what: tuple[nodes.Clause, ...] | Select
+    `depends` are the edits that can change what it says. Copies are one clause that is not in a tuple: what is
+    looked up of them are numbers, not truths.
+    """
+
+    what: tuple[nodes.Clause, ...] | nodes.Clause | Select
     depends: Undone
 
 
 Key: TypeAlias = tuple[Leaf, Undone]  # a leaf, and which of the edits that it depends on are undone
-Lookup: TypeAlias = Callable[[Key], Bools]
+Lookup: TypeAlias = Callable[[Key], NDArray[Any]]  # truths; of copies, numbers
+_TOO_MANY = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,15 @@ class Mixes:
 
             own = self.edits.of_definitions(clause) | ({slot.edit} if slot.edit is not None else set())
             yield Item(select.place, clause.text, clause, own, depends, truth)
+        if (copies := _copies_of(select, undone)) is not None and _times(copies) is None:
+
+            def some(mixes: Mixes, lookup: Lookup, undone: Undone) -> Bools:
+                return np.asarray(mixes._counts(copies, lookup, undone) > 0)
+
+            own = self.edits.of_definitions(copies) | (
+                {select.copies.edit} if select.copies.edit is not None else set()
+            )
+            yield Item(select.place, copies.text, None, frozenset(own), self._depends(copies), some)
         if _has_tail(select, undone):
             own = frozenset(one.edit for one in (select.distinct, select.limit, select.order) if one.edit is not None)
             depends = self.edits.inside(select) | self._pool
@@ -154,13 +170,14 @@ class Mixes:
         leaf, undone = key
         if isinstance(leaf.what, Select):
             return self.edits.plan_of(mixed(leaf.what, undone), undone)
-        if not any(_asks(clause.expr) for clause in leaf.what):
-            return self.edits.plan_of(nodes.Filter(nodes.PoolScan(), leaf.what), undone)
+        clauses = leaf.what if isinstance(leaf.what, tuple) else (leaf.what,)
+        if not any(_asks(clause.expr) for clause in clauses):
+            return self.edits.plan_of(_told(leaf.what, nodes.PoolScan()), undone)
         return self._of_differing(leaf.what, undone)
 
-    def _of_differing(self, clauses: tuple[nodes.Clause, ...], undone: Undone) -> nodes.Plan:
+    def _of_differing(self, what: tuple[nodes.Clause, ...] | nodes.Clause, undone: Undone) -> nodes.Plan:
         """Return the plan of clauses that ask for features: they are asked only of the samples that differ."""
-        own = self.edits.over(nodes.Filter(nodes.Ref(_DIFFER), clauses), undone)
+        own = self.edits.over(_told(what, nodes.Ref(_DIFFER)), undone)
         if self.differing is not None:
             return assign_demand(replace(own, stages=(nodes.Stage(_DIFFER, self.differing), *own.stages)))
         stages: list[nodes.Stage] = []
@@ -174,12 +191,7 @@ class Mixes:
         return assign_demand(replace(own, stages=(*stages, nodes.Stage(_DIFFER, differ), *own.stages)))
 
     def _has_copies(self) -> bool:
-        return any(
-            operand.a == "UNION ALL" or operand.b == "UNION ALL"
-            for aligned in (self.edits.query, *self.edits.stages.values())
-            for operations in _operations_in(aligned)
-            for operand in operations.operands
-        )
+        return any(map(_takes_several, (self.edits.query, *self.edits.stages.values())))
 
     # --- composition --------------------------------------------------------------------------------------------------
 
@@ -199,6 +211,9 @@ class Mixes:
                 result = self._copies(aligned.source, lookup, undone, stages)
                 for holds in self._clauses(aligned, lookup, undone, stages):
                     result = result * holds
+                if (copies := _copies_of(aligned, undone)) is not None:
+                    # What neither recipe gives may be more than a sample can have, many times over.
+                    result = np.minimum(result * self._counts(copies, lookup, undone), _TOO_MANY)
                 if _has_tail(aligned, undone):
                     result = result * self._tail(aligned, lookup, undone)
                 return result
@@ -246,7 +261,15 @@ class Mixes:
         leaf = self._leaf(select, select, self.edits.inside(select) | self._pool)
         return lookup((leaf, undone & leaf.depends))
 
-    def _leaf(self, owner: object, what: tuple[nodes.Clause, ...] | Select, depends: Undone) -> Leaf:
+    def _counts(self, copies: nodes.Clause, lookup: Lookup, undone: Undone) -> Counts:
+        """Return how many copies an `n AS copies` makes of each sample."""
+        times = _times(copies)
+        if times is not None:
+            return np.full(len(self.present(undone)), times, np.int64)
+        leaf = self._leaf(copies, copies, self._depends(copies))
+        return lookup((leaf, undone & leaf.depends)).astype(np.int64)
+
+    def _leaf(self, owner: object, what: tuple[nodes.Clause, ...] | nodes.Clause | Select, depends: Undone) -> Leaf:
         if id(owner) not in self._leaves:
             self._leaves[id(owner)] = owner, Leaf(what, depends)
         return self._leaves[id(owner)][1]
@@ -296,11 +319,42 @@ def _asks(node: nodes.Node) -> bool:
     )
 
 
-def _operations_in(aligned: Aligned) -> Iterator[Operations]:
+def _takes_several(aligned: Aligned) -> bool:
+    """Return whether a relation may have several copies of a sample."""
     match aligned:
         case Operations():
-            yield aligned
-            for operand in aligned.operands:
-                yield from _operations_in(operand.relation)
+            added = any("UNION ALL" in (operand.a, operand.b) for operand in aligned.operands)
+            return added or any(_takes_several(operand.relation) for operand in aligned.operands)
         case Select():
-            yield from _operations_in(aligned.source)
+            copies = aligned.copies
+            return copies.a is not None or copies.b is not None or _takes_several(aligned.source)
+        case _:
+            return False
+
+
+def _copies_of(select: Select, undone: Undone) -> nodes.Clause | None:
+    """Return the copies of a SELECT in a mix."""
+    copies = select.copies.value(undone)
+    assert copies is None or isinstance(copies, nodes.Clause)
+    return copies
+
+
+def _times(copies: nodes.Clause) -> int | None:
+    """Return the number that copies are whatever the sample; None where it differs, and for 0, which drops it."""
+    value = copies.expr.value if isinstance(copies.expr, nodes.Literal) else None
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _told(what: tuple[nodes.Clause, ...] | nodes.Clause, source: nodes.PoolScan | nodes.Ref) -> nodes.Rel:
+    """Return the relation that says what is looked up of clauses, or of copies."""
+    if isinstance(what, tuple):
+        return nodes.Filter(source, what)
+    return nodes.Copies(source, what.expr, what.text, what.span, checked=False)
+
+
+def answer(variants: Variants, number: int, key: Key) -> NDArray[Any]:
+    """Return what a run of several plans says of a leaf: the truths of plan `number`, or its copies."""
+    copies = variants.copies[number]
+    if isinstance(key[0].what, nodes.Clause) and copies is not None:
+        return copies
+    return variants.kept[number]

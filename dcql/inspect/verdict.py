@@ -67,6 +67,8 @@ class Verdict:
                 return self.member(rel.input, (*path, ("input", ()))) and all(
                     self.truth(clause.expr, clause_path(path, number)) for number, clause in in_turn(rel.clauses)
                 )
+            case nodes.Copies():
+                return self.member(rel.input, (*path, ("input", ()))) and self.count(rel, path) != 0
             case nodes.SetOperation():
                 present = False
                 for op, operand, where in operands(rel, path):
@@ -78,6 +80,16 @@ class Verdict:
             case nodes.Limit():
                 return self.member(rel.input, (*path, ("input", ()))) and self._within(rel, path)
 
+    def count(self, rel: nodes.Copies, path: Path) -> int | float:
+        """Return the number of copies that a SELECT gives the sample. Raises UnsureError."""
+        where = (*path, ("expr", ()))
+        if self.change is not None and (self.change.path[: len(where)] == where or self._reads_changed(rel.expr)):
+            raise UnsureError
+        value = self._value(rel.expr)
+        if value is None:
+            raise UnsureError  # of a sample that does not come to it
+        return value  # type: ignore[no-any-return]
+
     def _first(self, rel: nodes.DistinctOn, path: Path) -> bool:
         self._refuse_moved(rel, path)
         if any(self._value(key) is None for key in rel.keys):
@@ -88,13 +100,11 @@ class Verdict:
         return bool(first == self._value(_UID))
 
     def _within(self, rel: nodes.Limit, path: Path) -> bool:
-        ahead, _ = self.observed.places[self._names[rel]]
+        ahead, samples = self.observed.places[self._names[rel]]
         if self.change is not None and self.change.path == path:
             return ahead < int(self.change.outcome)
         self._refuse_moved(rel, path)
-        (cut,) = self.observed.found[self._names[rel]]
-        assert isinstance(cut.value, int)
-        return ahead < cut.value
+        return ahead < rel.keeps(samples)
 
     def _refuse_moved(self, node: nodes.Node, path: Path) -> None:
         """Raise UnsureError where the change may move a statistic."""

@@ -78,7 +78,8 @@ class ClauseTold:
 class LimitTold:
     """A LIMIT: the sample's place among the `samples` that reach it, from 1; `keep` of them are kept.
 
-    `place` is None where the sample does not reach it.
+    `place` is None where the sample does not reach it. With BY the place is that in the sample's group, whose keys are
+    `group`.
     """
 
     text: str
@@ -87,6 +88,19 @@ class LimitTold:
     keep: int
     kept: bool
     keys: tuple[Value, ...]
+    group: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesTold:
+    """An `n AS copies`: how many copies it makes of each that the sample has, None where the sample does not reach it.
+
+    0 drops it.
+    """
+
+    text: str
+    count: int | None
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,7 @@ class OperationTold:
     kept: bool
 
 
-Tail = LimitTold | FirstTold | OperationTold
+Tail = CopiesTold | LimitTold | FirstTold | OperationTold
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +258,12 @@ def _values_to_json(values: Sequence[Value]) -> list[dict[str, Any]]:
 
 def _tail_to_json(told: Tail) -> dict[str, Any]:
     match told:
+        case CopiesTold():
+            return {"copies": told.text, "count": told.count, "kept": told.kept}
         case LimitTold():
             counts = {"place": told.place, "samples": told.samples, "keep": told.keep}
-            return {"limit": told.text, **counts, "keys": _values_to_json(told.keys), "kept": told.kept}
+            group = {"group": _values_to_json(told.group)} if told.group else {}
+            return {"limit": told.text, **counts, **group, "keys": _values_to_json(told.keys), "kept": told.kept}
         case FirstTold():
             keys = {"keys": _values_to_json(told.keys), "order": _values_to_json(told.order)}
             return {"distinct_on": keys, "first": told.first, "size": told.size, "kept": told.kept}

@@ -13,9 +13,13 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
+from dcql.lower.copies import added, constant_copies, counted, multiplied
+from dcql.lower.grouped_cut import grouped_limit
+from dcql.lower.order import before
 from dcql.lower.program import SAMPLES, Block
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
+from dcql.plan.copies import Most
 from dcql.plan.statistics import StatisticNode
 
 FallibleNode: TypeAlias = nodes.Arithmetic | nodes.Call | nodes.Quantile
@@ -68,6 +72,7 @@ class Chain:
         self._refs: dict[str, Member] = {}
         self.reads_tables = False
         self._inside: dict[nodes.Rel, Member] = {}
+        self._most = Most(stages)
 
     # --- relations ----------------------------------------------------------------------------------------------------
 
@@ -80,6 +85,8 @@ class Chain:
                 return self._ref(rel.name)
             case nodes.Filter():
                 return self._filter(rel, name)
+            case nodes.Copies():
+                return self._copies(rel, name)
             case nodes.SetOperation():
                 return self._set_operation(rel, name)
             case nodes.DistinctOn():
@@ -171,20 +178,20 @@ class Chain:
         return sql.both([sql.is_null(self.expression(node, name)), *starts])
 
     def _set_operation(self, rel: nodes.SetOperation, name: str) -> Member:
-        operands: list[tuple[str, nodes.Rel]] = []
+        operations: list[nodes.SetOperation] = []
         first: nodes.Rel = rel
         while isinstance(first, nodes.SetOperation):
-            operands.append((first.op, first.right))
+            operations.append(first)
             first = first.left
         result = self.relation(first, f"{name}/1")
-        for number, (op, right) in enumerate(reversed(operands), start=2):
-            other = self.relation(right, f"{name}/{number}")
-            result = self._combined(op, result, other, f"@{name}/upto{number}")
+        for number, one in enumerate(reversed(operations), start=2):
+            other = self.relation(one.right, f"{name}/{number}")
+            result = self._combined(one, result, other, f"@{name}/upto{number}")
         return result
 
-    def _combined(self, op: str, left: Member, right: Member, name: str) -> Member:
+    def _combined(self, rel: nodes.SetOperation, left: Member, right: Member, name: str) -> Member:
         a, b = left.present, right.present
-        match op:
+        match rel.op:
             case "INTERSECT":
                 return Member(self.column(sql.both([a, b]), name))
             case "EXCEPT":
@@ -192,8 +199,39 @@ class Chain:
             case "UNION":
                 return Member(self.column(sql.either([a, b]), name))
             case _:
-                total = exp.Paren(this=exp.Add(this=_count(left), expression=_count(right)))
+                total = added(_count(left), _count(right), self._most.unchecked(rel))
                 return Member(self.column(sql.either([a, b]), name), self.column(total, f"{name}/copies"))
+
+    def _copies(self, rel: nodes.Copies, name: str) -> Member:
+        # A WHERE is of the same SELECT; anything else is a query in its FROM.
+        source = self.relation(rel.input, name if isinstance(rel.input, nodes.Filter) else f"{name}/from")
+        most = self._most.unchecked(rel)
+        times = constant_copies(rel.expr)
+        if times == 0:
+            return Member(exp.false())
+        if times is not None:
+            if times == 1:
+                return source
+            many = sql.unsigned(sql.integer(times))
+            return Member(source.present, multiplied(source.copies, many, most), source.where)
+        value = self.column(self.expression(rel.expr, name), f"@{name}/count")
+        times_column = self.column(counted(rel.expr, value), f"@{name}/times")
+        some = sql.is_true(sql.compare(">", times_column, sql.unsigned(sql.integer(0))))
+        present = self.column(sql.both([source.present.copy(), some]), f"@{name}/some")
+        copies = self.column(multiplied(source.copies, times_column.copy(), most), f"@{name}/copies'")
+        self.count_copies(rel, name, source, some)
+        return Member(present, copies)
+
+    def count_copies(self, rel: nodes.Copies, name: str, source: Member, some: Sql) -> None:
+        """Add to the funnel how many samples of `source` have copies."""
+        depth = f"@{name}/copied"
+        reached = sql.case([(some.copy(), sql.integer(1))], sql.integer(0))
+        self.column(sql.small(sql.case([(source.present.copy(), reached)], sql.integer(2))), depth)
+        clause = nodes.Clause(rel.expr, rel.text)
+        statistics, demands = (self._thresholds(clause),), (tuple(dict.fromkeys(self._demands(rel.expr))),)
+        source_name = _source_name(rel.input.input if isinstance(rel.input, nodes.Filter) else rel.input)
+        shown = name.replace("/", ".")
+        self.blocks.append(Block(shown, source_name, (rel.text,), depth, None, statistics, demands, of_copies=True))
 
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)
@@ -207,6 +245,8 @@ class Chain:
     def _limit(self, rel: nodes.Limit, name: str) -> Member:
         cut = self._names[rel]
         source = self.relation(rel.input, name)
+        if rel.by:
+            return Member(self.column(grouped_limit(self, rel, source, cut, name), f"@{name}/{cut}"), source.copies)
         keys = self.sort_columns(rel.order, cut, name)
         at_cut = [sql.parameter(f"{cut}_{i}", key.expr.type) for i, key in enumerate(rel.order)]
         mode = sql.parameter(f"{cut}_keep", Type.INT)
@@ -252,14 +292,24 @@ class Chain:
         if not quantile.by:
             return sql.parameter(statistic, quantile.type)
         looked_up = f"@/{statistic}"
-        self.reads_tables = True
         if looked_up not in self._layer_of:
             keys = [self.expression(key, name) for key in quantile.by]
-            matches = [sql.same(sql.column_in(statistic, f"k{i}"), key) for i, key in enumerate(keys)]
-            level = self._place(looked_up, sql.both(matches))
-            self._layers[level - 1].joins.append((statistic, sql.both(matches)))
-            self._layers[level - 1].columns.append((sql.column_in(statistic, "value"), looked_up))
+            self.look_up(statistic, keys, [("value", looked_up)])
         return sql.column(looked_up)
+
+    def look_up(self, table: str, keys: Sequence[Sql], columns: Sequence[tuple[str, str]]) -> None:
+        """Add columns of the row of a table whose `k0`, `k1`, .. are `keys`, each under another name."""
+        self.reads_tables = True
+        matches = sql.both([sql.same(sql.column_in(table, f"k{i}"), key) for i, key in enumerate(keys)])
+        level = self._place(columns[0][1], matches)
+        self._layers[level - 1].joins.append((table, matches))
+        for column, name in columns:
+            self._layer_of[name] = level
+            self._layers[level - 1].columns.append((sql.column_in(table, column), name))
+
+    def has_column(self, name: str) -> bool:
+        """Return whether a column was added."""
+        return name in self._layer_of
 
     # --- layers -------------------------------------------------------------------------------------------------------
 
@@ -288,21 +338,6 @@ class Chain:
                 query.append("joins", sql.left_join(table, condition))
             current = sql.subquery(query)
         return current
-
-
-def before(keys: Sequence[Sql], at: Sequence[Sql], order: Sequence[nodes.SortKey]) -> Sql:
-    """Write whether `keys` come strictly before `at` in an order; NULLs last unless the key says FIRST."""
-    cases: list[Sql] = []
-    for i, key in enumerate(order):
-        k, c = keys[i], at[i]
-        ahead = sql.compare(">" if key.descending else "<", k.copy(), c.copy())
-        if key.nulls_first:
-            null = sql.both([sql.is_null(k.copy()), sql.opposite(sql.is_null(c.copy()))])
-        else:
-            null = sql.both([sql.opposite(sql.is_null(k.copy())), sql.is_null(c.copy())])
-        same_so_far = [sql.same(keys[j].copy(), at[j].copy()) for j in range(i)]
-        cases.append(sql.both([*same_so_far, sql.is_true(sql.either([ahead, null]))]))
-    return sql.either(cases)
 
 
 def _passed(holds: Sequence[Sql], counted: int) -> Sql:

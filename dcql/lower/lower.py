@@ -8,7 +8,10 @@ from sqlglot import exp
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import Chain, Member, before
+from dcql.lower.chain import Chain, Member
+from dcql.lower.copies import checks, taken
+from dcql.lower.grouped_cut import grouped_cut
+from dcql.lower.order import before
 from dcql.lower.program import (
     ID,
     ROW,
@@ -33,8 +36,10 @@ from dcql.lower.samples import row_number, samples
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
+from dcql.plan.copies import checked
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
+from dcql.plan.wording import limit_words
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -79,6 +84,7 @@ class Lowering:
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
         columns = self._columns()
+        found_checks = checks(self.plan, self.chain())
         return Program(
             columns=tuple(column.name for column in columns),
             features=self.features,
@@ -102,6 +108,7 @@ class Lowering:
             parameters=self.plan.parameters,
             effect=effect(self.plan).name.lower(),
             has_copies=member.copies is not None,
+            checks=found_checks,
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -127,7 +134,9 @@ class Lowering:
         if scanned:
             yield self._scan(scanned)
         for node in here:
-            if isinstance(node, nodes.Limit):
+            if isinstance(node, nodes.Limit) and node.by:
+                yield grouped_cut(self.chain(), node, self.names[node], unused_name(self.plan, "input"))
+            elif isinstance(node, nodes.Limit):
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
                 yield self._firsts(node)
@@ -232,7 +241,7 @@ class Lowering:
                 )
             ),
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
-            text=f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT",
+            text=limit_words(node),
         )
 
     def _firsts(self, node: nodes.DistinctOn) -> Firsts:
@@ -374,7 +383,7 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features:
+        if self.stages or self.features or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []
@@ -412,7 +421,7 @@ class Lowering:
         items: list[tuple[exp.Expression, str]] = []
         if member.copies is not None:
             copies = sql.case(
-                [(member.present.copy(), sql.unsigned(member.copies.copy()))], sql.unsigned(sql.integer(0))
+                [(member.present.copy(), taken(member.copies.copy(), self.plan))], sql.unsigned(sql.integer(0))
             )
             items.append((copies, "copies"))
         items += [(value.copy(), name) for value, name in self.asked]
@@ -425,7 +434,7 @@ class Lowering:
 
 def _read_by(relation: nodes.Rel) -> str:
     """Name what a SELECT reads."""
-    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Filter):
+    while isinstance(relation, nodes.Limit | nodes.DistinctOn | nodes.Copies | nodes.Filter):
         relation = relation.input
     match relation:
         case nodes.PoolScan():

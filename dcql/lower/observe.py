@@ -13,8 +13,10 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import Chain, before
+from dcql.lower.chain import Chain
+from dcql.lower.grouped_cut import group_columns
 from dcql.lower.lower import Lowering
+from dcql.lower.order import before
 from dcql.lower.program import ID, Program, Samples, Statement
 from dcql.lower.samples import row_number, samples
 from dcql.plan import nodes
@@ -46,8 +48,8 @@ class Observation:
     v1, .. in the order of `exprs`. `counts` gives for the n-th ranking the columns `known`, `below`, `same`,
     `cut_below` and `cut_same` with n after them: how many samples have a value, one below and one equal to the
     sample's, one below and one equal to the cut. `places` gives for each LIMIT how many samples reach it (`samples`)
-    and how many of these come before the sample (`ahead`). `firsts` gives for each DISTINCT ON the `uid` that is first
-    in the sample's group and how many share it (`samples`).
+    and how many of these come before the sample (`ahead`), with BY those of its group. `firsts` gives for each DISTINCT
+    ON the `uid` that is first in the sample's group and how many share it (`samples`).
     """
 
     program: Program
@@ -115,7 +117,7 @@ def _asked(
         yield from (ranking.value, ranking.cut, *ranking.by)
     for node in tails:
         yield from (key.expr for key in node.order)
-        yield from node.keys if isinstance(node, nodes.DistinctOn) else ()
+        yield from node.keys if isinstance(node, nodes.DistinctOn) else node.by
         yield _UID
 
 
@@ -199,11 +201,13 @@ def _place(lowering: Lowering, node: nodes.Limit, name: str, exprs: Mapping[node
     keys = chain.sort_columns(node.order, name, here)
     mine = [_mine(key.expr, exprs) for key in node.order]
     same = sql.both([sql.same(key.copy(), one.copy()) for key, one in zip(keys, mine, strict=True)])
+    groups = group_columns(chain, node, name, here)
+    alike = [sql.same(key, _mine(one, exprs)) for key, one in zip(groups, node.by, strict=True)]
     earlier = sql.compare("<", sql.tie_hash(sql.column("uid")), sql.tie_hash(_mine(_UID, exprs)))
     # The tie hash is computed only where the keys are the same.
     ahead = sql.case([(before(keys, mine, node.order), exp.true()), (same, earlier)], exp.false())
     items = [(sql.call("count", exp.Star()), "samples"), (_count(ahead), "ahead")]
-    return sql.render(sql.where(sql.select(items, chain.source()), source.present.copy()))
+    return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), *alike])))
 
 
 def _group(lowering: Lowering, node: nodes.DistinctOn, name: str, exprs: Mapping[nodes.Expr, int]) -> Statement:

@@ -7,15 +7,18 @@ Statistics of earlier stages enter later SQL as parameters `$q1`, and those with
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, Promise, Rank
+from dcql.source import Span
 
 SAMPLES = "samples"
 ID = "@id"
 ROW = "row"
+FAULT = "fault"
 
 
 def feature_column(name: str) -> str:
@@ -121,6 +124,32 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupedCut:
+    """Where LIMIT .. BY cuts each group: the table `name`, one row a group.
+
+    Its columns are `k0`, `k1`, .. the group's keys; `samples`, `kept` and `keep` (0: nothing, 1: up to the cut, 2:
+    all); and, NULL but where `keep` is 1, `s0`, `s1`, .. the sort keys at the cut and `tie`, the last tie hash that is
+    kept among the samples with those keys.
+
+    `sizes` gives the keys and `samples` of each group; its result is the table `name/sizes`. `each` gives the sizes
+    that there are, each once, of which the engine makes the table `name/keep` with the columns `samples` and `kept`.
+    `at` gives the sort keys at each cut, and where the samples with those keys begin: the table `name/at`. `cuts` gives
+    the table `name`.
+    """
+
+    name: str
+    count: int | None
+    percent: tuple[int, int] | None
+    key_types: tuple[Type, ...]
+    by_types: tuple[Type, ...]
+    sizes: Statement
+    each: Statement
+    at: Statement
+    cuts: Statement
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Firsts:
     """The first sample of each group of a DISTINCT ON: the table `name` with the column `uid`."""
 
@@ -142,7 +171,43 @@ class Demand:
     why: str
 
 
-Statistic = Scan | GroupedThreshold | Cut | Firsts | Demand
+Statistic = Scan | GroupedThreshold | Cut | GroupedCut | Firsts | Demand
+
+
+class Fault(IntEnum):
+    """What can be wrong with the copies of a sample."""
+
+    NONE = 0
+    NULL = 1
+    NEGATIVE = 2
+    FRACTION = 3
+    TOO_MANY = 4
+    PRODUCT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One place where copies can be wrong: the words `text`, at `span` where they are words of the recipe.
+
+    `which` gives the `id` of each sample with wrong ones, the `fault`, and the number as text in `value`. `name` is the
+    column of `Checks.worst`.
+    """
+
+    name: str
+    text: str
+    span: Span | None
+    which: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What must hold before copies are taken, once all statistics are known.
+
+    `worst` gives one row: for each check the worst fault of any sample, 0 where all are well, NULL without samples.
+    """
+
+    worst: Statement
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +259,9 @@ class Block:
     does not read. `undefined` is the output column that is TRUE where an operation of the SELECT gave NULL for values
     that are not, None where none can. `statistics` names the thresholds that each clause compares with, `demands` what
     each asks of features.
+
+    An `n AS copies` that differs from sample to sample is a block `of_copies`, after that of its WHERE: one clause,
+    that samples with 0 copies fail.
     """
 
     name: str
@@ -203,6 +271,7 @@ class Block:
     undefined: str | None
     statistics: tuple[tuple[str, ...], ...]
     demands: tuple[tuple[str, ...], ...]
+    of_copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +297,8 @@ class Program:
     `kept` gives the `id` of the kept samples and nothing else, for raw files that can be read with skips; None where
     that is not faster than `output`.
 
+    `checks` holds copies to what they may be; None where they cannot be wrong.
+
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
     `asset_sets` the tables of values, `fits` the samples that assets are fitted on, `parts` the stages in text order,
     then the query.
@@ -251,6 +322,7 @@ class Program:
     parameters: tuple[tuple[str, str], ...]
     effect: str
     has_copies: bool
+    checks: Checks | None = None
 
     @property
     def every_feature(self) -> tuple[FeatureSpec, ...]:
@@ -268,6 +340,8 @@ class Program:
         for number, stage in enumerate(self.stages, start=1):
             for statistic in stage.statistics:
                 result += [(f"stage {number}: {title}", statement) for title, statement in _titled(statistic)]
+        if self.checks is not None:
+            result.append(("check of copies", self.checks.worst))
         result.append(("output", self.output))
         return result
 
@@ -287,7 +361,7 @@ class Program:
                     [s.name, s.count, list(s.percent) if s.percent else None]
                     for stage in self.stages
                     for s in stage.statistics
-                    if isinstance(s, Cut)
+                    if isinstance(s, Cut | GroupedCut)
                 ],
                 "sets": [[table, named.sha256] for table, named in self.sets],
                 **({"features": [repr(spec) for spec in self.features]} if self.features else {}),
@@ -321,6 +395,14 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
                 (f"{title}: keys at the cut", statistic.keys),
                 (f"{title}: samples before them", statistic.ahead),
                 (f"{title}: tie hash at the cut", statistic.tie),
+            ]
+        case GroupedCut():
+            title = f'"{statistic.name}": {statistic.text}'
+            return [
+                (f"{title}: samples of each group", statistic.sizes),
+                (f"{title}: sizes", statistic.each),
+                (f"{title}: keys at each cut", statistic.at),
+                (f"{title}: cuts", statistic.cuts),
             ]
         case Firsts():
             return [(f'"{statistic.name}": {statistic.text}', statistic.statement)]

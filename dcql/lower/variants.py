@@ -13,6 +13,7 @@ from sqlglot import exp
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
+from dcql.lower.copies import taken
 from dcql.lower.lower import Lowering
 from dcql.lower.program import ID, ROW, Program
 from dcql.lower.skipping import needed_by_some
@@ -60,10 +61,19 @@ class _Lowering(Lowering):
         items = [(value, name) for value, name, _ in found]
         words = tuple((name, dtype) for _, name, dtype in found)
         named: list[str | None] = []
-        for number, (kept, count) in enumerate(zip(conditions, copies, strict=True)):
+        for number, (name, kept, count) in enumerate(zip(queries, conditions, copies, strict=True)):
             named.append(None if count is None else f"copies{number}")
             if count is not None:
-                items.append((_where(kept, sql.unsigned(count), sql.unsigned(sql.integer(0))), f"copies{number}"))
+                items.append(
+                    (
+                        _where(
+                            kept,
+                            taken(count, replace(self.plan, query=self.stages[name])),
+                            sql.unsigned(sql.integer(0)),
+                        ),
+                        f"copies{number}",
+                    )
+                )
         items += self.asked
         marks = None if chain.reads_tables else sql.render(sql.select(items, chain.source()))
         told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if self.asked else []), *items]
@@ -131,6 +141,9 @@ class SharingChain(Chain):
     def _filter(self, rel: nodes.Filter, name: str) -> Member:
         kept = _where(self._clauses(rel, name), exp.true(), exp.false())
         return Member(self.column(kept, f"@{name}/kept"), self.relation(rel.input, f"{name}/from").copies)
+
+    def count_copies(self, rel: nodes.Copies, name: str, source: Member, some: Sql) -> None:
+        """Count nothing."""
 
     def _clauses(self, rel: nodes.Filter, name: str) -> list[Sql]:
         source = self.relation(rel.input, f"{name}/from")

@@ -18,7 +18,7 @@ from dcql.lsp.words import uri_of
 from dcql.scratch import scratch
 
 COMPLETION = types.CompletionOptions(trigger_characters=[".", "'", "/"])
-ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+ACTIONS = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll])
 
 
 def serve(pool: str | None) -> int:

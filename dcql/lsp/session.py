@@ -1,6 +1,7 @@
 """What the server does with each message: looks at the text, and asks `dcql.editing`."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -10,7 +11,7 @@ from dcql.catalog.types import Column
 from dcql.editing.completing import completions
 from dcql.editing.diagnosing import diagnose
 from dcql.editing.document import Document
-from dcql.editing.fixing import formatting, repairs
+from dcql.editing.fixing import all_fixes, formatting, repairs
 from dcql.editing.hovering import code_told, column_told, rate_told, told
 from dcql.editing.naming import places, refusal
 from dcql.editing.places import At, at, definition
@@ -258,6 +259,13 @@ class Session:
                     edit=self._edit(uri, document, repair.edits),
                 )
                 actions.append(action)
+        if _asked(params.context.only, types.CodeActionKind.SourceFixAll):
+            edits = await asyncio.to_thread(all_fixes, document, self.pool.schema)
+            if edits:
+                spans = [(document.source.span(start, end), text) for start, end, text in edits]
+                title = "apply every fix that keeps what the recipe means"
+                kind = types.CodeActionKind.SourceFixAll
+                actions.append(types.CodeAction(title=title, kind=kind, edit=self._edit(uri, document, spans)))
         return actions
 
     def _about(self, uri: str, document: Document, start: int, end: int) -> list[Diagnostic]:
@@ -298,6 +306,11 @@ def _diagnosed(document: Document, pool: BoundPool) -> tuple[Diagnostic, ...]:
     except Exception as error:
         said = f"{type(error).__name__}: {error}".splitlines()[0]
         return (Diagnostic("E0901", "internal error", None, said, ("this is a bug in dcql: please report it",)),)
+
+
+def _asked(only: Sequence[str | types.CodeActionKind] | None, kind: types.CodeActionKind) -> bool:
+    """Return whether an editor wants actions of a kind, or of all kinds."""
+    return not only or any(kind.value == one or kind.value.startswith(f"{one}.") for one in only)
 
 
 def _pool_of(settings: Any) -> str | None:

@@ -63,7 +63,7 @@ def diagnostic(one: Diagnostic, encoding: str, explained: str) -> types.Diagnost
     return types.Diagnostic(
         range=range_,
         message="\n".join(lines),
-        severity=_SEVERITIES[getattr(one, "severity", "error")],
+        severity=_SEVERITIES[one.severity],
         code=one.code,
         code_description=types.CodeDescription(href=f"{explained}#L{explained_line(one.code)}"),
         source=SOURCE,

@@ -4,7 +4,7 @@ An aligned relation stands for all mixes of the two: `mixed` builds the one in w
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from fractions import Fraction
 from typing import Protocol, TypeAlias, TypeVar
@@ -14,6 +14,7 @@ from dcql.plan.wording import fraction, order_wording, relation_wording, wording
 
 T = TypeVar("T")
 Undone: TypeAlias = frozenset[int]
+LimitOption: TypeAlias = tuple[int | None, Fraction | None, tuple[nodes.Expr, ...]]
 NAMED = (nodes.PoolScan, nodes.Ref)
 
 
@@ -67,15 +68,16 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One SELECT: what it reads, its clauses, then DISTINCT ON, LIMIT and the ORDER BY that serves both.
+    """One SELECT: what it reads, its clauses, its copies, then DISTINCT ON, LIMIT and the ORDER BY that serves both.
 
     `place` says where it stands, in words. The clauses are in the order of B, those of A alone after the ones that
-    stand before them in A.
+    stand before them in A. Copies are told as a clause whose expression they are.
     """
 
     place: str
     source: "Aligned"
     clauses: tuple[Slot, ...]
+    copies: Option
     distinct: Option
     limit: Option
     order: Option
@@ -88,7 +90,8 @@ class Select:
     @property
     def edits(self) -> Undone:
         """The edits of its own."""
-        own = [slot.edit for slot in self.clauses] + [one.edit for one in (self.distinct, self.limit, self.order)]
+        options = (self.copies, self.distinct, self.limit, self.order)
+        own = [slot.edit for slot in self.clauses] + [one.edit for one in options]
         return frozenset(edit for edit in own if edit is not None)
 
 
@@ -156,13 +159,15 @@ def read(select: Select, undone: Undone) -> nodes.Rel:
 
 def _tail(select: Select, undone: Undone, relation: nodes.Rel) -> nodes.Rel:
     keys, limit = select.distinct.value(undone), select.limit.value(undone)
-    order = select.order.value(undone)
+    order, copies = select.order.value(undone), select.copies.value(undone)
+    if isinstance(copies, nodes.Clause):
+        relation = nodes.Copies(relation, copies.expr, copies.text, copies.span, checked=False)
     if keys is not None:
         relation = nodes.DistinctOn(relation, keys, order)  # type: ignore[arg-type]
     if limit is not None:
         assert isinstance(limit, tuple)
-        count, percent = limit
-        relation = nodes.Limit(relation, order, count, percent)  # type: ignore[arg-type]
+        count, percent, by = limit
+        relation = nodes.Limit(relation, order, count, percent, by)  # type: ignore[arg-type]
     return relation
 
 
@@ -187,7 +192,7 @@ def align(a: nodes.Rel, b: nodes.Rel, place: str, record: Record) -> Aligned:
     chains = _chain(a), _chain(b)
     # An operand that was the whole of the other one, with a tail of its own, stays what it was.
     is_operand = any(whole == rel for whole, chain in ((a, chains[1]), (b, chains[0])) for _, rel in chain)
-    tails = [_tail_of(rel) for rel in (a, b)]
+    tails = _alike(_tail_of(a), _tail_of(b))
     if max(map(len, chains)) > 1 and (is_operand or not any(tail.is_there for tail in tails)):
         return _operations(*chains, place, record)
     return _select(tails[0], tails[1], place, record)
@@ -204,26 +209,41 @@ def unchanged(relation: nodes.Rel, place: str) -> Aligned:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """A relation without its tail, and the tail."""
+    """A relation without its tail, and the tail; `under` is what DISTINCT ON and LIMIT are of, copies still there."""
 
     rel: nodes.Rel
+    under: nodes.Rel
+    copies: nodes.Clause | None
     keys: tuple[nodes.Expr, ...] | None
-    limit: tuple[int | None, Fraction | None] | None
+    limit: LimitOption | None
     order: tuple[nodes.SortKey, ...] | None
 
     @property
     def is_there(self) -> bool:
-        return self.keys is not None or self.limit is not None
+        return self.copies is not None or self.keys is not None or self.limit is not None
 
 
 def _tail_of(rel: nodes.Rel) -> _Tail:
-    limit = keys = order = None
+    limit = keys = order = copies = None
     if isinstance(rel, nodes.Limit):
-        limit, order, rel = (rel.count, rel.percent), rel.order, rel.input
+        limit, order, rel = (rel.count, rel.percent, rel.by), rel.order, rel.input
     # The ORDER BY of a LIMIT is that of its DISTINCT ON, but over a SELECT in FROM.
     if isinstance(rel, nodes.DistinctOn) and order in (None, rel.order):
         keys, order, rel = rel.keys, rel.order, rel.input
-    return _Tail(rel, keys, limit, order)
+    under = rel
+    if isinstance(rel, nodes.Copies):
+        copies, rel = nodes.Clause(rel.expr, rel.text, rel.span), rel.input
+    return _Tail(rel, under, copies, keys, limit, order)
+
+
+def _alike(a: _Tail, b: _Tail) -> tuple[_Tail, _Tail]:
+    """Return two tails; where only one is over set operations, the copies of the other one are those of an operand."""
+    over_sets = [isinstance(tail.rel, nodes.SetOperation) for tail in (a, b)]
+    if over_sets == [True, False] and a.copies is None:
+        return a, replace(b, rel=b.under, copies=None)
+    if over_sets == [False, True] and b.copies is None:
+        return replace(a, rel=a.under, copies=None), b
+    return a, b
 
 
 def _filtered(rel: nodes.Rel) -> tuple[nodes.Rel, tuple[nodes.Clause, ...]]:
@@ -240,13 +260,14 @@ def _select(a: _Tail, b: _Tail, place: str, record: Record) -> Select:
         nested = not (isinstance(old, NAMED) and isinstance(new, NAMED))
         source = align(old, new, f"{place}, FROM (query)" if nested else place, record)
         clauses = tuple(_clauses(before, after, place, record))
+    copies = _option("copies", a.copies, b.copies, _copies_text, place, record)
     keys = _option("DISTINCT ON", a.keys, b.keys, _keys_text, place, record)
     order: Option = Option(a.order or b.order, b.order or a.order, None)
     if a.order is not None and b.order is not None and a.order != b.order:
         olds, news = order_wording(a.order), order_wording(b.order)
         order = Option(a.order, b.order, record("ORDER BY changed", place, olds, news))
     limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
-    return Select(place, source, clauses, keys, limit, order)
+    return Select(place, source, clauses, copies, keys, limit, order)
 
 
 def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str], place: str, record: Record) -> Option:
@@ -260,11 +281,16 @@ def _keys_text(keys: tuple[nodes.Expr, ...] | None) -> str:
     return "" if keys is None else ", ".join(map(wording, keys))
 
 
-def _limit_text(limit: tuple[int | None, Fraction | None] | None) -> str:
+def _copies_text(copies: nodes.Clause | None) -> str:
+    return "" if copies is None else wording(copies.expr)
+
+
+def _limit_text(limit: LimitOption | None) -> str:
     if limit is None:
         return ""
-    count, percent = limit
-    return str(count) if percent is None else f"{fraction(percent)} PERCENT"
+    count, percent, by = limit
+    amount = str(count) if percent is None else f"{fraction(percent)} PERCENT"
+    return f"{amount} BY {_keys_text(by)}" if by else amount
 
 
 # --- clauses ----------------------------------------------------------------------------------------------------------
@@ -410,7 +436,10 @@ def _operations(
 
 
 def _operand_text(op: str | None, rel: nodes.Rel) -> str:
+    selected = "uid"
+    if isinstance(rel, nodes.Copies):
+        selected, rel = f"uid, {rel.text}", rel.input
     source, clauses = _filtered(rel)
     words = " AND ".join(clause.text for clause in clauses)
-    text = f"SELECT uid FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
+    text = f"SELECT {selected} FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
     return f"{op} {text}" if op is not None else text

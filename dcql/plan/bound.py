@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from dcql.plan.nodes import (
     AssetSet,
     Clause,
+    Copies,
     DistinctOn,
     Feature,
     Filter,
@@ -41,7 +42,7 @@ class Bound:
         """Return a plan that asks for every feature of the plan, and for nothing else.
 
         It asks of the same samples where that depends on what is known, else of these and others: a clause with
-        something unknown counts as TRUE, and LIMIT, DISTINCT ON and EXCEPT of it leave nothing out.
+        something unknown counts as TRUE, and copies, LIMIT, DISTINCT ON and EXCEPT of it leave nothing out.
         """
         clauses = tuple(Clause(IsNull(feature), feature.name) for feature in demanded(self.plan))
         return self.plan_of(Filter(PoolScan(), clauses))
@@ -67,7 +68,7 @@ class Bound:
                 return Filter(source, clauses) if clauses else source
             case SetOperation():
                 return self._wider_operation(rel)
-            case Limit() | DistinctOn():
+            case Copies() | Limit() | DistinctOn():
                 return self.widened(rel.input)
             case PoolScan() | Ref():
                 return rel

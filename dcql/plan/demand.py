@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from dcql.plan.nodes import (
     Clause,
+    Copies,
     DistinctOn,
     Expr,
     Feature,
@@ -59,6 +60,9 @@ class _Demands:
                 return rel
             case Filter():
                 return self._filter(rel)
+            case Copies():
+                source = self.relation(rel.input)
+                return replace(rel, input=source, expr=self._asked(rel.expr, source))
             case SetOperation():
                 # Left-deep chains are as long as the recipe.
                 operands: list[tuple[str, Rel]] = []
@@ -78,7 +82,8 @@ class _Demands:
             case Limit():
                 source = self.relation(rel.input)
                 order = tuple(replace(key, expr=self._asked(key.expr, source)) for key in rel.order)
-                return replace(rel, input=source, order=order)
+                by = tuple(self._asked(key, source) for key in rel.by)
+                return replace(rel, input=source, order=order, by=by)
 
     def _filter(self, rel: Filter) -> Rel:
         source = self.relation(rel.input)
@@ -119,7 +124,7 @@ class _Demands:
         relations = {stage.name: stage.relation for stage in self.stages}
         while part != whole and not isinstance(whole, PoolScan):
             match part:
-                case Filter() | Limit() | DistinctOn():
+                case Filter() | Copies() | Limit() | DistinctOn():
                     part = part.input
                 case Ref():
                     part = relations[part.name]

@@ -39,7 +39,7 @@ class Edit:
         asset changed, model changed, feature changed, set changed
         clause added, clause removed, clause changed
         FROM changed, ORDER BY changed
-        DISTINCT ON or LIMIT: added, removed, changed
+        copies, DISTINCT ON or LIMIT: added, removed, changed
         operand added, operand removed, set operation changed
         stages changed: stages that refer to each other in turn, which can only be taken together
 
@@ -233,10 +233,18 @@ def parts(aligned: Aligned) -> Iterator[tuple[set[int], nodes.Node | None]]:
                 for clause in (slot.a, slot.b):
                     if clause is not None:
                         yield set(), clause
-            for option in (aligned.distinct, aligned.order):
+            for option in (aligned.copies, aligned.distinct, aligned.order, aligned.limit):
                 for value in (option.a, option.b):
-                    for node in value if isinstance(value, tuple) else ():
-                        yield set(), node
+                    yield from ((set(), node) for node in _nodes_in(value))
+
+
+def _nodes_in(value: object) -> Iterator[nodes.Node]:
+    """Yield the nodes of an option: an expression, a tuple of them, or the amount and the keys of a LIMIT."""
+    if isinstance(value, nodes.Node):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _nodes_in(item)
 
 
 # --- recording --------------------------------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class _Explaining:
                 for clause in rel.clauses:
                     yield f"{indent}{_INDENT}where {self.expr(clause.expr)}"
                 yield from self._rel(rel.input, depth + 1)
+            case nodes.Copies():
+                yield f"{indent}copies {self.expr(rel.expr)}{'' if rel.checked else ' or none'}"
+                yield from self._rel(rel.input, depth + 1)
             case nodes.DistinctOn() | nodes.Limit():
                 yield f"{indent}{self.statistics.names[rel]}: {self._head(rel)}"
                 for key in rel.order:
@@ -100,7 +103,8 @@ class _Explaining:
     def _head(self, node: nodes.Limit | nodes.DistinctOn) -> str:
         if isinstance(node, nodes.DistinctOn):
             return f"first of each ({', '.join(self.expr(key) for key in node.keys)})"
-        return f"limit {node.count}" if node.count is not None else f"limit {node.percent} percent"
+        amount = f"limit {node.count}" if node.count is not None else f"limit {node.percent} percent"
+        return f"{amount} of each ({', '.join(self.expr(key) for key in node.by)})" if node.by else amount
 
     def _key(self, key: nodes.SortKey) -> str:
         direction = "desc" if key.descending else "asc"

@@ -146,7 +146,7 @@ class Expressions(Lookup):
         self.depth += 1
         try:
             self._check_size()
-            return self._resolve(bound)
+            return self.noted(bound.expr, self._resolve(bound))
         finally:
             self.depth -= 1
             self.place = outside

@@ -1,4 +1,4 @@
-"""Clauses that follow from another one, whatever the pool: `x >= 0.2` from `x >= 0.3`."""
+"""Clauses that follow from another one, or that exclude it, whatever the pool: `x >= 0.2` and `x >= 0.3`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,6 +30,34 @@ def follows(clause: nodes.Expr, other: nodes.Expr) -> bool:
     parts = other.operands if isinstance(other, nodes.And) else (other,)
     wanted = clause.operands if isinstance(clause, nodes.And) else (clause,)
     return all(any(_follows(one, part) for part in parts) for one in wanted)
+
+
+def excludes(clause: nodes.Expr, other: nodes.Expr) -> bool:
+    """Return whether two conditions are TRUE for no sample both, as far as their form says."""
+    ones = clause.operands if isinstance(clause, nodes.And) else (clause,)
+    others = other.operands if isinstance(other, nodes.And) else (other,)
+    return any(_excludes(a, b) or _excludes(b, a) for a in ones for b in others)
+
+
+def _excludes(one: nodes.Expr, other: nodes.Expr) -> bool:
+    if isinstance(one, nodes.Not) and one.operand == other:
+        return True
+    compared, with_ = comparison(one), comparison(other)
+    if isinstance(other, nodes.IsNull):
+        return compared is not None and compared.value == other.operand
+    if compared is None or with_ is None or compared.value != with_.value:
+        return False
+    order = _order(compared.cut, with_.cut)
+    if order is None:
+        return False
+    if compared.op == "=" and with_.op == "<>":
+        return order == 0
+    # Below one cut and above another: nothing lies between where the lower end is at or above the upper one.
+    strict = ">" in (compared.op, with_.op) or "<" in (compared.op, with_.op)
+    if compared.op in (*_ABOVE, "=") and with_.op in (*_BELOW, "="):
+        # Of two order statistics the higher may have the value of the lower.
+        return order == 0 and strict if order <= 0 else strict or isinstance(compared.cut, nodes.Literal)
+    return False
 
 
 def _follows(clause: nodes.Expr, other: nodes.Expr) -> bool:

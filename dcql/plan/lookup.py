@@ -11,6 +11,7 @@ from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
 from dcql.plan.coerce import Value
 from dcql.plan.faults import WrongError
+from dcql.plan.meanings import M, Meanings
 from dcql.plan.scope import (
     AssetEntry,
     DefineEntry,
@@ -50,7 +51,7 @@ class Lookup:
     `place` is the innermost expression of the recipe, rather than the library, that is being resolved; `used` are the
     DEFINEs, FEATUREs, ASSETs and MODELs that something named, by id; `open` the ASSETs and FEATUREs that are
     being looked into.
-    `files` are those that the statements at these spans name.
+    `files` are those that the statements at these spans name, and `meanings` is told what each node means.
     """
 
     diagnostics: Diagnostics
@@ -58,6 +59,13 @@ class Lookup:
     used: set[int] = field(default_factory=set)
     open: set[int] = field(default_factory=set)
     files: Mapping[Span, Path] = field(default_factory=dict)
+    meanings: Meanings | None = None
+
+    def noted(self, written: ast.Node, meaning: M) -> M:
+        """Return what a node means, and note it for those who look at the text."""
+        if self.meanings is not None:
+            self.meanings.note(written, meaning)
+        return meaning
 
     def inside(self, bound: Bound, expr: ast.Expr) -> Bound:
         """Return a part of an expression, its names standing for the same."""

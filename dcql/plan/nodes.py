@@ -236,6 +236,21 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """The samples of `input`, each `expr` times as often; those with 0 are left out (SEMANTICS §3.11).
+
+    Where it is not `checked`, what is no number of copies counts as 0: a mix of two recipes may ask of a sample what
+    neither of them does.
+    """
+
+    input: "Rel"
+    expr: Expr
+    text: str = field(compare=False)
+    span: Span | None = field(compare=False, repr=False, default=None)
+    checked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SortKey:
     """One key of an ORDER BY."""
 
@@ -255,12 +270,23 @@ class DistinctOn:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The first samples of `input` in `order`, ties by the tie hash: `count`, or floor(percent * n / 100)."""
+    """The first samples of `input` in `order`, ties by the tie hash: `count`, or floor(percent * n / 100).
+
+    With `by` they are the first of each group, and n is its size; NULL is a group too.
+    """
 
     input: "Rel"
     order: tuple[SortKey, ...]
     count: int | None
     percent: Fraction | None
+    by: tuple[Expr, ...] = ()
+
+    def keeps(self, samples: int) -> int:
+        """Return how many are kept of `samples` that reach it: under BY, of a group."""
+        if self.percent is not None:
+            return int(self.percent * samples // 100)
+        assert self.count is not None
+        return min(self.count, samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +298,7 @@ class SetOperation:
     right: "Rel"
 
 
-Rel: TypeAlias = PoolScan | Ref | Filter | DistinctOn | Limit | SetOperation
+Rel: TypeAlias = PoolScan | Ref | Filter | Copies | DistinctOn | Limit | SetOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +328,7 @@ class Plan(Displayed):
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
     Column, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InRelation, Quantile, PoolScan, Ref, Clause, Filter, SortKey, DistinctOn, Limit, SetOperation,
+    InRelation, Quantile, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn, Limit, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

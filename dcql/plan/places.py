@@ -35,6 +35,11 @@ def selects(plan: nodes.Plan, query_name: str) -> list[Select]:
                 visit(rel.input, f"{name}.from", (*path, ("input", ())))
                 for number, clause in enumerate(rel.clauses):
                     within(clause.expr, name, clause_path(path, number))
+            case nodes.Copies():
+                # A WHERE is of the same SELECT; anything else is a query in its FROM.
+                inside_of = name if isinstance(rel.input, nodes.Filter) else f"{name}.from"
+                visit(rel.input, inside_of, (*path, ("input", ())))
+                within(rel.expr, name, (*path, ("expr", ())))
             case nodes.SetOperation():
                 for number, (_, operand, where) in enumerate(operands(rel, path), start=1):
                     visit(operand, f"{name}.{number}", where)

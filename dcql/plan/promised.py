@@ -1,10 +1,9 @@
 """How many samples a plan can keep, at most and at least, where the values of some features are not known yet."""
 
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 from dcql.plan.bound import Bound
-from dcql.plan.nodes import DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
+from dcql.plan.nodes import Copies, DistinctOn, Filter, Limit, Plan, PoolScan, Ref, Rel, SetOperation
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,19 @@ class Limits:
     def upper(self, counted: int) -> int:
         """Return the most that can be kept, where `most` keeps so many."""
         for one in self.tail:
-            if isinstance(one, Limit):
-                counted = _limited(one, counted)
+            # Of a count for each group, how many groups there are is not known; no share of them is more than of all.
+            if isinstance(one, Limit) and not (one.by and one.count is not None):
+                counted = one.keeps(counted)
         return counted
 
     def lower(self, counted: int) -> int:
         """Return the least that is kept, where `least` keeps so many."""
         for one in self.tail:
-            counted = _limited(one, counted) if isinstance(one, Limit) else min(1, counted)
+            if isinstance(one, DistinctOn):
+                counted = min(1, counted)
+            else:
+                # The shares of small groups may all be rounded down to none.
+                counted = 0 if one.by and one.percent is not None else one.keeps(counted)
         return counted
 
 
@@ -45,13 +49,6 @@ def limits_of(bound: Bound) -> Limits:
     return Limits(bound.plan_of(bound.widened(core)), bound.plan_of(least) if least is not None else None, tuple(tail))
 
 
-def _limited(limit: Limit, count: int) -> int:
-    if limit.count is not None:
-        return min(limit.count, count)
-    assert limit.percent is not None
-    return int(limit.percent * Fraction(count) // 100)
-
-
 def _narrower(bound: Bound, rel: Rel) -> Rel | None:
     """Return a relation that holds nothing but what `rel` does, and reads nothing unknown; None for none at all."""
     if not bound.depends(rel):
@@ -64,6 +61,9 @@ def _narrower(bound: Bound, rel: Rel) -> Rel | None:
             if source is None or any(bound.depends(clause) for clause in rel.clauses):
                 return None
             return Filter(source, rel.clauses)
+        case Copies():
+            source = _narrower(bound, rel.input)
+            return replace(rel, input=source) if source is not None and not bound.depends(rel.expr) else None
         case SetOperation():
             return _narrower_operation(bound, rel)
         case Limit() | DistinctOn() | PoolScan():

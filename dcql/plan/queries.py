@@ -7,6 +7,7 @@ from dcql.catalog.types import Type
 from dcql.errors import Diagnostics
 from dcql.plan import nodes
 from dcql.plan.amounts import limit_amount
+from dcql.plan.copies import counted
 from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
@@ -49,6 +50,7 @@ class Queries:
             body = attempt(self._body, query.body, scope, under_tail=single)
             order = attempt(self._order, query, single, scope)
             limit = attempt(limit_amount, self.expressions, query, scope)
+            by = attempt(self._limit_keys, query, single, scope)
         relation = body()
         if single is not None and single.distinct_on:
             keys = self._distinct_keys(single, scope)
@@ -62,11 +64,11 @@ class Queries:
                 )
                 raise WrongError
             relation = nodes.DistinctOn(relation, keys, order())
-        counted = limit()
-        if counted is not None:
-            count, percent = counted
-            relation = nodes.Limit(relation, order(), count, percent)
-        return relation
+        amount = limit()
+        if amount is not None:
+            count, percent = amount
+            relation = nodes.Limit(relation, order(), count, percent, by())
+        return self.expressions.noted(query, relation)
 
     def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
         match body:
@@ -80,7 +82,7 @@ class Queries:
                         ("put the SELECT and its ORDER BY in parentheses",),
                     )
                     raise WrongError
-                return self._select(body, scope)
+                return self.expressions.noted(body, self._select(body, scope))
             case ast.SetOperation():
                 return self._set_operation(body, scope)
             case ast.Query():
@@ -105,7 +107,13 @@ class Queries:
         with all_faults() as attempt:
             source = attempt(self._from, select.relation, scope)
             clauses = attempt(self._where, select, scope)
-        return nodes.Filter(source(), clauses()) if select.where is not None else source()
+            copies = attempt(self._copies, select, scope)
+        relation = nodes.Filter(source(), clauses()) if select.where is not None else source()
+        expr = copies()
+        if expr is None or select.copies is None:
+            return relation
+        span = select.copies.span
+        return nodes.Copies(relation, expr, f"{' '.join(span.text.split())} AS copies", span)
 
     def _from(self, relation: ast.Name | ast.Query, scope: Scope) -> nodes.Rel:
         if isinstance(relation, ast.Query):
@@ -148,6 +156,12 @@ class Queries:
         expr = self.expressions.predicate(bound, "WHERE")
         return nodes.Clause(expr, " ".join(bound.expr.span.text.split()), bound.expr.span)
 
+    def _copies(self, select: ast.Select, scope: Scope) -> nodes.Expr | None:
+        if select.copies is None:
+            return None
+        with self._select_population(select):
+            return counted(self.expressions, select, scope)
+
     def _distinct_keys(self, select: ast.Select, scope: Scope) -> tuple[nodes.Expr, ...]:
         with self._select_population(select), all_faults() as attempt:
             keys = [
@@ -155,9 +169,14 @@ class Queries:
             ]
         return tuple(key() for key in keys)
 
+    def _limit_keys(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.Expr, ...]:
+        written = query.limit.by if query.limit is not None else ()
+        with self._tail_population(single), all_faults() as attempt:
+            keys = [attempt(self.expressions.key, Bound(key, scope, {}), "a LIMIT BY key") for key in written]
+        return tuple(key() for key in keys)
+
     def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
-        population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
-        with population, all_faults() as attempt:
+        with self._tail_population(single), all_faults() as attempt:
             keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
         return tuple(
             nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
@@ -179,6 +198,9 @@ class Queries:
         if isinstance(select.relation, ast.Name) and select.relation.text == "pool":
             return self._population(nodes.PoolScan(), "")
         return self._population(None, NO_POPULATION)
+
+    def _tail_population(self, single: ast.Select | None) -> "_Population":
+        return self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
 
     def _population(self, relation: nodes.Rel | None, reason: str) -> "_Population":
         return _Population(self.expressions, relation, reason)

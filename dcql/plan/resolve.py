@@ -13,6 +13,7 @@ from dcql.plan.demand import assign_demand
 from dcql.plan.depth import refuse_depth
 from dcql.plan.faults import WrongError
 from dcql.plan.lookup import Bound
+from dcql.plan.meanings import Meanings
 from dcql.plan.queries import Queries
 from dcql.plan.scope import (
     Constant,
@@ -42,13 +43,16 @@ class Catalog:
     embeddings: bool = False  # whether conditions may name an EMBEDDING feature, as those of commands do
 
 
-def resolve(recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str]) -> nodes.Plan:
-    """Resolve a recipe against a catalog, with `settings` for its PARAMs as text.
+def resolve(
+    recipe: ast.Recipe, catalog: Catalog, settings: Mapping[str, str], meanings: Meanings | None = None
+) -> nodes.Plan:
+    """Resolve a recipe against a catalog, with `settings` for its PARAMs as text; `meanings` is told what means what.
 
     Raises RecipeError with every fault of the recipe and its imports.
     """
     diagnostics = Diagnostics()
     resolver = _Resolver(catalog, _library_scope(catalog), diagnostics)
+    resolver.expressions.meanings = meanings
     plan = resolver.root(recipe, settings)
     if plan is not None:
         refuse_depth(plan, diagnostics)

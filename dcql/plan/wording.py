@@ -73,6 +73,12 @@ def order_wording(order: tuple[nodes.SortKey, ...]) -> str:
     )
 
 
+def limit_words(node: nodes.Limit) -> str:
+    """Write a LIMIT with its BY, as statistics are called by it."""
+    amount = f"LIMIT {node.count}" if node.count is not None else f"LIMIT {node.percent} PERCENT"
+    return f"{amount} BY {', '.join(map(wording, node.by))}" if node.by else amount
+
+
 def fraction(value: object) -> str:
     """Write an exact fraction as a decimal where it is a short one."""
     from fractions import Fraction

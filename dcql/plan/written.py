@@ -120,20 +120,36 @@ class Writer:
     def relation(self, rel: nodes.Rel) -> str:
         """Write a relation as a query."""
         match rel:
-            case nodes.PoolScan() | nodes.Ref() | nodes.Filter():
-                return f"SELECT uid FROM {self._from(rel)}"
+            case nodes.PoolScan() | nodes.Ref() | nodes.Filter() | nodes.Copies():
+                return f"SELECT {self._selected(rel)}"
             case nodes.SetOperation():
                 left = rel.left
                 first = self._operand(left) if not isinstance(left, nodes.SetOperation) else f"({self.relation(left)})"
                 return f"{first} {rel.op} {self._operand(rel.right)}"
             case nodes.DistinctOn():
                 keys = ", ".join(map(self.expression, rel.keys))
-                return f"SELECT DISTINCT ON ({keys}) uid FROM {self._from(rel.input)}{self._order(rel.order)}"
+                return f"SELECT DISTINCT ON ({keys}) {self._selected(rel.input)}{self._order(rel.order)}"
             case nodes.Limit():
-                tail = f" LIMIT {rel.count}" if rel.count is not None else f" {limit_text(rel)}"
+                tail = f" {self.limit(rel)}"
                 if isinstance(rel.input, nodes.DistinctOn) and rel.input.order == rel.order:
                     return f"{self.relation(rel.input)}{tail}"
                 return f"{self.relation(rel.input)}{self._order(rel.order)}{tail}"
+
+    def limit(self, rel: nodes.Limit) -> str:
+        """Write a LIMIT with its BY."""
+        amount = str(rel.count) if rel.percent is None else f"{share(rel.percent)} PERCENT"
+        by = f" BY {', '.join(map(self.expression, rel.by))}" if rel.by else ""
+        return f"LIMIT {amount}{by}"
+
+    def copies(self, rel: nodes.Copies) -> str:
+        """Write what a SELECT says of copies."""
+        return f"{self.expression(rel.expr)} AS copies"
+
+    def _selected(self, rel: nodes.Rel) -> str:
+        """Write what follows SELECT."""
+        if isinstance(rel, nodes.Copies):
+            return f"uid, {self.copies(rel)} FROM {self._from(rel.input)}"
+        return f"uid FROM {self._from(rel)}"
 
     def _from(self, rel: nodes.Rel) -> str:
         match rel:
@@ -154,7 +170,7 @@ class Writer:
 
     def _operand(self, rel: nodes.Rel) -> str:
         text = self.relation(rel)
-        return text if isinstance(rel, nodes.PoolScan | nodes.Ref | nodes.Filter) else f"({text})"
+        return text if isinstance(rel, nodes.PoolScan | nodes.Ref | nodes.Filter | nodes.Copies) else f"({text})"
 
     def _order(self, keys: Sequence[nodes.SortKey]) -> str:
         words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
@@ -187,14 +203,6 @@ def share(value: Fraction) -> str:
             sign = "-" if value < 0 else ""
             return f"{sign}{whole}" + (f".{rest:0{digits}d}" if digits else "")
     return f"{value.numerator} / {value.denominator}"
-
-
-def limit_text(rel: nodes.Limit) -> str:
-    """Write a LIMIT."""
-    if rel.count is not None:
-        return f"LIMIT {rel.count}"
-    assert rel.percent is not None
-    return f"LIMIT {share(rel.percent)} PERCENT"
 
 
 def short_names(recipe: ast.Recipe, library: Sequence[ast.Recipe], schema: Schema) -> dict[str, str]:

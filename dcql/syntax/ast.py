@@ -227,15 +227,16 @@ class OrderKey(Node):
 
 @dataclass(frozen=True, slots=True)
 class Limit(Node):
-    """`LIMIT count` or `LIMIT count PERCENT`; `count` is a constant expression."""
+    """`LIMIT count [PERCENT] [BY key, ..]`; `count` is a constant expression."""
 
     count: Expr
     percent: bool
+    by: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Select(Node):
-    """`SELECT [DISTINCT ON (..)] uid FROM relation [WHERE ..]`.
+    """`SELECT [DISTINCT ON (..)] uid[, copies AS copies] FROM relation [WHERE ..]`.
 
     `distinct_on` is empty without DISTINCT ON; its order is the ORDER BY of the query around it.
     """
@@ -243,6 +244,7 @@ class Select(Node):
     relation: "Name | Query"
     where: Expr | None
     distinct_on: tuple[Expr, ...]
+    copies: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,19 @@ from dcql.syntax.vocabulary import (
     AGGREGATE,
     AGGREGATES,
     COMPARISONS,
+    COPIES,
     EXPECTED,
     EXPRESSION,
     FORMS,
     INSIDE_Q,
-    LATER,
+    LOWER,
     MODEL_PARTS,
     MODELS,
     OPERATOR,
     OPERATORS,
     QUANTILE,
     RESERVED,
+    SEEN,
     SET_OPERATIONS,
     STARTS,
     STATEMENTS,
@@ -105,7 +107,7 @@ def _table(place: Place) -> Row | None:
         return STARTS.get(word)
     if place.at(1) in OPERATORS or word in AGGREGATES:
         return None  # a name, after which something else is missing
-    if word == "WEIGHT" and "WEIGHTS" in place.accepted:
+    if (word == "WEIGHT" and "WEIGHTS" in place.accepted) or place.accepted == {"COPIES"}:
         return None
     if word in ("LEFT", "RIGHT", "INNER", "FULL", "CROSS", "NATURAL") and place.at(1) not in ("JOIN", "OUTER"):
         return None
@@ -161,7 +163,9 @@ def _in_select(place: Place, word: str, previous: str) -> Row | None:
             "SELECT DISTINCT ON (key) uid .. ORDER BY score DESC"
         )
         return "E0125", "`DISTINCT` without `ON`", "expected `ON (..)`", help_
-    in_list = "UID" in place.accepted or (previous == "UID" and place.accepted == {"FROM"})
+    if (row := _in_copies(place, word, previous)) is not None:
+        return row
+    in_list = "UID" in place.accepted or (previous == "UID" and place.accepted == {"FROM", "COMMA"})
     if not in_list or not word:
         return None
     if word == "*":
@@ -169,12 +173,14 @@ def _in_select(place: Place, word: str, previous: str) -> Row | None:
             "E0123",
             "`SELECT *` is not possible",
             "a query selects the uid alone",
-            "SELECT uid: the columns stay visible without being selected",
+            SEEN,
         )
     rest = [later.upper for later in place.words[place.index :]]
     listed = rest[: rest.index("FROM")] if "FROM" in rest else rest
+    if "COPIES" in listed and previous == "UID":
+        return "E0124", "no comma after `uid`", "expected `,`", COPIES
     if "COPIES" in listed:
-        return "E0136", "`AS copies` is reserved", LATER, ""
+        return "E0124", "`uid` comes first", "then how often each is taken", COPIES
     if word in AGGREGATES and place.at(1) == "(":
         return (
             "E0121",
@@ -201,8 +207,30 @@ def _in_select(place: Place, word: str, previous: str) -> Row | None:
         "E0124",
         "a query selects the uid alone",
         "not selected",
-        "SELECT uid FROM ..: the columns stay visible without being selected",
+        SEEN,
     )
+
+
+def _in_copies(place: Place, word: str, previous: str) -> Row | None:
+    """Return the row of a fault after the comma of a select list, where only `n AS copies` may stand."""
+    here = place.before()
+    if here[:1] != ["SELECT"] or "UID" not in here or "," not in here or "FROM" in here or not word:
+        return None
+    alone = "a query selects the uid, and how often it is taken"
+    if place.accepted == {"COPIES"}:
+        name = place.words[place.index].text
+        return "E0124", f"`{clipped(name)}` is not selected", alone, COPIES
+    if word == "*" and previous == ",":
+        return "E0123", "`SELECT uid, *` is not possible", alone, SEEN
+    if word == "," and place.accepted == {"FROM"}:
+        return "E0124", "a query selects nothing after its copies", "not selected", SEEN
+    if "AS" not in place.accepted:
+        return None
+    if word == "COPIES":
+        return "E0124", "`copies` without `AS`", "expected `AS`", COPIES
+    if word in ("FROM", ","):
+        return "E0124", alone, "not selected: `AS copies` is missing", f"{SEEN}; repeats: {COPIES}"
+    return None
 
 
 def _in_relation(place: Place, word: str, previous: str, accepted: set[str]) -> Row | None:
@@ -256,10 +284,13 @@ def _in_query(place: Place, word: str, previous: str, accepted: set[str]) -> Row
     if word == "DISTINCT" and previous in SET_OPERATIONS:
         return "E0101", "unexpected `DISTINCT`", f"`{previous}` gives each sample once", "leave it out"
     if ("LIMIT" in here and "PERCENT" in accepted) or previous == "PERCENT":
-        if word == "BY":
-            return "E0136", "`LIMIT .. BY` is reserved", LATER, ""
+        if word in ("PER", "PARTITION", "EACH", "FOR"):
+            label = "the groups of a LIMIT come after BY"
+            return "E0101", f"unexpected `{clipped(place.words[place.index].text)}`", label, "LIMIT 100 BY lang"
         if word == ",":
             return STOPS["OFFSET"]
+    if word == "ORDER" and "LIMIT" in here and "ORDER" not in here:
+        return "E0101", "`ORDER BY` after `LIMIT`", "the order comes first", "ORDER BY score DESC LIMIT 100 BY lang"
     if word in STATEMENTS and "$END" in accepted and place.index > 0:
         return "E0109", "missing `;`", f"`{word}` begins another statement", "end the statement with `;`"
     return None
@@ -404,7 +435,7 @@ def _meant(place: Place) -> str | None:
     if word.kind != "word" or len(word.text) < 3 or word.upper in RESERVED:
         return None
     meant = did_you_mean(word.upper, sorted(keywords))
-    return "kept" if meant == "KEPT" else meant
+    return meant.lower() if meant in LOWER else meant
 
 
 def _expected(accepted: Iterable[str]) -> str:
@@ -426,5 +457,5 @@ def _expected(accepted: Iterable[str]) -> str:
         left -= {"NOT"}
         found = [wording for wording in found if wording not in ("`(`", "`=`")]
     end = ["`;`"] if "$END" in left else []
-    found += [f"`{'kept' if terminal == 'KEPT' else terminal}`" for terminal in sorted(left - SYMBOLS)] + end
+    found += [f"`{terminal.lower() if terminal in LOWER else terminal}`" for terminal in sorted(left - SYMBOLS)] + end
     return found[0] if len(found) == 1 else ", ".join(found[:-1]) + " or " + found[-1]

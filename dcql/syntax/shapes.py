@@ -202,9 +202,14 @@ class ShapeBuilder:
         return Body((before, SPACE, phrase(operators), SPACE, Group(right.layout)), level)
 
     def select(self, c: Children) -> Body:
-        select, distinct_on, uid, from_, relation, where, condition = c
+        select, distinct_on, uid, copies, from_, relation, where, condition = c
         relation = relation.layout if isinstance(relation, Body | Expression) else relation
         head = phrase([select, distinct_on, uid, from_, relation])
+        if copies is not None:
+            # One line, or one each for the uid, its copies, and what they are taken from.
+            comma, count = copies
+            taken = Group((word(uid), word(comma), Nest(INDENT, (SPACE, count)), SPACE, phrase([from_, relation])))
+            head = (phrase([select, distinct_on]), " ", taken)
         if where is None:
             return Body(head, OPERAND)
         # The conditions belong to the query: they are on one line with it, or each on a line of its own.
@@ -212,6 +217,10 @@ class ShapeBuilder:
         parts = bare.layout if bare.level <= AND else Group(bare.layout)
         indent = 3 if bare.level == OR else 2  # AND and OR end where WHERE does
         return Body(Group((head, SPACE, word(where), " ", Nest(indent, parts)), open=True), OPERAND)
+
+    def copies(self, c: Children) -> tuple[Any, Layout]:
+        comma, expression, as_, name = c
+        return comma, (alone(expression), " ", phrase([as_, name]))
 
     def distinct_on(self, c: Children) -> Layout:
         distinct, on, opening, keys, closing = c
@@ -224,8 +233,9 @@ class ShapeBuilder:
         return phrase(c)
 
     def limit(self, c: Children) -> Layout:
-        limit, count, percent = c
-        return phrase([limit, operand(count, SUM), percent])
+        limit, count, percent, by, keys = c
+        amount = phrase([limit, operand(count, SUM), percent])
+        return amount if by is None else (amount, " ", word(by), " ", Nest(INDENT, filled(keys)))
 
     # --- expressions ---
 
@@ -349,7 +359,7 @@ def word(token: Any) -> Word:
             text = _number(token)
         case "COMPARISON":
             text = "<>" if token == "!=" else str(token)
-        case "UID" | "KEPT" | "Q":
+        case "UID" | "KEPT" | "COPIES" | "Q":
             text = token.lower()
         case kind:
             text = str(token) if kind in AS_WRITTEN else token.upper()

@@ -198,8 +198,12 @@ class TreeBuilder:
         return ast.SetOperation(" ".join(word.upper() for word in words if word), left, right, span=self.span(*c))
 
     def select(self, c: Children) -> ast.Select:
-        _, distinct_on, _, _, relation, _, where = c
-        return ast.Select(relation, where, distinct_on or (), span=self.span(*c))
+        _, distinct_on, _, copies, _, relation, _, where = c
+        return ast.Select(relation, where, distinct_on or (), copies, span=self.span(*c))
+
+    def copies(self, c: Children) -> ast.Expr:
+        found: ast.Expr = c[1]
+        return found
 
     def distinct_on(self, c: Children) -> tuple[ast.Expr, ...]:
         keys: tuple[ast.Expr, ...] = c[3]
@@ -213,7 +217,8 @@ class TreeBuilder:
         return ast.OrderKey(expr, _is(direction, "DESC"), _is(nulls, "FIRST"), span=self.span(*c))
 
     def limit(self, c: Children) -> ast.Limit:
-        return ast.Limit(c[1], c[2] is not None, span=self.span(*c))
+        _, count, percent, _, by = c
+        return ast.Limit(count, percent is not None, by or (), span=self.span(*c))
 
     # --- expressions ---
 

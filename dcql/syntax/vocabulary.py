@@ -19,6 +19,9 @@ JOIN = (
     LATER,
     "the columns of the pool are visible everywhere; test another relation with `uid IN a`",
 )
+COPIES = "SELECT uid, 2 AS copies FROM .."
+SEVERAL = "a sample that is taken several times has copies"
+SEEN = "SELECT uid FROM ..: the columns stay visible without being selected"
 PATTERN = "regexp_matches(text, '(?i)pattern') tests a pattern in any case, contains(text, 'a') a part of a text"
 QUANTILE = "q(0.7) on one side of a comparison, or q(0.7, clip_l14) anywhere; BY takes several keys"
 INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRST)"
@@ -63,6 +66,9 @@ STOPS: dict[str, Row] = {
         "a threshold for each group: q(0.7 BY key)",
     ),
     "HAVING": ("E0127", "no `HAVING`", "a recipe has no groups", "write the condition after WHERE"),
+    "REPEAT": ("E0131", "`REPEAT` is not a word of the language", SEVERAL, COPIES),
+    "OVERSAMPLE": ("E0131", "`OVERSAMPLE` is not a word of the language", SEVERAL, COPIES),
+    "UPSAMPLE": ("E0131", "`UPSAMPLE` is not a word of the language", SEVERAL, COPIES),
     "OFFSET": (
         "E0128",
         "no `OFFSET`",
@@ -123,12 +129,13 @@ RESERVED = frozenset({
 # All words that the grammar knows, in capitals; those that are not reserved may be names too.
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
-    "ALL", "ASC", "ASSET", "CITE", "DCQL", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT",
-    "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256",
+    "ALL", "ASC", "ASSET", "CITE", "COPIES", "DCQL", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT",
+    "KEPT", "LAST", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "SEED", "SET", "SHA256",
     "TOLERANCE", "USING", "VERSION", "WEIGHTS",
 })
 # fmt: on
 
+LOWER = frozenset({"COPIES", "KEPT"})  # keywords that are written in small letters
 MODELS = frozenset({"MODEL", "FEATURE", "ASSET"})
 MODEL_PARTS = frozenset({"FROM", "WEIGHTS", "TOLERANCE", "LICENCE", "CITE"})
 # How a statement with a fixed form is written, for those that stop where no expression is read.

@@ -62,6 +62,13 @@ def _of_stage(ours: tuple[Found, ...], theirs: tuple[Found, ...]) -> str | None:
             mine, other_count = getattr(found, name), getattr(other, name)
             if mine != other_count:
                 return f"{_title(found)}: {name} {mine:,} and {other_count:,}"
+        if found.groups is not None and other.groups is not None and found.groups != other.groups:
+            counts = f"{found.groups.count:,} groups, {found.groups.empty:,} without any sample"
+            others = f"{other.groups.count:,}, {other.groups.empty:,}"
+            pairs = zip(found.groups.told, other.groups.told, strict=False)
+            if apart := next((one for one, two in pairs if one != two), None):
+                return f"{_title(apart)}: cut otherwise"
+            return f"{_title(found)}: {counts} and {others}"
         if found.at != other.at:
             return f"{_title(found)}: at {_tuple(found.at)} and {_tuple(other.at)}"
     for found in after.values():

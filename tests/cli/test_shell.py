@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dcql.catalog.pool import open_pool
 from dcql.catalog.types import Type
-from dcql.cli import recipes
+from dcql.cli import check
 from dcql.cli.options import memory_size, settings
 from dcql.cli.render import draw_funnel, number, share, short
 from dcql.compiler import compile, run, run_compiled
@@ -56,7 +56,7 @@ def test_a_bug_is_told_without_a_stack_trace(dcql: Dcql, monkeypatch: pytest.Mon
     def fail(plan: object) -> None:
         raise ZeroDivisionError("a \x1b[31mbug")
 
-    monkeypatch.setattr(recipes, "_summary", fail)
+    monkeypatch.setattr(check, "_summary", fail)
     told = dcql("check", "clip.dcql")
     assert told.code == 1
     assert told.err.startswith("error[E0901]: internal error\n  ZeroDivisionError: a \\x1b[31mbug (test_shell.py:")

@@ -241,6 +241,8 @@ def unexplained_counts(result: Result, counts: tuple[tuple[int, ...], ...]) -> l
     left = Counter(counts)
     strange: list[tuple[int, ...]] = []
     for block in result.funnel:
+        if block.block.of_copies:
+            continue  # the oracle counts the samples of a WHERE
         parts = next(
             (parts for parts in _splits(block.counts) if all(left[p] >= n for p, n in Counter(parts).items())), None
         )

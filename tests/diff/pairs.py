@@ -28,12 +28,14 @@ class Select:
 
     source: str
     clauses: list[str]
+    copies: str = ""
 
     def text(self, distinct: str = "") -> str:
         """Write it."""
         on = f"DISTINCT ON ({distinct}) " if distinct else ""
         where = f" WHERE {' AND '.join(self.clauses)}" if self.clauses else ""
-        return f"SELECT {on}uid FROM {self.source}{where}"
+        copies = f", {self.copies} AS copies" if self.copies else ""
+        return f"SELECT {on}uid{copies} FROM {self.source}{where}"
 
 
 @dataclass
@@ -108,7 +110,7 @@ def select(r: random.Random, stages: list[str]) -> Select:
     clauses: list[str] = []
     for _ in range(r.choice((1, 2, 2, 3))):
         clauses.append(clause(r, stages, clauses))
-    return Select(r.choice(["pool", *stages]), clauses)
+    return Select(r.choice(["pool", *stages]), clauses, r.choice(COPIES) if r.random() < 0.15 else "")
 
 
 def query(r: random.Random, stages: list[str]) -> Query:
@@ -125,7 +127,14 @@ def query(r: random.Random, stages: list[str]) -> Query:
 
 OPERATIONS = ("UNION", "UNION ALL", "INTERSECT", "EXCEPT")
 ORDERS = ("quality", "clip_l14 DESC", "width DESC, quality")
-LIMITS = ("3", "8", "40 PERCENT")
+LIMITS = ("3", "8", "40 PERCENT", "2 BY grp", "40 PERCENT BY flag, grp", "3 BY flag")
+COPIES = (
+    "2",
+    "3",
+    "CASE WHEN flag THEN 3 ELSE 1 END",
+    "CASE WHEN width > 200 THEN 2 ELSE 0 END",
+    "CASE WHEN quality >= q(0.5 OF pool) THEN 2 ELSE 1 END",
+)
 
 
 def recipe(r: random.Random) -> Recipe:
@@ -143,7 +152,10 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
     above = list(after.stages)[: list(after.stages).index(place)] if place else list(after.stages)
     one = r.choice(whole.selects)
     match r.choice(
-        ("add", "add", "remove", "change", "change", "change", "from", "from", "limit", "order", "operand", "swap")
+        (
+            *("add", "add", "remove", "change", "change", "change", "from", "from"),
+            *("limit", "order", "operand", "swap", "copies"),
+        )
     ):
         case "add":
             one.clauses.insert(r.randint(0, len(one.clauses)), clause(r, above, one.clauses))
@@ -162,6 +174,8 @@ def edited(r: random.Random, before: Recipe) -> Recipe:
             one.source = r.choice(["pool", *above])
         case "limit":
             whole.limit = r.choice(("", *LIMITS))
+        case "copies":
+            one.copies = r.choice(("", *COPIES))
         case "order":
             whole.order = r.choice(ORDERS)
         case "operand":
@@ -209,6 +223,8 @@ def mix(before: Recipe, after: Recipe, undone: Iterable[Edit]) -> str:
                 select.source = edit.old
             case "LIMIT added" | "LIMIT removed" | "LIMIT changed":
                 query.limit = edit.old
+            case "copies added" | "copies removed" | "copies changed":
+                select.copies = edit.old
             case "DISTINCT ON added" | "DISTINCT ON removed":
                 query.distinct = edit.old
             case "ORDER BY changed":

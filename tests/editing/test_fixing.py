@@ -12,7 +12,7 @@ from dcql.catalog.recipes import shipped_recipes
 from dcql.catalog.types import DATACOMP
 from dcql.editing.diagnosing import by_file, diagnose
 from dcql.editing.document import Document
-from dcql.editing.fixing import formatting, repairs
+from dcql.editing.fixing import all_fixes, formatting, repairs
 from dcql.errors import RecipeError
 from dcql.source import Source
 from dcql.syntax.formatter import formatted
@@ -120,3 +120,29 @@ def test_any_text_has_its_form_or_stays(lines: list[str]) -> None:
             formatting(document)
     else:
         assert applied(document) == expected
+
+
+LINTED = """\
+DEFINE big AS original_width > 200;
+DEFINE small AS original_width < 20;
+SELECT uid FROM pool WHERE big AND big;
+"""
+
+
+def test_lints_are_warnings_and_their_fixes_are_offered() -> None:
+    document = Document(Source("recipe", LINTED))
+    found = diagnose(document, DATACOMP)
+    assert [(one.code, one.severity, one.span.text if one.span else "") for one in found] == [
+        ("L006", "warning", "small"),
+        ("L005", "warning", "big"),
+    ]
+    (repair,) = (repair for one in found for repair in repairs(one))
+    assert (repair.title, repair.safe) == ("remove it", True)
+
+
+def test_all_fixes_at_once() -> None:
+    document = Document(Source("recipe", LINTED))
+    ((start, end, new),) = all_fixes(document, DATACOMP)
+    after = LINTED[:start] + new + LINTED[end:]
+    assert after == LINTED.replace("big AND big", "big")
+    assert all_fixes(Document(Source("recipe", after)), DATACOMP) == ()

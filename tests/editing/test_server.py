@@ -84,6 +84,15 @@ async def session(home: Path, folder: Path, ended: list[int | None]) -> None:
             uri: [lsp.TextEdit(told.range, "big")]
         }
 
+        # A lint is a warning; its fix is offered by itself, and with all others.
+        editor.change(uri, TEXT.replace("AND big", "AND big AND big"))
+        await editor.until(lambda: editor.codes(uri) == ["L005"])
+        (told,) = editor.diagnostics[uri]
+        assert told.severity == lsp.DiagnosticSeverity.Warning
+        actions = await client.text_document_code_action_async(lsp.CodeActionParams(named, told.range, context))
+        assert actions is not None
+        assert [one.kind for one in actions] == [lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.SourceFixAll]
+
         editor.change(uri, TEXT)
         await editor.until(lambda: editor.diagnostics[uri] == [])
 

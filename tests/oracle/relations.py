@@ -117,6 +117,7 @@ class Program:
         self.blocks: list[Block] = []
         self.bags: dict[str, Bag] = {}  # of stages and imported recipes, once computed
         self.relations: dict[str, Relation] = {}
+        self.queried: list[Relation] = []  # what stands after IN
         self.evaluator = Evaluator(self)
         self.check_names()
         self.read_params(overrides or {})
@@ -238,8 +239,9 @@ class Program:
         return lambda: [self.samples[uid] for uid in run()]
 
     def subquery(self, query: tree.Query, place: Place) -> Callable[[], set[bytes]]:
-        run = self.query(query, place.stages).run
-        return lambda: set(run())
+        relation = self.query(query, place.stages)
+        self.queried.append(relation)
+        return lambda: set(relation.run())
 
     def record(self, threshold: Threshold) -> None:
         self.thresholds.append(threshold)
@@ -370,6 +372,10 @@ class Program:
         copies = None if select.copies is None else self.evaluator.typed(select.copies, NO_ARGUMENTS, place)
         if copies is not None and copies.type not in NUMERIC:
             raise OracleError("E03", f"copies is a number, not {copies.type}")
+        if copies is not None and copies.constant:
+            value = copies.value
+            if not isinstance(value, Fraction) or not 0 <= value <= MAX_COPIES or value.denominator != 1:
+                raise OracleError("E03", f"no sample can have {value} copies")
         if isinstance(select.source, str):
             source = self.relation(select.source, Place(stages))
         else:
@@ -451,6 +457,9 @@ class Program:
             self.set_data(set_)
         for name in self.relations:
             self.bag(name)
+        # Copies are what they may be in all that a recipe reads, whatever else decides.
+        for relation in self.queried:
+            relation.run()
         return self.final.run()
 
 

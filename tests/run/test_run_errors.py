@@ -91,7 +91,31 @@ def one_uid_twice(tmp: Path) -> None:
     run(ALL, tmp / "small")
 
 
-def many_copies(tmp: Path) -> None:
+def copies_are_null(tmp: Path) -> None:
+    run(Source("recipe.dcql", "SELECT uid, original_width AS copies FROM pool;"), pool(tmp))
+
+
+def copies_below_0(tmp: Path) -> None:
+    text = "WITH part AS (SELECT uid, coalesce(original_width, 0) - 300 AS copies FROM pool)\nSELECT uid FROM part;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
+def copies_with_a_fraction(tmp: Path) -> None:
+    text = "SELECT uid, coalesce(clip_l14, 1) AS copies FROM pool WHERE clip_l14 BETWEEN 0 AND 1;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
+def too_many_copies(tmp: Path) -> None:
+    text = "SELECT uid, coalesce(original_width, 0) * 100000000 AS copies FROM pool WHERE original_width > 0;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
+def copies_of_copies(tmp: Path) -> None:
+    text = "WITH many AS (SELECT uid, 70000 AS copies FROM pool)\nSELECT uid, 70000 AS copies FROM many;"
+    run(Source("recipe.dcql", text), pool(tmp))
+
+
+def copies_added_up(tmp: Path) -> None:
     stages = ["s0 AS (SELECT uid FROM pool UNION ALL SELECT uid FROM pool)"]
     stages += [f"s{i} AS (SELECT uid FROM s{i - 1} UNION ALL SELECT uid FROM s{i - 1})" for i in range(1, 32)]
     run(Source("recipe.dcql", f"WITH {', '.join(stages)} SELECT uid FROM s31;"), pool(tmp, rows=2))
@@ -179,12 +203,17 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0715_too_large_for_int": too_large_for_int,
     "E0715_too_large_for_int_in_one_file": too_large_for_int_in_one_file,
     "E0720_malformed_uid": malformed_uid,
+    "E0725_copies_are_null": copies_are_null,
+    "E0726_copies_below_0": copies_below_0,
+    "E0727_copies_with_a_fraction": copies_with_a_fraction,
+    "E0728_too_many_copies": too_many_copies,
+    "E0728_copies_of_copies": copies_of_copies,
+    "E0728_copies_added_up": copies_added_up,
     "E0750_little_memory": little_memory,
     "E0751_damaged_inside": truncated,
     "E0752_broken_promise": broken_promise,
     "E0754_one_uid_twice": one_uid_twice,
     "E0754_uids_twice": uids_twice,
-    "E0755_many_copies": many_copies,
     "E0756_ranks_of_another_pool": ranks_of_another_pool,
     "E0757_a_file": output_is_a_file,
     "E0757_another_folder": output_is_another_folder,

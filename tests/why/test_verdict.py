@@ -16,7 +16,7 @@ from dcql.catalog.library import library
 from dcql.catalog.pool import Pool
 from dcql.compiler import check
 from dcql.engine.locate import locate
-from dcql.errors import DcqlError
+from dcql.errors import DcqlError, RunError
 from dcql.inspect.sample import why
 from dcql.inspect.why import Flip, Why
 from dcql.plan.written import short_names
@@ -24,7 +24,8 @@ from dcql.source import Source
 from dcql.syntax.parser import parse
 
 WITH_SAMPLES = [number for number in range(COUNT) if random_pool(number).rows]
-LIMIT = re.compile(r"\bLIMIT\s+(?:[0-9.]+(?: \* 2)?|share)(?:\s+PERCENT)?\b")
+BY = r"\s+BY\s+(?:flag,\s+grp|grp|width|abs\(grp\)\s+>\s+1)"
+LIMIT = re.compile(rf"\bLIMIT\s+(?:[0-9.]+(?: \* 2)?|share)(?:\s+PERCENT)?\b(?:{BY}\b)?")
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -41,7 +42,10 @@ def explained(text: str, pool: Pool, uid: str) -> Why | None:
     place = locate(pool, uid, ONE_THREAD)
     names = short_names(parse(source), library(), pool.schema)
     with patch("dcql.engine.observe.session", conformance._shared):
-        return why(plan, pool, place, names, ONE_THREAD, silent)
+        try:
+            return why(plan, pool, place, names, ONE_THREAD, silent)
+        except RunError:
+            return None  # copies that no sample can have
 
 
 def flipped(text: str, flip: Flip, clause: str) -> str | None:
@@ -49,9 +53,15 @@ def flipped(text: str, flip: Flip, clause: str) -> str | None:
     if flip.span is not None:
         start, end = flip.span
         return text[:start] + clause + text[end:]
-    if flip.kind == "limit" and text.count("LIMIT") == len(LIMIT.findall(text)) == 1:
+    limits = LIMIT.findall(text)
+    # A comment may stand before its BY.
+    if flip.kind == "limit" and text.count("LIMIT") == len(limits) == 1 and _has_by(flip.text) == _has_by(limits[0]):
         return LIMIT.sub(flip.text, text)
     return None
+
+
+def _has_by(limit: str) -> bool:
+    return re.search(r"\sBY\s", limit) is not None
 
 
 def without_promise(text: str) -> str:

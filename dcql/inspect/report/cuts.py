@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dcql.catalog.types import Type
 from dcql.plan import nodes
 from dcql.plan.statistics import statistics
-from dcql.plan.written import Writer, limit_text
+from dcql.plan.written import Writer
 
 _ORDER = ("<", "<=", ">", ">=")
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -66,6 +66,7 @@ def cuts(plan: nodes.Plan, writer: Writer) -> tuple[Cut, ...]:
 class _Cuts:
     def __init__(self, plan: nodes.Plan, writer: Writer) -> None:
         self._plan = plan
+        self._writer = writer
         self._write = writer.expression
         self._names = statistics(plan).names
         self._stage = ""
@@ -87,7 +88,7 @@ class _Cuts:
             case nodes.SetOperation():
                 yield from self._relation(rel.left)
                 yield from self._relation(rel.right)
-            case nodes.DistinctOn():
+            case nodes.Copies() | nodes.DistinctOn():
                 yield from self._relation(rel.input)
             case nodes.Limit():
                 yield from self._relation(rel.input)
@@ -98,7 +99,16 @@ class _Cuts:
         if not key.expr.type.numeric:
             return
         op = ">=" if key.descending else "<="
-        yield Cut(self._stage, limit_text(rel), self._write(key.expr), key.expr, op, rel.input, self._names[rel])
+        yield Cut(
+            self._stage,
+            self._writer.limit(rel),
+            self._write(key.expr),
+            key.expr,
+            op,
+            rel.input,
+            self._names[rel],
+            by=bool(rel.by),
+        )
 
     def _inside(self, node: nodes.Node, filter_: nodes.Filter, clause: int) -> Iterator[Cut]:
         if isinstance(node, nodes.InRelation):

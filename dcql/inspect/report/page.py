@@ -120,7 +120,7 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     cut = one.cut
     passes = _PASSES[cut.op]
     groups: Sequence[Threshold] = ()
-    if cut.by:
+    if cut.by and cut.filter is not None:
         groups = [row for row in report.told.thresholds if row.name == cut.statistic]
     marks = [(_mark(one, one.value), f"{_SIGNS[cut.op]} {number(one.value)}")] if one.value is not None else []
     about = f"{one.known:,} samples have a value"
@@ -129,6 +129,10 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     value = f"the value of its group ({len(groups):,} groups)" if groups else ""
     if one.value is not None:
         value = number(one.value)
+    elif one.found and (limited := one.found[0].groups) is not None:
+        value = (
+            f"the value where its group is cut ({limited.count:,} groups, {limited.empty:,} of them without a sample)"
+        )
     return CutView(
         title=" ".join(cut.text.split()),
         stage=cut.stage if cut.stage != "query" else "",
