@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo board demo-table test check lint types recipes tests fuzz errors parser bench clean
+.PHONY: help demo board demo-table test check lint types recipes tests fuzz errors grammar parser bench clean
 
 help:
 	@sed -n '2,6p' Makefile | sed 's/^# *//'
@@ -64,12 +64,15 @@ fuzz: .venv/dev
 	$(INSTALL) -e '.[fuzz]'
 	cd tests && $(CURDIR)/$(BIN)/python -m fuzz --minutes $(MINUTES) --jobs $(JOBS)
 
-# What is generated and committed: the parser from its grammar, the list of errors from its tables.
+# What is generated and committed: the parser from its grammar, the list of errors from its tables, the colours of editors.
 parser: .venv/dev
 	$(BIN)/python -m dcql.syntax.build
 
 errors: .venv/dev
 	$(BIN)/python -m dcql.codes > docs/errors.md
+
+grammar: .venv/dev
+	$(BIN)/python -m dcql.syntax.textmate > editors/vscode/syntaxes/dcql.tmLanguage.json
 
 bench: .venv/dev
 	$(INSTALL) -e '.[bench]'

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
     "docs/diff.md",
+    "docs/editors.md",
     "docs/evaluation.md",
     "docs/fmt.md",
     "docs/grammar.md",

@@ -16,6 +16,7 @@ from dcql.cli import (
     fmt,
     leaderboard,
     locks,
+    lsp,
     new,
     pools,
     recipes,
@@ -35,7 +36,7 @@ from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
-    "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "recipes"),
+    "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "lsp", "recipes"),
     "Subsets": ("show", "diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
@@ -113,6 +114,7 @@ for _name, _short, _command in (
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
+    ("lsp", "Serve an editor as a language server", lsp.lsp),
     ("show", "Show samples that a recipe keeps or drops", show.show),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
     ("why", "Say why a recipe keeps a sample or drops it", why.why),

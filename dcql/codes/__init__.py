@@ -3,6 +3,7 @@
 from dcql.codes import (
     determinism,
     diff,
+    editing,
     evaluate,
     formatting,
     internal,
@@ -69,6 +70,7 @@ CODES: dict[str, Code] = {
         diff,
         why,
         report,
+        editing,
         loop,
         lints,
     )

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, read_record
-from dcql.catalog.types import Type
+from dcql.catalog.types import Column, Type
 from dcql.engine.distribution import Number, load_distribution, order_statistics
 from dcql.errors import Diagnostic, RunError
 
@@ -47,13 +47,24 @@ def describe(pool: Pool) -> tuple[ColumnSummary, ...]:
     Scans the sidecars where a column has more than 65,536 distinct values, else nothing.
     """
     _added(pool)
-    nulls = {column["name"]: column["nulls"] for column in read_record(pool.name)["columns"]}
-    summaries = []
-    for column in pool.schema.columns:
-        share = nulls[column.name] / pool.rows if pool.rows else 0.0
-        summary = ColumnSummary(column.name, column.type, pool.rows, nulls[column.name], share)
-        summaries.append(_numeric(pool, summary) if column.type.numeric else summary)
-    return tuple(summaries)
+    nulls = _nulls(pool)
+    return tuple(_summary(pool, column, nulls[column.name]) for column in pool.schema.columns)
+
+
+def describe_column(pool: Pool, column: Column) -> ColumnSummary:
+    """Return the summary of one column of an added pool, as `describe` does."""
+    _added(pool)
+    return _summary(pool, column, _nulls(pool)[column.name])
+
+
+def _nulls(pool: Pool) -> dict[str, int]:
+    return {column["name"]: column["nulls"] for column in read_record(pool.name)["columns"]}
+
+
+def _summary(pool: Pool, column: Column, nulls: int) -> ColumnSummary:
+    share = nulls / pool.rows if pool.rows else 0.0
+    summary = ColumnSummary(column.name, column.type, pool.rows, nulls, share)
+    return _numeric(pool, summary) if column.type.numeric else summary
 
 
 def _numeric(pool: Pool, summary: ColumnSummary) -> ColumnSummary:

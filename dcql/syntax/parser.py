@@ -13,7 +13,7 @@ from dcql.syntax._standalone import Lark_StandAlone, UnexpectedCharacters, Unexp
 from dcql.syntax.scan import MAX_DEPTH, MAX_ERRORS, Statement, check_size, read, scan, too_deep, words
 from dcql.syntax.tree import FinalQuery, TreeBuilder
 
-__all__ = ["parse", "parse_either", "parse_library", "read"]
+__all__ = ["parse", "parse_either", "parse_library", "parse_statement", "read"]
 
 Tree = ast.Definition | ast.Language | FinalQuery
 
@@ -62,6 +62,12 @@ def parse_library(source: Source) -> ast.Recipe:
             definitions.append(tree)
     errors.raise_any()
     return ast.Recipe(source, tuple(definitions), (), None, (), language)
+
+
+def parse_statement(source: Source, start: int, end: int) -> Tree | None:
+    """Return the tree of the one statement between two offsets, without its `;`; None for one that is wrong."""
+    result = _parse(source, Statement(start, end, faulty=False))
+    return None if isinstance(result, list) else result
 
 
 def _ordered(source: Source, trees: list[Tree], errors: Diagnostics) -> ast.Recipe:

@@ -129,9 +129,9 @@ RESERVED = frozenset({
 # All words that the grammar knows, in capitals; those that are not reserved may be names too.
 # fmt: off
 KEYWORDS = RESERVED | frozenset({
-    "ALL", "ASC", "ASSET", "CITE", "COPIES", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT", "KEPT",
-    "LAST", "LEFT", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "ROWS", "SAMPLE", "SEED",
-    "SET", "SHA256", "TABLE", "TOLERANCE", "USING", "VERSION", "WEIGHT", "WEIGHTS",
+    "ALL", "ASC", "ASSET", "CITE", "COPIES", "DCQL", "DEFAULT", "DEFINE", "DESC", "FEATURE", "FIRST", "FIT", "IMPORT",
+    "KEPT", "LAST", "LEFT", "LICENCE", "MODEL", "NULLS", "OF", "ON", "PARAM", "PERCENT", "RETURNS", "ROWS", "SAMPLE",
+    "SEED", "SET", "SHA256", "TABLE", "TOLERANCE", "USING", "VERSION", "WEIGHT", "WEIGHTS",
 })
 # fmt: on
 

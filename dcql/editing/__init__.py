@@ -1,0 +1,1 @@
+"""What an editor asks of a recipe's text: functions of the text and a place in it, without a server."""
