@@ -108,7 +108,7 @@ def _features(report: FeaturesReport | None) -> tuple[LockedFeature, ...]:
 
 def _margins(report: FeaturesReport | None) -> tuple[LockedMargin, ...]:
     found = report.margins if report is not None else ()
-    return tuple(LockedMargin(_line(m.text), m.feature, m.step.hex(), m.near, m.asked) for m in found)
+    return tuple(LockedMargin(m.text, m.feature, m.step.hex(), m.near, m.asked) for m in found)
 
 
 def refuse_raw(pool: Pool) -> str:
@@ -229,7 +229,7 @@ def _single(kind: str, stage: int, found: Found) -> LockedStatistic:
         kind=kind,
         name=found.name,
         stage=stage,
-        text=_line(found.text),
+        text=found.text,
         population=found.population,
         type=found.type.value,
         value=scalar_text(found.value),
@@ -261,7 +261,7 @@ def _grouped(statistic: GroupedThreshold, stage: int, found: list[Found]) -> Loc
         kind="threshold",
         name=statistic.name,
         stage=stage,
-        text=_line(statistic.text),
+        text=statistic.text,
         population=statistic.population,
         type=statistic.type.value,
         value="NULL",
@@ -279,15 +279,11 @@ def _clauses(result: Result) -> Iterator[LockedClause]:
     for block in result.funnel:
         texts = (f"FROM {block.block.source}", *block.block.clauses)
         for text, count in zip(texts, block.counts, strict=True):
-            yield LockedClause(block.block.name, _line(text), count)
+            yield LockedClause(block.block.name, text, count)
 
 
 def _count(named: nodes.NamedSet) -> int:
     return Subset.load(named.path).distinct if named.is_subset else named.count
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 # --- holding a run to its lock ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dcql.plan.faults import all_faults
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import RelationEntry
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 if TYPE_CHECKING:
     from dcql.plan.expressions import Expressions
@@ -41,7 +42,7 @@ def order_statistic(expressions: "Expressions", bound: Bound, value: nodes.Expr)
         population = attempt(_population, expressions, written, bound)
         keys = [attempt(_by, expressions, expressions.inside(bound, key)) for key in written.by]
     by = tuple(key() for key in keys)
-    return nodes.Quantile(value, population(), rank(), by, written.nulls_first, value.type, written.span.text)
+    return nodes.Quantile(value, population(), rank(), by, written.nulls_first, value.type, phrase(written.span))
 
 
 def _by(expressions: "Expressions", bound: Bound) -> nodes.Expr:

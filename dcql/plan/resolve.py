@@ -31,6 +31,7 @@ from dcql.plan.settings import canonical_text, read_setting
 from dcql.plan.unused import check_unused
 from dcql.source import Span
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 NO_POPULATION = "a bare q is allowed over `FROM pool` only"
 
@@ -339,7 +340,7 @@ class _Resolver:
 
     def _clause(self, bound: Bound) -> nodes.Clause:
         expr = self.expressions.predicate(bound, "WHERE")
-        return nodes.Clause(expr, " ".join(bound.expr.span.text.split()), bound.expr.span)
+        return nodes.Clause(expr, phrase(bound.expr.span), bound.expr.span)
 
     def _distinct_keys(self, select: ast.Select, scope: Scope) -> tuple[nodes.Expr, ...]:
         with self._select_population(select), all_faults() as attempt:
@@ -417,7 +418,7 @@ class _Resolver:
                 "E0312", "EXPECT can never hold", expect.span, "the lower bound is above the upper one", ("swap them",)
             )
             return None
-        text = " ".join(expect.span.text.split())
+        text = phrase(expect.span)
         return nodes.Promise(low(), expect.low.percent, high(), expect.high.percent, text, expect.span)
 
     def _expected(self, bound: ast.Bound, scope: Scope) -> Fraction:

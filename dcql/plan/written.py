@@ -112,28 +112,29 @@ class Writer:
         """Write a relation as a query."""
         match rel:
             case nodes.PoolScan() | nodes.Ref() | nodes.Filter():
-                return f"SELECT uid FROM {self._from(rel)}"
+                return f"SELECT uid FROM {self.source(rel)}"
             case nodes.SetOperation():
                 left = rel.left
                 first = self._operand(left) if not isinstance(left, nodes.SetOperation) else f"({self.relation(left)})"
                 return f"{first} {rel.op} {self._operand(rel.right)}"
             case nodes.DistinctOn():
                 keys = ", ".join(map(self.expression, rel.keys))
-                return f"SELECT DISTINCT ON ({keys}) uid FROM {self._from(rel.input)}{self._order(rel.order)}"
+                return f"SELECT DISTINCT ON ({keys}) uid FROM {self.source(rel.input)}{self._tail(rel.order)}"
             case nodes.Limit():
                 tail = f" LIMIT {rel.count}" if rel.count is not None else f" {limit_text(rel)}"
                 if isinstance(rel.input, nodes.DistinctOn) and rel.input.order == rel.order:
                     return f"{self.relation(rel.input)}{tail}"
-                return f"{self.relation(rel.input)}{self._order(rel.order)}{tail}"
+                return f"{self.relation(rel.input)}{self._tail(rel.order)}{tail}"
 
-    def _from(self, rel: nodes.Rel) -> str:
+    def source(self, rel: nodes.Rel) -> str:
+        """Write what stands after FROM, with the WHERE of a filter."""
         match rel:
             case nodes.PoolScan():
                 return "pool"
             case nodes.Ref():
                 return rel.name
             case nodes.Filter(input=nodes.PoolScan() | nodes.Ref() as source):
-                return f"{self._from(source)} WHERE {self.clauses(rel.clauses)}"
+                return f"{self.source(source)} WHERE {self.clauses(rel.clauses)}"
             case nodes.Filter():
                 return f"({self.relation(rel.input)}) WHERE {self.clauses(rel.clauses)}"
             case _:
@@ -147,10 +148,14 @@ class Writer:
         text = self.relation(rel)
         return text if isinstance(rel, nodes.PoolScan | nodes.Ref | nodes.Filter) else f"({text})"
 
-    def _order(self, keys: Sequence[nodes.SortKey]) -> str:
+    def _tail(self, keys: Sequence[nodes.SortKey]) -> str:
+        return f" ORDER BY {self.order(keys)}"
+
+    def order(self, keys: Sequence[nodes.SortKey]) -> str:
+        """Write the keys of an ORDER BY."""
         words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
         written = (self.expression(key.expr) + "".join(said) for key, said in zip(keys, words, strict=True))
-        return f" ORDER BY {', '.join(written)}"
+        return ", ".join(written)
 
 
 def literal(value: nodes.Literal) -> str:

@@ -17,6 +17,8 @@ from dcql.engine.duck import VERSION
 from dcql.errors import DcqlError
 from dcql.lock import read_lock
 from dcql.recorded import settings_for
+from dcql.syntax.formatter import formatted
+from dcql.syntax.scan import read
 
 RECIPE = "PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 >= q(1 - keep) AND score >= q(0.2 BY grp);\n"
 
@@ -65,6 +67,16 @@ def test_lock_check_verify(recipe: Path) -> None:
     assert lock.read_bytes() == content
     assert "stage 1: q2 = q(0.1 BY grp) over pool: group (" in told("lock", recipe)
     assert "holds" in told("verify", recipe)
+
+
+def test_formatting_changes_nothing_in_a_lock(recipe: Path) -> None:
+    recipe.write_text("select uid from pool -- all\nwhere (clip_l14>=q(.7 of\n pool)) and score>=q( 0.2 by grp)  --these")
+    told("lock", recipe, "--pool", "mixed")
+    content = recipe.with_suffix(".lock").read_bytes()
+    recipe.write_text(formatted(read(recipe)))
+    assert "is current" in told("lock", recipe, "--check")
+    told("lock", recipe)
+    assert recipe.with_suffix(".lock").read_bytes() == content
 
 
 def test_settings_are_locked_and_verified(recipe: Path) -> None:

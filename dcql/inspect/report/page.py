@@ -130,7 +130,7 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
     if one.value is not None:
         value = number(one.value)
     return CutView(
-        title=" ".join(cut.text.split()),
+        title=cut.text,
         stage=cut.stage if cut.stage != "query" else "",
         compared=cut.label,
         population=cut.called,
