@@ -342,17 +342,18 @@ def refuse_two_values(lock: Lock, found: Lock, name: str) -> None:
         _refuse_results(differences, name)
 
 
-def stale(lock: Lock, found: Lock, path: Path) -> None:
-    """Refuse the lock in a file where `dcql lock` would change it. Raises LockError with all that changes."""
-    name = path.name
+def stale(lock: Lock, found: Lock, path: Path, command: str = "dcql lock") -> None:
+    """Refuse the lock in a file where `command` would change it. Raises LockError with all that changes."""
+    name = str(path)
     refuse_two_values(lock, found, name)
     differences = changes(lock, found)
     if differences.lines:
         only = () if differences.inputs else ("only what describes the subset differs; the subset is the same",)
-        _refuse_stale(name, differences.lines, only)
+        _refuse_stale(name, differences.lines, only, command)
     # A checkout may have turned the ends of lines.
     if path.read_bytes().replace(b"\r\n", b"\n") != found.text().encode("utf-8"):
-        _refuse_stale(name, ("layout: the file is not as `dcql lock` writes it",), ("what it says is the same",))
+        lines = ("layout: the file is not as `dcql lock` writes it",)
+        _refuse_stale(name, lines, ("what it says is the same",), command)
 
 
 def frozen_statistics(program: Program, lock: Lock, name: str = "the lock") -> dict[str, Found]:
@@ -399,8 +400,8 @@ def _refuse_inputs(lines: tuple[str, ...], lock: Lock, key: Key, name: str) -> N
     _refuse_stale(name, lines, ())
 
 
-def _refuse_stale(name: str, lines: tuple[str, ...], more: tuple[str, ...]) -> NoReturn:
-    helps = (*more, "look at what changed, then write the lock anew: `dcql lock`")
+def _refuse_stale(name: str, lines: tuple[str, ...], more: tuple[str, ...], command: str = "dcql lock") -> NoReturn:
+    helps = (*more, f"look at what changed, then write the lock anew: `{command}`")
     raise LockError(Diagnostic("E0801", f"{name} would change", label=_lines(lines), helps=helps))
 
 

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    ci,
     diff,
     errors,
     evaluate,
@@ -30,6 +31,7 @@ from dcql.cli.shell import guarded
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
     "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
+    "Repositories": ("ci",),
     "Subsets": ("diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
@@ -117,4 +119,5 @@ for _name, _short, _command in (
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
 app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")
+app.add_typer(ci.app, name="ci", short_help="Check recipe repositories, and merge their locks")
 app.add_typer(leaderboard.app, name="leaderboard", short_help="Build the site of a leaderboard")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dcql.cli.shell import plural, shown, stdout
-from dcql.errors import DcqlError, Diagnostic, RecipeError, RunError
+from dcql.errors import DcqlError, Diagnostic, RunError, raise_all
 
 STDIN = "-"
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -65,9 +65,7 @@ def fmt(
         _tell([] if check else changed, len(seen) - len(changed))
     if check and changed:
         faults.append(RunError(_unformatted(changed)))
-    if faults:
-        kind = next((type(error) for error in faults if error.exit_code == RecipeError.exit_code), type(faults[0]))
-        raise kind(*(diagnostic for error in faults for diagnostic in error.diagnostics))
+    raise_all(faults)
 
 
 def _named(paths: list[str], faults: list[DcqlError]) -> Iterator[Path | None]:

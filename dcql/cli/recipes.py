@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipe, SetOption, settings
-from dcql.cli.shell import Format, plural, print_json, shown, stdout
+from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipe, Recipes, SetOption, settings
+from dcql.cli.shell import Format, for_each, plural, print_json, shown, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.types import Schema
@@ -15,21 +15,31 @@ if TYPE_CHECKING:
 
 
 def check(
-    recipe: Recipe,
+    recipes: Recipes,
     pool: PoolOption = None,
     set_: SetOption = None,
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
-    """Check a recipe without running it: print `ok` and a summary, or everything that is wrong.
+    """Check recipes without running them: print `ok` and a summary of each, or everything that is wrong.
 
-    Without --pool the recipe is checked against the columns of DataComp's metadata.
+    Without --pool they are checked against the columns of DataComp's metadata. With --format json several recipes
+    print a list.
     """
-    source, plan = _checked(recipe, pool, set_)
-    summary = _summary(plan)
+    told: list[dict[str, Any]] = []
+
+    def check_one(named: str) -> None:
+        source, plan = _checked(named, pool, set_)
+        told.append({"ok": True, "recipe": source.name, **_summary(plan)})
+        if format_ is Format.TEXT:
+            _print_checked(source.name, told[-1])
+
+    for_each(recipes, check_one)
     if format_ is Format.JSON:
-        print_json({"ok": True, "recipe": source.name, **summary})
-        return
+        print_json(told if len(recipes) > 1 else told[0])
+
+
+def _print_checked(name: str, summary: dict[str, Any]) -> None:
     from rich.text import Text
 
     reads = ", ".join(summary["columns"]) or "no column"
@@ -40,7 +50,7 @@ def check(
         f"reads {reads}",
         f"asks models for {', '.join(summary['features'])}" if summary["features"] else "",
     ]
-    line = Text.assemble(("ok", "bold green"), f"  {shown(source.name)}: ")
+    line = Text.assemble(("ok", "bold green"), f"  {shown(name)}: ")
     line.append(", ".join(shown(word) for word in words if word))
     stdout().print(line)
 

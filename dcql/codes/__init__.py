@@ -1,6 +1,7 @@
 """Every error code, one file a phase, one row a code; `PHASES` says what the first digits mean."""
 
 from dcql.codes import (
+    ci,
     determinism,
     diff,
     evaluate,
@@ -39,6 +40,7 @@ PHASES = {
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
     "E14": "Looking at subsets, limits of a command, and formatting",
+    "E15": "Writing and sharing recipes",
 }
 
 CODES: dict[str, Code] = {
@@ -64,6 +66,7 @@ CODES: dict[str, Code] = {
         diff,
         why,
         report,
+        ci,
     )
     for row in table.CODES
 }

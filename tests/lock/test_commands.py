@@ -70,7 +70,9 @@ def test_lock_check_verify(recipe: Path) -> None:
 
 
 def test_formatting_changes_nothing_in_a_lock(recipe: Path) -> None:
-    recipe.write_text("select uid from pool -- all\nwhere (clip_l14>=q(.7 of\n pool)) and score>=q( 0.2 by grp)  --these")
+    recipe.write_text(
+        "select uid from pool -- all\nwhere (clip_l14>=q(.7 of\n pool)) and score>=q( 0.2 by grp)  --these"
+    )
     told("lock", recipe, "--pool", "mixed")
     content = recipe.with_suffix(".lock").read_bytes()
     recipe.write_text(formatted(read(recipe)))
