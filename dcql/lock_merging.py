@@ -1,8 +1,8 @@
 """Three locks -> one, as git merges files: what `dcql ci merge-lock` writes.
 
 A lock follows from its recipe, so two that differ are no conflict: the lock of the merged recipe is a third one, and
-only a run can tell it. Where one side alone changed what decides the subset, its lock stays. Where both did, the lock is
-marked: it holds no run until it is written anew.
+only a run can tell it. Where one side alone changed what decides the subset, its lock stays. Where both did, the lock
+is marked: it holds no run until it is written anew.
 """
 
 from dataclasses import replace

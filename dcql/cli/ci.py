@@ -155,13 +155,14 @@ def _tell_faults(examined: "list[Examined]") -> None:
 
 
 def _write(path: Path, examined: "list[Examined]", base: str | None) -> None:
-    """Add the summary to a file, as a workflow's steps do to theirs. Raises RunError (E1587)."""
+    """Write the summary; a link of this name is replaced, not followed. Raises RunError (E1587)."""
     from dcql.ci.markdown import summary
+    from dcql.engine.folder import replaced
     from dcql.errors import Diagnostic, RunError
 
     try:
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(summary(examined, base))
+        with replaced(path) as unfinished:
+            unfinished.write_text(summary(examined, base), encoding="utf-8", newline="\n")
     except OSError as error:
         reason = error.strerror or str(error)
         helps = ("name a file in a folder that is there",)
