@@ -3,7 +3,7 @@
 | block | what is done |
 |---|---|
 | ```sql | checked, or refused where its first line ends with `refused: E0402`; `-- NAME.dcql` there keeps the file |
-| ```console | each `$ dcql ..` is run on the demo pool, each `$ git ..` by git; what it prints is compared, `...` standing for any lines |
+| ```console | each `$ dcql ..` and `$ git ..` is run; what it prints is compared, `...` standing for any lines |
 | ```python | run, and compared, as a doctest |
 | ```text NAME | kept as the file NAME |
 
@@ -57,11 +57,7 @@ DOCUMENTS = (
 AS_SOMEBODY = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_CONFIG_GLOBAL": os.devnull,
-    **{
-        f"GIT_{role}_{what}": f"me{at}"
-        for role in ("AUTHOR", "COMMITTER")
-        for what, at in (("NAME", ""), ("EMAIL", "@x"))
-    },
+    **{f"GIT_{role}_{what}": "me@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

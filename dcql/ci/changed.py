@@ -73,7 +73,8 @@ def find_repository(folder: Path) -> Repository:
     if asked is None:
         _refuse("the program `git` was not found")
     if asked.returncode:
-        _refuse(asked.stderr.decode("utf-8", "replace").strip().split("\n")[0])
+        reason = asked.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+        _refuse("no folder above it has a .git" if "not a git repository" in reason else reason)
     return Repository(Path(os.fsdecode(asked.stdout.removesuffix(b"\n"))))
 
 

@@ -155,15 +155,8 @@ def _tell_faults(examined: "list[Examined]") -> None:
 
 
 def _write(path: Path, examined: "list[Examined]", base: str | None) -> None:
-    """Write the summary; a link of this name is replaced, not followed. Raises RunError (E1587)."""
     from dcql.ci.markdown import summary
     from dcql.engine.folder import replaced
-    from dcql.errors import Diagnostic, RunError
 
-    try:
-        with replaced(path) as unfinished:
-            unfinished.write_text(summary(examined, base), encoding="utf-8", newline="\n")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        helps = ("name a file in a folder that is there",)
-        raise RunError(Diagnostic("E1587", f"cannot write the summary `{path}`", None, reason, helps)) from None
+    with replaced(path) as unfinished:
+        unfinished.write_text(summary(examined, base), encoding="utf-8", newline="\n")

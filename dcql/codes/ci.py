@@ -51,12 +51,4 @@ CODES: tuple[Code, ...] = (
         example="dcql ci setup, in a repository of another user",
         instead="dcql ci setup, as a user who may write there",
     ),
-    Code(
-        code="E1587",
-        title="summary cannot be written",
-        meaning="The Markdown of `dcql ci run` could not be written to its file. The recipes were checked all "
-        "the same.",
-        example="dcql ci run --summary nowhere/summary.md",
-        instead="dcql ci run --summary summary.md",
-    ),
 )
