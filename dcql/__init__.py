@@ -27,6 +27,11 @@ _HOMES = {
 }
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magic `%%dcql` to IPython or Jupyter: `%load_ext dcql` calls this."""
+    import_module("dcql.notebook.magic").load(shell)
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'dcql' has no attribute {name!r}")

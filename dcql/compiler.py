@@ -13,6 +13,7 @@ from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
 from dcql.demo_pool import open_or_make, unpack_images
+from dcql.displayed import Displayed
 from dcql.limits import held
 from dcql.source import Source
 
@@ -32,7 +33,7 @@ MAX_CALLS = 20_000
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Compiled(Displayed):
     """A recipe that was compiled: what was written, what it means, and what is executed.
 
     `recipe`, `inputs` and `plan` are made when they are asked for: a stored program runs without them.
@@ -65,7 +66,7 @@ class Compiled:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Displayed):
     """A recipe that was run on a pool."""
 
     compiled: Compiled

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcql.codes import CODES
+from dcql.displayed import Displayed
 from dcql.source import Span
 
 MAX_FOUND = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Displayed):
     """One error: a code of `dcql.codes`, a terse message, and the span it is about.
 
     `message` says what is wrong, `label` why it is wrong at this place, `helps` what to write instead.
@@ -58,7 +59,7 @@ class Diagnostic:
         }
 
 
-class DcqlError(Exception):
+class DcqlError(Displayed, Exception):
     """The base of all errors of dcql: one or more diagnostics."""
 
     exit_code = 1
@@ -68,6 +69,10 @@ class DcqlError(Exception):
             raise ValueError("an error needs a diagnostic")
         self.diagnostics = diagnostics
         super().__init__(render(diagnostics))
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython prints in place of a traceback, which would say nothing of the recipe."""
+        return [str(self)]
 
 
 class RecipeError(DcqlError):

@@ -13,7 +13,9 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.displayed import Displayed
 from dcql.errors import Diagnostic, RunError
+from dcql.frames import Tabular
 from dcql.npy import read_header
 from dcql.scratch import unfinished
 
@@ -33,7 +35,7 @@ Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
-class Subset:
+class Subset(Displayed, Tabular):
     """A sorted bag of 128-bit uids.
 
     `uids` is (distinct,) of dtype u8,u8, strictly ascending; `copies` is (distinct,) uint32 from 1 up, or None where

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 BLOCK = 512
 _MAX_NAME = 1 << 16  # bytes of a long name
 _MAX_RECORDS = 1 << 20  # bytes of a pax header
@@ -26,8 +28,6 @@ MAX_JSON = 4 << 20  # bytes of a .json that is read
 
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
 _UID = re.compile(r"[0-9a-f]{1,32}")
-_USUAL = (b'{"', b"{\n")  # how objects in UTF-8 begin
-_parse = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +106,13 @@ def key_of(name: str) -> tuple[str, str] | None:
 def described_by(content: bytes) -> dict[str, Any] | None:
     """Return what a sample's .json says of it, None where it cannot be read."""
     try:
-        if content[:2] in _USUAL:
-            # The same as below, without what it takes to find out the encoding and to skip white space.
-            text = content.decode("utf-8", "surrogatepass")
-            described, end = _parse(text, 0)
-            if end != len(text) and text[end:].strip(" \t\n\r"):
-                return None
-        else:
+        described = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # What it refuses, Python's own reader may take: NaN, other encodings, half of a character.
+        try:
             described = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+        except (ValueError, RecursionError):
+            return None
     return described if isinstance(described, dict) else None
 
 

@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=nightly runs more examples.
 import os
 
 import pytest
+from browser import axe, driver  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

@@ -44,6 +44,7 @@ DOCUMENTS = (
     "docs/language.md",
     "docs/leaderboard.md",
     "docs/models.md",
+    "docs/notebook.md",
     "docs/pools.md",
     "docs/report.md",
     "docs/reshard.md",

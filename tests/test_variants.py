@@ -158,6 +158,36 @@ def test_thresholds_of_one_stage_come_from_one_scan(monkeypatch: pytest.MonkeyPa
     assert len(set(re.findall(r"\$q\d+", sent[1]))) == 9
 
 
+@pytest.mark.parametrize(
+    ("recipes", "skips"),
+    [
+        (("clip_l14 >= q(0.3)", "clip_l14 > q(0.7)", "clip_l14 >= 0.25"), ("least",)),
+        (("width < 300", "width <= q(0.5)"), ("greatest",)),
+        (("clip_l14 >= q(0.3) AND width < 300", "width < 200 AND clip_l14 >= 2"), ("least", "greatest")),
+        # No bound holds of every sample that one of them keeps.
+        (("clip_l14 >= q(0.3)", "clip_l14 <= q(0.7)"), ()),
+        (("clip_l14 >= q(0.3)", "width >= 300"), ()),
+        (("clip_l14 >= q(0.3)", "clip_l14 = 0.25"), ()),
+    ],
+)
+def test_a_raw_scan_skips_what_no_variant_keeps(
+    recipes: tuple[str, ...], skips: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = adversarial("mixed").raw
+    plans = plans_of(*(f"SELECT uid FROM pool WHERE {where}" for where in recipes), pool=pool)
+    assert list(differences(plans, pool)) == []
+    read: list[str] = []
+    query = Session._query
+
+    def noted(session: Session, statement: Any, source: Any, *rest: Any) -> Any:
+        read.append(source.samples.text.lower())
+        return query(session, statement, source, *rest)
+
+    monkeypatch.setattr(Session, "_query", noted)
+    run_variants(plans, pool, ONE_THREAD)
+    assert tuple(word for word in ("least", "greatest") if word in read[-1]) == skips
+
+
 def test_text_is_looked_at_where_some_variant_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = adversarial("mixed").raw
     text = "SELECT uid FROM pool WHERE contains(text, 'dog') AND width >= {}"

@@ -1,8 +1,6 @@
 """How results are drawn: the same words on a terminal and in a pipe; bars, colours and cuts on a terminal alone."""
 
 from collections.abc import Mapping
-from decimal import Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.types import Type
@@ -33,18 +31,6 @@ def share(count: int, whole: int) -> str:
     if percent == "0.0" and count > 0:
         percent = "<0.1"
     return f"{percent:>6} %"
-
-
-def decimal(text: str) -> str:
-    """Return a fraction as a decimal where it is one: 3/10 as 0.3."""
-    numerator, slash, denominator = text.partition("/")
-    if not (slash and numerator.lstrip("-").isdecimal() and denominator.isdecimal()):
-        return text
-    value = Fraction(text)
-    for digits in range(1, 13):
-        if (value * 10**digits).denominator == 1:
-            return str(Decimal(value.numerator) / Decimal(value.denominator))
-    return text
 
 
 def number(value: Any, type_: Type) -> str:

@@ -206,8 +206,9 @@ def _alone(done: "Run", threads: int | None, memory: int | None, allowed: "Compu
 def _draw(compiled: "Compiled", pool: "Pool", result: "Result", alone: "AloneTold | None" = None) -> None:
     from rich.text import Text
 
-    from dcql.cli.render import decimal, draw_funnel
+    from dcql.cli.render import draw_funnel
     from dcql.inspect.funnel import funnel
+    from dcql.pages.text import decimal
 
     console = stdout()
     heading = Text(shown(Path(compiled.source.name).stem), "bold")

@@ -124,6 +124,9 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
     with scratch() as spill, duckdb.connect(":memory:") as connection:
         for name, value in _settings(spill, resources).items():
             connection.execute(f"SET {name} = ?", [value])
+        # In a notebook without ipywidgets it is off, and setting it at all is refused.
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+            connection.execute("SET enable_progress_bar = false")
         for protocol in {protocol for file in files if (protocol := _protocol(file))}:
             import fsspec  # few pools are remote, and it is slow to import
 
@@ -144,7 +147,6 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "temp_directory": str(spill),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "enable_progress_bar": False,
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
     }

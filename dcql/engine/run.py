@@ -322,7 +322,7 @@ class _Output:
         one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
         if skipping and not one_clause:
             self._count_all(tell)
-        gathered = Gathered(with_copies=self._program.has_copies)
+        gathered = Gathered(*(("<u8",) if self._program.has_copies else ()))
         done = 0
         batches = (
             batch
@@ -335,7 +335,8 @@ class _Output:
                 done += batch.num_rows
                 tell("samples", done, self._pool.rows)
             ids, taken = self._kept(batch)
-            gathered.add(parse_items(ids, file=self._pool.name, first_row=None), taken)
+            items = parse_items(ids, file=self._pool.name, first_row=None)
+            gathered.add(items, *(() if taken is None else (taken,)))
         kept = gathered.count
         if one_clause:
             self._depths[0] += (self._pool.rows - kept, kept, 0)

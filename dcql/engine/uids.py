@@ -2,6 +2,7 @@
 
 import binascii
 import mmap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Subset, Words, sort_order
+from dcql.subset import UID, Subset, Uids, Words, sort_order
 
 _DIGITS = 32
 _ITEM = "V16"
@@ -104,65 +105,65 @@ def _reason(text: str) -> str:
 
 
 class Gathered:
-    """The uids of a subset, gathered in any order and sorted at the end.
+    """Uids, and columns of numbers beside them, gathered in any order and sorted at the end.
 
     Kept apart by their first byte from the start, and each part given back once it is sorted: memory stays near the 16
-    bytes a uid that the subset itself takes.
+    bytes a uid that the uids themselves take, and sorting a part stays in the cache. `dtypes` are those of the columns.
     """
 
-    def __init__(self, *, with_copies: bool) -> None:
+    def __init__(self, *dtypes: str) -> None:
         self.count = 0
-        self._uids = [_Pile(_ITEM) for _ in range(_PARTS)]
-        self._copies = [_Pile("<u8") for _ in range(_PARTS)] if with_copies else None
-        self._waiting: list[tuple[NDArray[np.void], Any]] = []
+        self._piles = [[_Pile(item) for _ in range(_PARTS)] for item in (_ITEM, *dtypes)]
+        self._waiting: list[tuple[NDArray[Any], ...]] = []
         self._rows = 0
 
-    def add(self, items: NDArray[np.void], copies: NDArray[Any] | None) -> None:
-        """Add uids as `parse_items` gives them, (n,), and the copies of each."""
-        self._waiting.append((items, copies))
+    def add(self, items: NDArray[np.void], *columns: NDArray[Any]) -> None:
+        """Add uids as `parse_items` gives them, (n,), and the numbers beside them, (n,) each."""
+        self._waiting.append((items, *columns))
         self._rows += len(items)
         self.count += len(items)
         if self._rows >= _ENOUGH:
             self._part()
 
-    def subset(self) -> Subset:
-        """Return the subset and forget the uids; one that comes again adds its copies."""
+    def sorted(self) -> tuple[Uids, tuple[NDArray[Any], ...]]:
+        """Return all uids, (n,) ascending, and the columns, (n,) each, and forget them; equal uids in any order."""
         self._part()
-        uids = np.empty(self.count, UID)
-        copies = np.empty(self.count, np.uint64) if self._copies is not None else None
+        found = [np.empty(self.count, piles[0].item) for piles in self._piles]
         done = 0
-        for part, pile in enumerate(self._uids):
-            halves = pile.taken().view(">u8").astype(np.uint64)
+        for parts in zip(*self._piles, strict=True):
+            # In place: new memory takes longer to come by than to fill.
+            halves = parts[0].taken().view(">u8").byteswap(inplace=True).view("<u8")
             order = sort_order(np.ascontiguousarray(halves[::2]), halves[1::2])
             end = done + len(order)
-            _take(halves.view(_ITEM), order, uids.view(_ITEM)[done:end])
-            if copies is not None and self._copies is not None:
-                _take(self._copies[part].taken(), order, copies[done:end])
+            _take(halves.view(_ITEM), order, found[0][done:end])
+            for pile, column in zip(parts[1:], found[1:], strict=True):
+                _take(pile.taken(), order, column[done:end])
             done = end
-        return Subset.from_uids(uids, copies)
+        return found[0].view(UID), tuple(found[1:])
+
+    def subset(self) -> Subset:
+        """Return the subset and forget the uids; one that comes again adds its copies, which are the only column."""
+        uids, columns = self.sorted()
+        return Subset.from_uids(uids, *columns)
 
     def _part(self) -> None:
         """Put the uids that wait with those of the same first byte."""
         if not self._waiting:
             return
-        items = _joined([each[0] for each in self._waiting])
+        items, *columns = map(_joined, zip(*self._waiting, strict=True))
         first = np.ascontiguousarray(items.view(np.uint8)[::16])
         order = np.argsort(first, kind="stable")
         ends = np.cumsum(np.bincount(first, minlength=_PARTS)).tolist()
-        self._pile_up(self._uids, items, order, ends)
-        if self._copies is not None:
-            self._pile_up(self._copies, _joined([each[1] for each in self._waiting]).astype("<u8"), order, ends)
+        for piles, each in zip(self._piles, (items, *columns), strict=True):
+            parted = np.empty(len(each), piles[0].item)
+            _take(each.astype(piles[0].item, copy=False), order, parted)
+            for pile, start, end in zip(piles, [0, *ends[:-1]], ends, strict=True):
+                if start < end:
+                    pile.add(parted[start:end])
         self._waiting, self._rows = [], 0
 
-    def _pile_up(self, piles: "list[_Pile]", items: NDArray[Any], order: NDArray[np.intp], ends: list[int]) -> None:
-        parted = np.empty(len(items), items.dtype)
-        _take(items, order, parted)
-        for pile, start, end in zip(piles, [0, *ends[:-1]], ends, strict=True):
-            if start < end:
-                pile.add(parted[start:end])
 
-
-def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
@@ -181,7 +182,7 @@ class _Pile:
     """
 
     def __init__(self, item: str) -> None:
-        self._item = np.dtype(item)
+        self.item = np.dtype(item)
         self._pages: mmap.mmap | None = None
         self._size = 0
 
@@ -199,6 +200,6 @@ class _Pile:
     def taken(self) -> NDArray[Any]:
         """Return all items, (n,), and forget them: their pages go with the array."""
         if self._pages is None:
-            return np.empty(0, self._item)
+            return np.empty(0, self.item)
         pages, self._pages = self._pages, None
-        return np.frombuffer(pages, self._item, self._size // self._item.itemsize)
+        return np.frombuffer(pages, self.item, self._size // self.item.itemsize)

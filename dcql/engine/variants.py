@@ -12,11 +12,11 @@ from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
 from dcql.engine.run import InOrder, Opened, Progress, copies_in, opened, repeated, silent, uneven
 from dcql.engine.statistics import Found
-from dcql.engine.uids import parse_items
+from dcql.engine.uids import Gathered, parse_items
 from dcql.lower.program import Program
 from dcql.lower.variants import WORD_BITS, VariantsProgram
 from dcql.plan.variants import Alone, Merged
-from dcql.subset import UID, Subset, Uids, hashes, sort_order
+from dcql.subset import UID, Subset, Uids, hashes
 
 if TYPE_CHECKING:
     from dcql.engine.features.report import Computing
@@ -65,10 +65,7 @@ def run_merged(
         told: _Told
         gather = _of_added if pool.added else _of_raw
         statistics, told = ready.compute(lambda parameters: gather(lowered, ready, parameters))
-    if pool.added:
-        uids = np.load(pool.uids, mmap_mode="r")  # type: ignore[arg-type]
-    else:
-        uids, told = _sorted(told)
+    uids: Uids = told.uids if told.uids is not None else np.load(pool.uids, mmap_mode="r")  # type: ignore[arg-type]
     # Plans that mean the same have one query.
     queries = tuple(dict.fromkeys(merged.queries))
     kept = dict(zip(queries, _kept(told.words, len(queries)), strict=True))
@@ -86,14 +83,14 @@ def run_merged(
 
 @dataclass(frozen=True)
 class _Told:
-    """What the last query says of samples: (n,) words of bits, and (n,) copies for those queries that have them.
+    """What the last query says of samples in order: (n,) words of bits, (n,) copies for those queries that have them.
 
-    `ids` are the uids of a raw pool, (n,) of dtype V16; of an added one the samples are in the order of its uids.
+    `uids` are those of a raw pool that some query keeps, (n,); None where they are all of an added one.
     """
 
     words: tuple[NDArray[Any], ...]
     copies: tuple[NDArray[np.uint32] | None, ...]
-    ids: NDArray[np.void] | None = None
+    uids: Uids | None = None
 
 
 def _of_added(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any]) -> _Told:
@@ -141,42 +138,28 @@ def _told_by_row(program: Program, ready: Opened, parameters: dict[str, Any]) ->
 
 
 def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any]) -> _Told:
-    # An empty part of each, so that a pool without samples has the same types.
-    ids = [np.empty(0, "V16")]
-    words: list[list[NDArray[Any]]] = [[np.empty(0, dtype)] for _, dtype in lowered.words]
-    copies = [[np.empty(0, np.uint32)] for _ in lowered.copies]
+    several = [name for name in lowered.copies if name is not None]
+    gathered = Gathered(*(dtype for _, dtype in lowered.words), *("<u4" for _ in several))
+    rows = {file.path: file.rows for file in ready.pool.files}
     done = 0
     for source in ready.sources.uids_in_turn():
         for batch in ready.session.batches(lowered.program.output, source, parameters):
             ready.observe(batch, None)
-            told = [numbers(batch.column(column)) for column, _ in lowered.words]
+            words = [numbers(batch.column(column)) for column, _ in lowered.words]
             # To parse and sort uids takes longer than all else: it is done for those that some variant keeps.
-            kept = np.flatnonzero(np.logical_or.reduce([word != 0 for word in told]))
-            ids.append(parse_items(batch.column("id").take(indices(kept)), file=ready.pool.name, first_row=None))
-            for word, part in zip(words, told, strict=True):
-                word.append(part[kept])
-            for name, count in zip(lowered.copies, copies, strict=True):
-                if name is not None:
-                    count.append(copies_in(batch.column(name))[kept].astype(np.uint32))
-            done += batch.num_rows
-            ready.tell("samples", done, ready.pool.rows)
-    counted = tuple(
-        None if name is None else np.concatenate(count) for name, count in zip(lowered.copies, copies, strict=True)
-    )
-    return _Told(tuple(np.concatenate(word) for word in words), counted, np.concatenate(ids))
-
-
-def _sorted(told: _Told) -> tuple[Uids, _Told]:
-    """Sort the samples of a raw pool. Raises RunError where two of them have one uid."""
-    assert told.ids is not None
-    # In place: new memory takes longer to come by than to fill.
-    halves = told.ids.view(">u8").byteswap(inplace=True).view("<u8")
-    order = sort_order(np.ascontiguousarray(halves[::2]), halves[1::2])
-    uids = halves.view("V16").take(order).view(UID)
+            kept = np.flatnonzero(np.logical_or.reduce([word != 0 for word in words]))
+            items = parse_items(batch.column("id").take(indices(kept)), file=ready.pool.name, first_row=None)
+            counts = [copies_in(batch.column(name))[kept] for name in several]
+            gathered.add(items, *(word[kept] for word in words), *counts)
+        # The scan may skip samples, so they are counted by files.
+        done += sum(rows[path] for path in source.files)
+        ready.tell("samples", done, ready.pool.rows)
+    uids, columns = gathered.sorted()
     if again := int(np.count_nonzero(uids[1:] == uids[:-1])):
         raise repeated(again)
-    copies = tuple(None if count is None else count.take(order) for count in told.copies)
-    return uids, _Told(tuple(word.take(order) for word in told.words), copies)
+    counted = dict(zip(several, columns[len(lowered.words) :], strict=True))
+    copies = tuple(None if name is None else counted[name] for name in lowered.copies)
+    return _Told(columns[: len(lowered.words)], copies, uids)
 
 
 def _kept(words: tuple[NDArray[Any], ...], queries: int) -> list[NDArray[np.bool_]]:

@@ -1,6 +1,6 @@
 """Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -30,6 +30,8 @@ from dcql.lower.program import (
     Threshold,
 )
 from dcql.lower.samples import row_number, samples
+from dcql.lower.skipping import bare_comparisons, needed
+from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
@@ -92,7 +94,7 @@ class Lowering:
             marks=marks,
             kept=self._kept(),
             kept_where=kept_where,
-            samples=self._samples(columns),
+            samples=self._samples(columns, self._needed()),
             parts=tuple(self._parts()),
             blocks=tuple(self._told_blocks(chain)),
             margins=tuple(self._margins()),
@@ -340,8 +342,8 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
 
-    def _samples(self, columns: tuple[nodes.Column, ...]) -> Samples:
-        needed = self._needed()
+    def _samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
+        """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
         scalars = all(column.type is not Type.TEXT for column in columns)
         nothing, row = exp.true(), row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
@@ -351,7 +353,7 @@ class Lowering:
             raw=samples(columns, nothing, made),
             raw_rows=samples(columns, row, made, rows=True),
             raw_uids=samples(columns, uid, made),
-            raw_kept=samples(columns, uid, made, needed=needed) if needed else None,
+            raw_kept=samples(columns, uid, made, needed=skipping) if skipping else None,
             sidecar=samples(columns, nothing, made, normalised=True) if scalars else None,
             sidecar_rows=samples(columns, row, made, normalised=True, rows=True) if scalars else None,
         )
@@ -368,9 +370,8 @@ class Lowering:
     def _needed(self) -> list[exp.Expression]:
         """Return the bare comparisons of the last WHERE, by which a scan of raw files may skip samples.
 
-        NaN, which is larger than any number there, may pass them: the WHERE itself is exact. There are none where
-        counting the funnel in a scan of its own would cost more than skipping saves: where a clause reads text or
-        looks things up.
+        There are none where counting the funnel in a scan of its own would cost more than skipping saves: where a
+        clause reads text or looks things up.
         """
         query = self.plan.query
         if self.stages or self.features:
@@ -382,17 +383,7 @@ class Lowering:
             text = isinstance(node, nodes.Column) and not node.type.numeric
             if text or isinstance(node, nodes.InSet) or (isinstance(node, nodes.Quantile) and node.by):
                 return []
-        return [self._bare(clause.expr) for clause in query.clauses if _is_bare(clause.expr)]
-
-    def _bare(self, expr: nodes.Expr) -> exp.Expression:
-        assert isinstance(expr, nodes.Compare)
-        assert isinstance(expr.left, nodes.Column)
-        if isinstance(expr.right, nodes.Literal):
-            value = sql.literal(expr.right)
-        else:
-            assert isinstance(expr.right, nodes.Quantile)
-            value = sql.parameter(self.names[expr.right], expr.right.type)
-        return sql.compare(expr.op, sql.column(expr.left.name), value)
+        return [needed(comparison, self.names) for comparison in bare_comparisons(query.clauses)]
 
     def _parts(self) -> Iterator[Part]:
         named = [*self.stages.items(), (unused_name(self.plan, "query"), self.plan.query)]
@@ -430,13 +421,6 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
-
-
-def _is_bare(expr: nodes.Expr) -> bool:
-    """Return whether an expression compares a column with one value."""
-    if not (isinstance(expr, nodes.Compare) and expr.op != "<>" and isinstance(expr.left, nodes.Column)):
-        return False
-    return isinstance(expr.right, nodes.Literal | nodes.Quantile)
 
 
 def _read_by(relation: nodes.Rel) -> str:

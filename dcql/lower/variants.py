@@ -15,6 +15,7 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.lower import Lowering
 from dcql.lower.program import ID, ROW, Program
+from dcql.lower.skipping import needed_by_some
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.statistics import StatisticNode
@@ -67,7 +68,18 @@ class _Lowering(Lowering):
         marks = None if chain.reads_tables else sql.render(sql.select(items, chain.source()))
         told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if self.asked else []), *items]
         output = sql.render(sql.select([(value.copy(), name) for value, name in told], chain.source()))
-        return VariantsProgram(replace(program, output=output, marks=marks), words, tuple(named))
+        program = replace(program, output=output, marks=marks)
+        if skipping := self._needed_by_some(queries):
+            program = replace(program, kept=output, samples=self._samples(self._columns(), skipping))
+        return VariantsProgram(program, words, tuple(named))
+
+    def _needed_by_some(self, queries: Sequence[str]) -> list[Sql]:
+        """Return conditions that every sample passes which some query keeps, by which a scan of raw files may skip."""
+        relations = [self.stages[name] for name in queries]
+        filters = [one for one in relations if isinstance(one, nodes.Filter) and isinstance(one.input, nodes.PoolScan)]
+        if self.features or len(filters) < len(relations):
+            return []
+        return needed_by_some(filters, self.names)
 
     def chain(self) -> "SharingChain":
         """Return a query that shares what it computes, yet to be built."""

@@ -6,7 +6,7 @@ The templates are the only source of markup: whatever text a page shows is escap
 from importlib.resources import files
 from typing import Any
 
-from dcql.pages.text import count, percent, short, visible
+from dcql.pages.text import count, decimal, percent, short, visible
 
 
 def environment(package: str, **filters: Any) -> Any:
@@ -26,7 +26,7 @@ def environment(package: str, **filters: Any) -> Any:
         # Markup is a kind of str, and stays what it is.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    made.filters |= {"count": count, "percent": percent, "short": short, **filters}
+    made.filters |= {"count": count, "decimal": decimal, "percent": percent, "short": short, **filters}
     return made
 
 

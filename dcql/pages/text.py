@@ -3,6 +3,8 @@
 import difflib
 import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 MAX_EDITED_LINES = 1000
 # What scripts and emoji are written with, though it cannot be seen: the two joiners.
@@ -25,6 +27,18 @@ def percent(part: int, whole: int) -> str:
     """Return a share in per cent: to a tenth, or with three digits below that."""
     share = 100 * part / whole if whole else 0.0
     return f"{share:.1f} %" if share >= 0.1 or not part else f"{share:.3g} %"
+
+
+def decimal(text: str) -> str:
+    """Return the value of a PARAM, a fraction, as a decimal where it is one: 3/10 as 0.3."""
+    numerator, slash, denominator = text.partition("/")
+    if not (slash and numerator.lstrip("-").isdecimal() and denominator.isdecimal()):
+        return text
+    value = Fraction(text)
+    for digits in range(1, 13):
+        if (value * 10**digits).denominator == 1:
+            return str(Decimal(value.numerator) / Decimal(value.denominator))
+    return text
 
 
 def short(digest: str) -> str:

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
+from dcql.displayed import Displayed
 from dcql.plan.values import Literal as Literal
 from dcql.plan.values import NamedSet as NamedSet
 from dcql.plan.values import Promise as Promise
@@ -287,7 +288,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Displayed):
     """A recipe's meaning: stages in order, the final relation, promises, and the values of its PARAMs."""
 
     stages: tuple[Stage, ...]

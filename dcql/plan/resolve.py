@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import floor
 
 from dcql.catalog.inputs import Inputs
-from dcql.catalog.types import Schema, Type
+from dcql.catalog.types import Schema
 from dcql.errors import Diagnostics, did_you_mean
 from dcql.plan import nodes
-from dcql.plan.constants import Exact, shown
+from dcql.plan.amounts import promise
+from dcql.plan.constants import Exact
 from dcql.plan.demand import assign_demand
 from dcql.plan.depth import refuse_depth
-from dcql.plan.expressions import Expressions
-from dcql.plan.faults import WrongError, all_faults
+from dcql.plan.faults import WrongError
 from dcql.plan.lookup import Bound
+from dcql.plan.queries import Queries
 from dcql.plan.scope import (
     Constant,
     DefineEntry,
@@ -31,9 +30,6 @@ from dcql.plan.settings import canonical_text, read_setting
 from dcql.plan.unused import check_unused
 from dcql.source import Span
 from dcql.syntax import ast
-from dcql.syntax.phrases import phrase
-
-NO_POPULATION = "a bare q is allowed over `FROM pool` only"
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ class _Resolver:
     stages: list[nodes.Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        files, allowed = self.catalog.inputs.files, self.catalog.embeddings
-        self.expressions = Expressions(diagnostics=self.diagnostics, queries=self, files=files, embeddings=allowed)
+        self.queries = Queries(self.diagnostics, self.catalog.inputs, self.catalog.embeddings)
+        self.expressions = self.queries.expressions
 
     # --- a recipe -----------------------------------------------------------------------------------------------------
 
@@ -98,7 +94,8 @@ class _Resolver:
                     f"`--set {name}`: the recipe has no PARAM `{name}`",
                     helps=self._setting_help(name, declared, recipe),
                 )
-        promises = tuple(p for p in (self._promise(expect, scope) for expect in recipe.expects) if p is not None)
+        promised = (promise(self.expressions, expect, scope) for expect in recipe.expects)
+        promises = tuple(one for one in promised if one is not None)
         if query is None or self.diagnostics.found:
             return None
         parameters = tuple(
@@ -134,7 +131,7 @@ class _Resolver:
 
     def _attempt(self, query: ast.Query, scope: Scope) -> nodes.Rel | None:
         try:
-            return self._query(query, scope)
+            return self.queries.query(query, scope)
         except WrongError:
             return None
 
@@ -220,267 +217,15 @@ class _Resolver:
                 )
         query = self._recipe(imported, inner, given)
         for expect in imported.expects:
-            self._promise(expect, inner)  # checked for faults; what the recipe promises, WITH may have changed
+            # Checked for faults; what the recipe promises, WITH may have changed.
+            promise(self.expressions, expect, inner)
         name = scope.prefix + statement.name
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
             self.stages.append(nodes.Stage(name, query))
-
-    # --- queries ------------------------------------------------------------------------------------------------------
-
-    def inner(self, query: ast.Query, scope: Scope) -> nodes.Rel:
-        """Resolve the query of an `IN (SELECT ..)`. Raises WrongError."""
-        with self._population(None, NO_POPULATION):
-            return self._query(query, scope)
-
-    def reference(self, ref: nodes.Ref) -> nodes.Rel:
-        """Return the relation that stands for a stage or an imported recipe."""
-        return ref
-
-    def _query(self, query: ast.Query, scope: Scope) -> nodes.Rel:
-        single = query.body if isinstance(query.body, ast.Select) else None
-        with all_faults() as attempt:
-            body = attempt(self._body, query.body, scope, under_tail=single)
-            order = attempt(self._order, query, single, scope)
-            limit = attempt(self._limit, query, scope)
-        relation = body()
-        if single is not None and single.distinct_on:
-            keys = self._distinct_keys(single, scope)
-            if not query.order:
-                self.diagnostics.add(
-                    "E0404",
-                    "DISTINCT ON without ORDER BY",
-                    single.span,
-                    "which sample of a group is first is left open",
-                    ("say which one stays: `ORDER BY clip_l14 DESC`",),
-                )
-                raise WrongError
-            relation = nodes.DistinctOn(relation, keys, order())
-        counted = limit()
-        if counted is not None:
-            count, percent = counted
-            relation = nodes.Limit(relation, order(), count, percent)
-        return relation
-
-    def _body(self, body: ast.QueryBody, scope: Scope, under_tail: ast.Select | None) -> nodes.Rel:
-        match body:
-            case ast.Select():
-                if body.distinct_on and body is not under_tail:
-                    self.diagnostics.add(
-                        "E0404",
-                        "DISTINCT ON without an ORDER BY of its own",
-                        body.span,
-                        "the ORDER BY after a set operation orders its result",
-                        ("put the SELECT and its ORDER BY in parentheses",),
-                    )
-                    raise WrongError
-                return self._select(body, scope)
-            case ast.SetOperation():
-                return self._set_operation(body, scope)
-            case ast.Query():
-                return self._query(body, scope)
-
-    def _set_operation(self, body: ast.SetOperation, scope: Scope) -> nodes.Rel:
-        # Left-deep chains are as long as the recipe; they are taken from the left without recursion.
-        operands: list[tuple[str, ast.QueryBody]] = []
-        first: ast.QueryBody = body
-        while isinstance(first, ast.SetOperation):
-            operands.append((first.op, first.right))
-            first = first.left
-        with all_faults() as attempt:
-            left = attempt(self._body, first, scope, None)
-            rights = [(op, attempt(self._body, right, scope, None)) for op, right in reversed(operands)]
-        relation = left()
-        for op, right in rights:
-            relation = nodes.SetOperation(op, relation, right())
-        return relation
-
-    def _select(self, select: ast.Select, scope: Scope) -> nodes.Rel:
-        with all_faults() as attempt:
-            source = attempt(self._from, select.relation, scope)
-            clauses = attempt(self._where, select, scope)
-        return nodes.Filter(source(), clauses()) if select.where is not None else source()
-
-    def _from(self, relation: ast.Name | ast.Query, scope: Scope) -> nodes.Rel:
-        if isinstance(relation, ast.Query):
-            with self._population(None, NO_POPULATION):
-                return self._query(relation, scope)
-        name = relation.text
-        if name == "pool":
-            return nodes.PoolScan()
-        entry = scope.entries.get(name)
-        if isinstance(entry, RelationEntry):
-            return entry.ref
-        if entry is not None or name in scope.values():
-            where = f"uid IN {name}" if isinstance(entry, SetEntry) else ".."
-            self.diagnostics.add(
-                "E0203",
-                f"`{name}` is no relation",
-                relation.span,
-                "FROM needs `pool`, a stage or a recipe",
-                (f"write `FROM pool WHERE {where}`",),
-            )
-        else:
-            self.diagnostics.add(
-                "E0201",
-                f"unknown relation `{name}`",
-                relation.span,
-                "not `pool`, a stage above, or an imported recipe",
-                scope.relation_help(name, "FROM pool"),
-            )
-        raise WrongError
-
-    def _where(self, select: ast.Select, scope: Scope) -> tuple[nodes.Clause, ...]:
-        if select.where is None:
-            return ()
-        with self._select_population(select), all_faults() as attempt:
-            written = self.expressions.conjuncts(Bound(select.where, scope, {}))
-            clauses = [attempt(self._clause, part) for part in written]
-        return tuple(clause() for clause in clauses)
-
-    def _clause(self, bound: Bound) -> nodes.Clause:
-        expr = self.expressions.predicate(bound, "WHERE")
-        return nodes.Clause(expr, phrase(bound.expr.span), bound.expr.span)
-
-    def _distinct_keys(self, select: ast.Select, scope: Scope) -> tuple[nodes.Expr, ...]:
-        with self._select_population(select), all_faults() as attempt:
-            keys = [
-                attempt(self.expressions.key, Bound(key, scope, {}), "a DISTINCT ON key") for key in select.distinct_on
-            ]
-        return tuple(key() for key in keys)
-
-    def _order(self, query: ast.Query, single: ast.Select | None, scope: Scope) -> tuple[nodes.SortKey, ...]:
-        population = self._select_population(single) if single is not None else self._population(None, NO_POPULATION)
-        with population, all_faults() as attempt:
-            keys = [attempt(self._order_key, Bound(key.expr, scope, {})) for key in query.order]
-        return tuple(
-            nodes.SortKey(expr(), key.descending, key.nulls_first) for expr, key in zip(keys, query.order, strict=True)
-        )
-
-    def _order_key(self, bound: Bound) -> nodes.Expr:
-        key = self.expressions.key(bound, "an ORDER BY key")
-        if key.type is Type.BOOL:
-            words = bound.expr.span.text
-            help_ = f"say which come first: `CASE WHEN {words} THEN 0 ELSE 1 END`"
-            self._wrong(
-                "E0301", "BOOL has no order for ORDER BY", bound.expr.span, "TRUE and FALSE are not ranked", help_
-            )
-        return key
-
-    def _limit(self, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
-        limit = query.limit
-        if limit is None:
-            return None
-        if not query.order:
-            amount = limit.span.text
-            self.diagnostics.add(
-                "E0403",
-                "LIMIT without ORDER BY",
-                limit.span,
-                "which samples come first is left open",
-                (f"say which ones: `ORDER BY clip_l14 DESC {amount}`",),
-            )
-        value = self.expressions.constant(Bound(limit.count, scope, {}), "LIMIT").value
-        assert value is not None
-        if limit.percent:
-            if not 0 <= value <= 100:
-                self._wrong(
-                    "E0312",
-                    "LIMIT is not between 0 and 100 PERCENT",
-                    limit.count.span,
-                    f"it is {shown(value)}",
-                    "100 PERCENT keeps every sample",
-                )
-            count, percent = None, value
-        else:
-            if value.denominator != 1 or value < 0:
-                self._wrong(
-                    "E0312",
-                    "LIMIT is not a count",
-                    limit.count.span,
-                    "must be a whole number, 0 or more",
-                    _count_help(value, "LIMIT "),
-                )
-            count, percent = value.numerator, None
-        if not query.order:
-            raise WrongError
-        return count, percent
-
-    def _promise(self, expect: ast.Expect, scope: Scope) -> nodes.Promise | None:
-        try:
-            with all_faults() as attempt:
-                low = attempt(self._expected, expect.low, scope)
-                high = attempt(self._expected, expect.high, scope)
-        except WrongError:
-            return None
-        if expect.low.percent == expect.high.percent and low() > high():
-            self.diagnostics.add(
-                "E0312", "EXPECT can never hold", expect.span, "the lower bound is above the upper one", ("swap them",)
-            )
-            return None
-        text = phrase(expect.span)
-        return nodes.Promise(low(), expect.low.percent, high(), expect.high.percent, text, expect.span)
-
-    def _expected(self, bound: ast.Bound, scope: Scope) -> Fraction:
-        value = self.expressions.constant(Bound(bound.value, scope, {}), "a bound of EXPECT").value
-        assert value is not None
-        if bound.percent and not 0 <= value <= 100:
-            self._wrong(
-                "E0312",
-                "EXPECT is not between 0 and 100 PERCENT",
-                bound.span,
-                f"it is {shown(value)}",
-                "100 PERCENT is the whole pool",
-            )
-        if not bound.percent and (value.denominator != 1 or value < 0):
-            self._wrong(
-                "E0312",
-                "a bound of EXPECT is not a count",
-                bound.span,
-                "must be a whole number, 0 or more",
-                _count_help(value, ""),
-            )
-        return value
-
-    # --- context ------------------------------------------------------------------------------------------------------
-
-    def _select_population(self, select: ast.Select) -> "_Population":
-        if isinstance(select.relation, ast.Name) and select.relation.text == "pool":
-            return self._population(nodes.PoolScan(), "")
-        return self._population(None, NO_POPULATION)
-
-    def _population(self, relation: nodes.Rel | None, reason: str) -> "_Population":
-        return _Population(self.expressions, relation, reason)
-
-    def _wrong(self, code: str, message: str, span: Span, label: str, *helps: str) -> None:
-        self.diagnostics.add(code, message, span, label, helps)
-        raise WrongError
-
-
-@dataclass
-class _Population:
-    """Sets what a bare q ranges over, for as long as a clause is resolved."""
-
-    expressions: Expressions
-    relation: nodes.Rel | None
-    reason: str
-
-    def __enter__(self) -> None:
-        self.outer = self.expressions.population, self.expressions.population_reason
-        self.expressions.population, self.expressions.population_reason = self.relation, self.reason
-
-    def __exit__(self, *_: object) -> None:
-        self.expressions.population, self.expressions.population_reason = self.outer
 
 
 def _argument_span(name: str, expr: ast.Expr) -> Span:
     """Return the span of `name = expr` in an IMPORT."""
     start = expr.span.source.text.rfind(name, 0, expr.span.start)
     return Span(expr.span.source, start, expr.span.end)
-
-
-def _count_help(value: Fraction, before: str) -> str:
-    """Return what to write for a number that is no count."""
-    if 0 < value < 1:
-        return f"for a share, write `{before}{shown(value * 100)} PERCENT`"
-    return f"write `{before}{floor(value)}`" if value > 0 else "0 is the smallest count"

@@ -56,7 +56,7 @@ def plain_members(read: Callable[[int, int], bytes], size: int) -> Members | Non
                 return None
             break
         at += BLOCK
-        if at + length > size:
+        if length < 0 or at + length > size:
             return None
         blocks.append(block)
         offsets.append(at)

@@ -18,7 +18,11 @@ SESSIONS = sorted((Path(__file__).parent / "sessions").glob("*.txt"))
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
 def test_session(path: Path, dcql: Callable[..., Any], store: Path, update: bool) -> None:
-    shutil.rmtree(store / "home" / "features", ignore_errors=True)  # each begins with nothing stored
+    # Each begins with nothing stored, and with one pool: other tests of this process may have run before.
+    shutil.rmtree(store / "home" / "features", ignore_errors=True)
+    for other in (store / "home" / "pools").iterdir():
+        if other.name != "mixed":
+            shutil.rmtree(other)
     written = path.read_text(encoding="utf-8")
     commands = [line[2:] for line in written.splitlines() if line.startswith("$ ")]
     lines: list[str] = []

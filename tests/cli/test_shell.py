@@ -16,9 +16,10 @@ from dcql.catalog.pool import open_pool
 from dcql.catalog.types import Type
 from dcql.cli import recipes
 from dcql.cli.options import memory_size, settings
-from dcql.cli.render import decimal, draw_funnel, number, share, short
+from dcql.cli.render import draw_funnel, number, share, short
 from dcql.compiler import compile, run, run_compiled
 from dcql.inspect.funnel import funnel
+from dcql.pages.text import decimal
 
 Dcql = Callable[..., Any]
 

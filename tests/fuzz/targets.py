@@ -6,6 +6,7 @@ from fuzz.judging import Target
 
 _SYNTAX = ("dcql.syntax.scan", "dcql.syntax.parser", "dcql.syntax.tree", "dcql.syntax.habits", "dcql.syntax.canonical")
 _PLAN = (
+    "dcql.plan.queries",
     "dcql.plan.resolve",
     "dcql.plan.expressions",
     "dcql.plan.features",

@@ -1,34 +1,18 @@
-"""The site in a real browser: it sorts, its tabs work, it can be used by keyboard and on a phone, and asks nobody.
+"""The site in a real browser: it sorts, its tabs work, it can be used by keyboard and on a phone, and asks nobody."""
 
-Needs Debian's chromium and chromium-driver, and selenium; without them the tests are skipped. The check of
-accessibility needs axe.min.js of the npm package axe-core: its path in AXE, or npm and a registry.
-`pytest -m slow tests/runtime/leaderboard --screenshots FOLDER` keeps pictures of all pages.
-"""
-
-import base64
-import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import browser
 import pytest
 import submissions
 from submissions import read, write_json
 
 from dcql.leaderboard.build import build_site
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("chromium") is None or shutil.which("chromedriver") is None, reason="there is no chromium"
-    ),
-]
-AXE = "axe-core@4.10.3"
+pytestmark = browser.MARKS
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 Open = Callable[..., Any]
@@ -51,44 +35,17 @@ def site(submitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent / "site"
 
 
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    """Return a browser without a window that logs what pages say and ask for."""
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    yield browser
-    browser.quit()
-
-
 @pytest.fixture
 def page(driver: Any, site: Path) -> Iterator[Open]:
     """Return a function that opens a page at a size; at the end no page may have complained or asked for more."""
 
     def open_(path: str = "index.html", size: str = "desktop", dark: bool = False, media: str = "") -> Any:
-        width, height = SIZES[size]
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
-        driver.get("about:blank")
-        driver.get(f"{site.as_uri()}/{path}")
+        browser.visit(driver, f"{site.as_uri()}/{path}", SIZES[size], phone=size == "phone", dark=dark, media=media)
         return driver
 
     yield open_
-    said = [entry for entry in driver.get_log("browser") if "axe" not in entry["message"]]
-    assert said == []
-    assert [url for url in asked(driver) if not url.startswith((site.as_uri(), "about:", "data:"))] == []
-
-
-def asked(driver: Any) -> Iterator[str]:
-    """Yield the addresses that were asked for."""
-    for entry in driver.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
-            yield message["params"]["request"]["url"]
+    assert browser.said(driver) == []
+    assert [url for url in browser.asked(driver) if not url.startswith((site.as_uri(), "about:", "data:"))] == []
 
 
 def entry_pages(site: Path) -> list[str]:
@@ -193,10 +150,7 @@ def test_without_scripts_all_boards_are_there(page: Open, site: Path) -> None:
 def test_no_page_is_wider_than_its_window(page: Open, site: Path, size: str) -> None:
     for path in ("index.html", *entry_pages(site)):
         driver = page(path, size)
-        wide = driver.execute_script(
-            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0, path
+        assert browser.width_beyond(driver) <= 0, path
 
 
 def test_nothing_of_a_submission_runs(page: Open, site: Path) -> None:
@@ -206,33 +160,13 @@ def test_nothing_of_a_submission_runs(page: Open, site: Path) -> None:
         assert driver.execute_script("return document.querySelectorAll('main script, img').length") == 0
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the text of axe.min.js."""
-    if "AXE" in os.environ:
-        return Path(os.environ["AXE"]).read_text()
-    if shutil.which("npm") is None:
-        pytest.skip("axe-core is not at hand: no AXE, no npm")
-    folder = tmp_path_factory.mktemp("axe")
-    fetched = subprocess.run(["npm", "pack", AXE], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    if fetched.returncode != 0:
-        pytest.skip("axe-core is not at hand: npm found no registry")
-    shutil.unpack_archive(next(folder.glob("*.tgz")), folder)
-    return (folder / "package" / "axe.min.js").read_text()
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_are_accessible(page: Open, site: Path, axe: str, size: str, dark: bool) -> None:
     for path in ("index.html", "index.html#filtering-large", *entry_pages(site)):
         driver = page(path, size, dark)
         driver.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-        # The page's own policy forbids scripts that are not its own: this one comes from the test.
-        driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
-        found = driver.execute_async_script("axe.run({preload: false}).then(arguments[arguments.length - 1])")
-        told = [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found["violations"]]
-        assert told == [], path
-        assert len(found["passes"]) > 15
+        assert browser.faults(driver, axe) == [], path
 
 
 @pytest.mark.parametrize(
@@ -251,14 +185,8 @@ def test_screenshots(
     """Take the pictures that a person looks at; here they only have to be more than one colour."""
     kept = pytestconfig.getoption("--screenshots")
     folder = Path(kept) if kept else tmp_path
-    folder.mkdir(exist_ok=True)
     image = next(path for path in entry_pages(site) if "datacomp" in path)
     for name, path in {"index": "index.html", "large": "index.html#filtering-large", "entry": image}.items():
         driver = page(path, size, dark, media)
-        width = SIZES[size][0]
-        height = driver.execute_script("return document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": width, "height": min(height, 6000), "scale": 1}
-        options = {"captureBeyondViewport": True, "clip": clip}
-        taken = base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", options)["data"])
-        (folder / f"{name}-{size}-{media or ('dark' if dark else 'light')}.png").write_bytes(taken)
-        assert len(taken) > 20_000
+        called = f"{name}-{size}-{media or ('dark' if dark else 'light')}"
+        assert browser.picture(driver, folder, called, SIZES[size][0]) > 20_000

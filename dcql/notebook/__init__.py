@@ -1,0 +1,1 @@
+"""dcql in notebooks: the `%%dcql` magic, and what Jupyter shows of recipes, plans, runs, subsets and diagnostics."""
