@@ -12,7 +12,12 @@ from dcql.cli.shell import Format, coloured, guarded, plural, print_json, shown,
 if TYPE_CHECKING:
     from dcql.ci.examine import Examined
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check recipe repositories, and merge their locks.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.callback()
+def root() -> None:
+    """Check recipe repositories, and merge their locks."""
 
 
 @app.command("run", short_help="Check the recipes that a branch changes")
