@@ -101,6 +101,7 @@ def test_what_is_wrong_is_told_all_at_once(scratch: Scratch, tmp_path: Path) -> 
     assert re.search(r"Compared with `HEAD:stale.dcql`: [1-9]\d* samples removed, 0 added", summary)
 
 
+@pytest.mark.slow
 def test_a_recipe_that_is_not_deterministic_fails(scratch: Scratch, tmp_path: Path) -> None:
     scratch.write("first.txt", "")
     scratch.commit()
