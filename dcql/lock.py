@@ -21,11 +21,12 @@ from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, LockError
 from dcql.limits import refuse_output
 from dcql.scratch import unfinished
+from dcql.source import LANGUAGE
 from dcql.toml_values import rows_of, table_of, text_of, texts_of, value_of, whole_of
 
 LOCK_VERSION = 1
-# The rules of SEMANTICS.md that a recipe was read by; the language version says the same number.
-SEMANTICS = 1
+# The rules of SEMANTICS.md that a recipe was read by: one number with the version of the language.
+SEMANTICS = LANGUAGE
 # A threshold with more groups is recorded by their number and one digest.
 MAX_GROUPS = 64
 MAX_BYTES = 1 << 26

@@ -8,6 +8,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
+# The version of the language, which is that of its rules.
+LANGUAGE = 1
+
 
 @dataclass(frozen=True)
 class Source:

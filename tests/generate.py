@@ -79,6 +79,34 @@ def numbers(draw: DrawFn, scope: Scope) -> str:
 
 
 @st.composite
+def named_quantiles(draw: DrawFn, scope: Scope) -> str:
+    """An order statistic that names what it ranks: a number that may stand anywhere but inside another one."""
+    inner = numbers(replace(scope.inner(), quantiles=False, depth=min(scope.depth - 1, 1)))
+    value = pick(draw, *SCORES, *INTEGERS, f"{pick(draw, *SCORES)} {pick(draw, '+', '-', '*', '/')} ({draw(inner)})")
+    fraction, *rest = draw(quantile_parts(scope))
+    return f"q({' '.join([f'{fraction}, {value}', *rest])})"
+
+
+@st.composite
+def values(draw: DrawFn, scope: Scope) -> str:
+    """A numeric expression that may hold order statistics."""
+    number = numbers(scope.inner())
+    if not scope.quantiles or not chance(draw, 4):
+        return draw(number)
+    quantile = draw(named_quantiles(scope))
+    match draw(st.integers(0, 4)):
+        case 0:
+            return quantile
+        case 1:
+            return f"{pick(draw, 'least', 'coalesce')}({quantile}, {draw(number)})"
+        case 2:
+            return f"CASE WHEN flag THEN {quantile} ELSE {draw(number)} END"
+        case 3:
+            return f"-{quantile}"
+    return f"{pick(draw, *SCORES, *INTEGERS)} {pick(draw, '+', '-', '*', '/')} {quantile}"
+
+
+@st.composite
 def texts(draw: DrawFn, scope: Scope) -> str:
     """A text expression."""
     if scope.depth > 0 and chance(draw, 5):
@@ -93,20 +121,21 @@ def fractions(draw: DrawFn, scope: Scope) -> str:
 
 
 @st.composite
-def quantiles(draw: DrawFn, scope: Scope) -> str:
-    """An order statistic over the pool or a stage."""
+def quantile_parts(draw: DrawFn, scope: Scope) -> list[str]:
+    """The fraction of an order statistic over the pool or a stage, and what else stands in it."""
     population = pick(draw, *([""] if scope.over_pool else []), "OF pool", *(f"OF {stage}" for stage in scope.stages))
     groups = pick(draw, "", "", "BY grp", "BY flag, grp")
     nulls = pick(draw, "", "NULLS FIRST")
-    return f"q({' '.join(part for part in (draw(fractions(scope)), population, groups, nulls) if part)})"
+    return [part for part in (draw(fractions(scope)), population, groups, nulls) if part]
 
 
 @st.composite
-def operands(draw: DrawFn, scope: Scope) -> str:
-    """The other side of a comparison: a number, or an order statistic where one is allowed."""
-    if scope.quantiles and chance(draw, 3):
-        return draw(quantiles(scope))
-    return draw(numbers(scope.inner()))
+def sides(draw: DrawFn, scope: Scope, others: int = 1) -> list[str]:
+    """The subject of a comparison and `others` that it is compared with: numbers, or bare q where they are allowed."""
+    bare = [scope.quantiles and chance(draw, 3) for _ in range(others)]
+    # What a bare q ranks holds no q.
+    subject = draw(numbers(scope.inner()) if any(bare) else values(scope))
+    return [subject, *(f"q({' '.join(draw(quantile_parts(scope)))})" if q else draw(values(scope)) for q in bare)]
 
 
 @st.composite
@@ -118,11 +147,11 @@ def conditions(draw: DrawFn, scope: Scope) -> str:
     match kind:
         case 0 | 1:
             operator = pick(draw, "=", "<>", "!=", "<", "<=", ">", ">=")
-            return f"{draw(numbers(scope.inner()))} {operator} {draw(operands(scope))}"
+            left, right = draw(sides(scope))
+            return f"{left} {operator} {right}"
         case 2:
-            return (
-                f"{draw(numbers(scope.inner()))} {negated}BETWEEN {draw(operands(scope))} AND {draw(operands(scope))}"
-            )
+            subject, low, high = draw(sides(scope, others=2))
+            return f"{subject} {negated}BETWEEN {low} AND {high}"
         case 3:
             return f"{draw(texts(scope.inner()))} {negated}LIKE {pick(draw, *LITERALS)}"
         case 4:
@@ -155,7 +184,7 @@ def conditions(draw: DrawFn, scope: Scope) -> str:
 @st.composite
 def orders(draw: DrawFn, scope: Scope) -> str:
     """An ORDER BY clause."""
-    key = numbers(replace(scope.inner(), quantiles=False))
+    key = values(replace(scope.inner(), over_pool=False))
     keys = draw(st.lists(st.one_of(key, texts(scope.inner())), min_size=1, max_size=2))
     rest = ("", " ASC", " DESC", " NULLS FIRST", " DESC NULLS LAST", " DESC NULLS FIRST")
     return "ORDER BY " + ", ".join(f"{key}{pick(draw, *rest)}" for key in keys)
@@ -258,7 +287,7 @@ def recipes(draw: DrawFn, files: bool = False, depth: int = 3, models: bool = Fa
     With `models` it may declare models, features and assets, which nothing uses: such a recipe is there to be parsed.
     """
     scope = Scope(depth)
-    statements = []
+    statements = ["DCQL 1"] if chance(draw, 8) else []
     if models:
         statements += draw(st.lists(model_statements(Scope(1)), max_size=2))
     if files and chance(draw, 2):
@@ -335,7 +364,20 @@ FRAGMENTS = (
         "\ufeff",
         "\ud800",
     ),
-    *(" SELECT ", " FROM ", " WITH ", " q( ", " q(0.7, x) ", " NOT ", " AND ", " CASE ", " END ", " LIMIT 3 ", " BY "),
+    *(
+        " SELECT ",
+        " FROM ",
+        " WITH ",
+        " q( ",
+        " q(0.7, x) ",
+        " DCQL 1; ",
+        " NOT ",
+        " AND ",
+        " CASE ",
+        " END ",
+        " LIMIT 3 ",
+        " BY ",
+    ),
     *(
         " GROUP BY x ",
         " JOIN t ",

@@ -41,6 +41,7 @@ DOCUMENTS = (
     "docs/diff.md",
     "docs/evaluation.md",
     "docs/fmt.md",
+    "docs/grammar.md",
     "docs/language.md",
     "docs/leaderboard.md",
     "docs/models.md",
@@ -99,6 +100,20 @@ def test_document(
         (ROOT / document).write_text(written, encoding="utf-8", newline="\n")
 
 
+def test_every_example_of_the_language_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: None) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for block in BLOCK.finditer((ROOT / "docs/language.md").read_text(encoding="utf-8")):
+        language, name, body = block.groups()
+        if language == "text" and name is not None:
+            Path(name).write_text(body, encoding="utf-8", newline="\n")
+        elif language == "sql" and check_recipe(body) is not None:
+            printed, code = call(f"dcql count {check_recipe(body)} --pool demo")
+            assert code == 0, printed
+            ran += 1
+    assert ran > 20
+
+
 @pytest.fixture
 def demo(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Name the store, with the demo pool in it and no feature of it, whatever other documents computed."""
@@ -108,8 +123,8 @@ def demo(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         call("dcql count no_filter")
 
 
-def check_recipe(text: str) -> None:
-    """Check a recipe, or that it is refused with the code that it states."""
+def check_recipe(text: str) -> Path | None:
+    """Check a recipe and return its file; or check that it is refused with the code that it states."""
     first = text.split("\n", 1)[0]
     named = re.match(r"-- (\w+\.dcql)\b", first)
     path = Path(named[1] if named else "recipe.dcql")
@@ -117,10 +132,11 @@ def check_recipe(text: str) -> None:
     refused = re.search(r"\brefused: (E\d{4})$", first)
     if refused is None:
         check(find_recipe(path)[0], path=path)
-        return
+        return path
     with pytest.raises(RecipeError) as caught:
         check(find_recipe(path)[0], path=path)
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [refused[1]], text
+    return None
 
 
 def run_python(text: str, name: str) -> None:

@@ -39,8 +39,13 @@ from dcql.variants import run_variants
 OWN_CODE = Computing(own_code=True)
 
 
-@cache
 def program_of(plan: Plan) -> Program:
+    # Plans that differ in the words of a threshold alone are equal, and each run tells its own words.
+    return _lowered(plan, repr(plan))
+
+
+@cache
+def _lowered(plan: Plan, _words: str) -> Program:
     return lower(optimize(replace(plan, promises=())))
 
 

@@ -184,6 +184,7 @@ class _Lines:
         if not told.flips:
             untried = f"; {plural(told.untried, 'change')} that move a threshold were not run" if told.untried else ""
             self._print(Text(f"no change of one cut would have it {word}{untried}", "dim"))
+            self._unsought(told)
             return
         for place, flip in enumerate(told.flips[:_FLIPS]):
             line = Text(f"{word} if " if place == 0 else "     or ", "bold" if place == 0 else "")
@@ -196,6 +197,12 @@ class _Lines:
             self._note(f"and {plural(more, 'change')} more, in --format json", 5)
         if told.untried:
             self._note(f"{plural(told.untried, 'change')} that move a threshold were not run", 5)
+        self._unsought(told)
+
+    def _unsought(self, told: Why) -> None:
+        if told.unsought:
+            count = plural(told.unsought, "order statistic")
+            self._note(f"of {count} inside of larger expressions no other p was looked for", 5)
 
 
 def _about(flip: Flip, told: Why) -> Iterator[str]:

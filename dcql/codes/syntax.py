@@ -364,6 +364,27 @@ CODES: tuple[Code, ...] = (
         instead="DEFINE wide AS width > 2 * height;",
     ),
     Code(
+        code="E0144",
+        title="another version of the language",
+        meaning=(
+            "A file may say first which version of the language it is written in: a whole number, `DCQL 1;`. The rules "
+            "of a version never change, and a dcql follows those of one version. A file of another version has to be "
+            "run with the dcql that speaks it, or be brought to this one."
+        ),
+        example="DCQL 2; SELECT uid FROM pool;",
+        instead="DCQL 1; SELECT uid FROM pool;",
+    ),
+    Code(
+        code="E0145",
+        title="version that is not first",
+        meaning=(
+            "The version of the language decides how everything in a file is read, so it is the first statement and "
+            "stands there once. An imported recipe is a file of its own, with a first line of its own."
+        ),
+        example="PARAM keep DEFAULT 0.3; DCQL 1; SELECT uid FROM pool WHERE clip_l14 >= q(1 - keep);",
+        instead="DCQL 1; PARAM keep DEFAULT 0.3; SELECT uid FROM pool WHERE clip_l14 >= q(1 - keep);",
+    ),
+    Code(
         code="E0150",
         title="recipe that is too large",
         meaning=(

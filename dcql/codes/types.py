@@ -77,10 +77,11 @@ CODES: tuple[Code, ...] = (
         title="q where no order statistic can stand",
         meaning=(
             "`q(p)` is one whole side of `= <> < <= > >=`, or a bound of BETWEEN. The other side is the expression "
-            "that it ranks; it holds no q itself."
+            "that it ranks; it holds no q itself. Anywhere else a q names its expression, `q(p, expression)`: then it "
+            "is a number like any other. Nothing inside of a q holds another one."
         ),
         example="SELECT uid FROM pool WHERE clip_l14 > q(0.7) + 0.01;",
-        instead="SELECT uid FROM pool WHERE clip_l14 - 0.01 > q(0.7);",
+        instead="SELECT uid FROM pool WHERE clip_l14 > q(0.7, clip_l14) + 0.01;",
     ),
     Code(
         code="E0310",
@@ -111,5 +112,15 @@ CODES: tuple[Code, ...] = (
         ),
         example="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 0.3;",
         instead="SELECT uid FROM pool ORDER BY clip_l14 DESC LIMIT 30 PERCENT;",
+    ),
+    Code(
+        code="E0327",
+        title="value of another type for a PARAM",
+        meaning=(
+            "A PARAM has the type of its default: a number, TEXT or BOOL. What WITH of an IMPORT or `--set` gives it "
+            "has the same."
+        ),
+        example="IMPORT './base.dcql' AS base WITH keep = 'much';\nSELECT uid FROM base;",
+        instead="IMPORT './base.dcql' AS base WITH keep = 0.5;\nSELECT uid FROM base;",
     ),
 )

@@ -38,7 +38,8 @@ class _Candidate:
 class Finder:
     """Tries every cut of a plan. `bare` is the plan without demands, `run` says whether a changed one keeps the sample.
 
-    `untried` counts the changes that move a statistic and were not run.
+    `untried` counts the changes that move a statistic and were not run, `unsought` the order statistics inside of
+    larger expressions: no p of theirs is looked for.
     """
 
     bare: nodes.Plan
@@ -46,6 +47,7 @@ class Finder:
     told: list[Select]
     run: Callable[[nodes.Plan], bool | None]
     untried: int = 0
+    unsought: int = 0
 
     def flips(self) -> tuple[Flip, ...]:
         """Return the changes that turn the verdict, the least first; those of unknown size last."""
@@ -93,6 +95,7 @@ class Finder:
             yield from self._of_set(one, number, expr, path)
             return
         found = comparison(expr)
+        self.unsought += _inside(expr, found)
         if found is None:
             return
         stored = self.parts.observed.stored
@@ -131,7 +134,7 @@ class Finder:
             p = self._share_for(found, found.cut, standing, outcome)
             if p is not None:
                 cut = replace(found.cut, rank=replace(found.cut.rank, p=p))
-                quantile = writer.quantile(cut)
+                quantile = writer.quantile(cut, found.value)
                 assert isinstance(expr, nodes.Compare)
                 other = replace(expr, right=cut) if found.on_right else replace(expr, left=cut)
                 by_quantile = f"({writer.expression(put_at(clause.expr, steps, other))})"
@@ -224,6 +227,13 @@ class Finder:
         if not nulls < k <= statistic.n:
             return None
         return _nearest_share(cut.rank, k, statistic.n)
+
+
+def _inside(expr: nodes.Expr, found: Comparison | None) -> int:
+    """Count the order statistics in a condition that are no side of it."""
+    cut = found.cut if found is not None else None
+    values = nodes.children(expr) if not isinstance(expr, nodes.InRelation) else ()
+    return sum(isinstance(node, nodes.Quantile) and node is not cut for one in values for node in nodes.walk(one))
 
 
 def _size(flip: Flip) -> float:

@@ -170,6 +170,9 @@ class Parts:
         place = standing.known - standing.below - standing.same + 1
         if isinstance(found.cut, nodes.Quantile):
             among = _among(found.cut)
+            ranked = self.writer.expression(found.cut.expr)
+            if ranked != self.writer.expression(found.value):
+                among = f"{among} by {ranked}"
         else:
             features = list(own_features(found.value))
             among = f"those that {features[0].name} is asked of" if features else "pool"

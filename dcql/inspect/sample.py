@@ -83,6 +83,7 @@ def why(
         tuple(sections),
         flips,
         finder.untried,
+        finder.unsought,
     )
 
 

@@ -155,7 +155,12 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a sample is kept or dropped. `flips` are sorted, the least change first; `untried` were not looked into."""
+    """Why a sample is kept or dropped.
+
+    `flips` are sorted, the least change first; `untried` were not looked into.
+
+    `unsought` counts the order statistics inside of larger expressions: which p of theirs would turn it is not known.
+    """
 
     uid: str
     pool: str
@@ -167,6 +172,7 @@ class Why:
     sections: tuple[SectionTold, ...]
     flips: tuple[Flip, ...]
     untried: int
+    unsought: int
 
 
 # --- plain data -------------------------------------------------------------------------------------------------------
@@ -184,6 +190,7 @@ def why_to_json(told: Why) -> dict[str, Any]:
         "sections": [_section_to_json(section) for section in told.sections],
         "flips": [_flip_to_json(flip) for flip in told.flips],
         "untried": told.untried,
+        "unsought": told.unsought,
     }
 
 

@@ -356,6 +356,8 @@ def _fallible(node: nodes.Node) -> Iterator[FallibleNode]:
         for start in _starts(node):
             yield from _fallible(start)
         return
+    if isinstance(node, nodes.Quantile):
+        return  # a threshold is a constant: what it ranks is no operation on this sample
     for child in nodes.children(node):
         yield from _fallible(child)
 

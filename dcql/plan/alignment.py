@@ -349,7 +349,7 @@ def _reads(clause: nodes.Clause) -> frozenset[str]:
             case nodes.InRelation():
                 found.add("uid")
             case nodes.Quantile():
-                waiting.append(node.expr)
+                pass  # what a bare one ranks stands beside it
             case _:
                 waiting += nodes.children(node)
     return frozenset(found)

@@ -4,7 +4,8 @@ Every expression resolves to a typed node, or to an untyped constant (`Exact`, o
 that takes the type of what it meets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ParamSpec, Protocol, TypeVar
@@ -19,7 +20,6 @@ from dcql.plan.coerce import (
     choose,
     choose_both,
     combine_constants,
-    compare_constants,
     convert,
     is_null,
     mix_help,
@@ -29,12 +29,13 @@ from dcql.plan.coerce import (
     test,
     type_name,
 )
+from dcql.plan.comparisons import compare, equal_to, refuse_bare
 from dcql.plan.constants import DoesNotFitError, Exact
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.features import feature_node, usable_feature
 from dcql.plan.lookup import MAX_DEPTH, Bound, Lookup
 from dcql.plan.membership import in_name, require_uid
-from dcql.plan.order_statistics import misplaced_quantile, order_statistic, ranked
+from dcql.plan.order_statistics import misplaced_quantile, named_statistic
 from dcql.plan.patterns import MAX_PATTERN, TOO_LONG, check_pattern
 from dcql.plan.scope import FeatureEntry, Scope
 from dcql.source import Span
@@ -81,6 +82,7 @@ class Expressions(Lookup):
     depth: int = 0
     embeddings: bool = False
     _features: dict[str, nodes.Feature | None] = field(default_factory=dict)
+    sides: tuple[ast.Expr, ...] = ()  # of the innermost comparison that is being resolved
     top: Span | None = None  # the outermost expression that is being resolved
 
     # --- entry points -------------------------------------------------------------------------------------------------
@@ -121,6 +123,15 @@ class Expressions(Lookup):
         if isinstance(bound.expr, ast.And):
             return [self.inside(bound, operand) for operand in bound.expr.operands]
         return [bound]
+
+    @contextmanager
+    def without_quantiles(self) -> Iterator[None]:
+        """Allow no q for as long as something is resolved."""
+        allowed, self.quantiles_allowed = self.quantiles_allowed, False
+        try:
+            yield
+        finally:
+            self.quantiles_allowed = allowed
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
@@ -192,13 +203,13 @@ class Expressions(Lookup):
                     result = self._arithmetic(op, result, self.numeric(self.inside(bound, operand)), bound)
                 return result
             case ast.Compare():
-                return self._compare(expr.op, self.inside(bound, expr.left), self.inside(bound, expr.right), expr.span)
+                return compare(self, expr.op, self.inside(bound, expr.left), self.inside(bound, expr.right), expr.span)
             case ast.Between():
                 subject = self.inside(bound, expr.subject)
-                self.refuse_quantile(subject)
+                refuse_bare(self, subject)
                 with all_faults() as attempt:
-                    low = attempt(self._compare, ">=", subject, self.inside(bound, expr.low), expr.span)
-                    high = attempt(self._compare, "<=", subject, self.inside(bound, expr.high), expr.span)
+                    low = attempt(compare, self, ">=", subject, self.inside(bound, expr.low), expr.span)
+                    high = attempt(compare, self, "<=", subject, self.inside(bound, expr.high), expr.span)
                 return negated(nodes.And((low(), high())), expr.negated)
             case ast.Like():
                 with all_faults() as attempt:
@@ -216,9 +227,11 @@ class Expressions(Lookup):
                 return negated(nodes.IsNull(value), expr.negated)
             case ast.InList():
                 subject = self.inside(bound, expr.subject)
-                self.refuse_quantile(subject)
+                refuse_bare(self, subject)
                 with all_faults() as attempt:
-                    tests = [attempt(self._equal, subject, self.inside(bound, item), expr.span) for item in expr.items]
+                    tests = [
+                        attempt(equal_to, self, subject, self.inside(bound, item), expr.span) for item in expr.items
+                    ]
                 found = tuple(test() for test in tests)
                 return negated(nodes.Or(found) if len(found) > 1 else found[0], expr.negated)
             case ast.InName():
@@ -236,8 +249,10 @@ class Expressions(Lookup):
                 return nodes.And(operands) if word == "AND" else nodes.Or(operands)
             case ast.Case():
                 return self._case(expr, bound)
-            case ast.Quantile():
+            case ast.Quantile(expr=None):
                 return misplaced_quantile(self, bound)
+            case ast.Quantile():
+                return named_statistic(self, bound)
 
     def feature(self, entry: FeatureEntry, name: str) -> nodes.Feature:
         """Return the column that a FEATURE stands for, which may be a vector. Raises WrongError."""
@@ -292,8 +307,8 @@ class Expressions(Lookup):
         if Kind.COMMON in function.parameters:
             untyped = [value for _, value in given if isinstance(value, Untyped)]
             if len(untyped) == len(given):
-                return self._fitting(bound, combine_constants, function.name, untyped)
-            type_, values = self._common(given, function.name)
+                return self.fitting(bound, combine_constants, function.name, untyped)
+            type_, values = self.common(given, function.name)
             if function.name in ("least", "greatest") and not type_.numeric:
                 label = f"`{function.name}` takes numbers"
                 self.wrong_at("E0301", f"{type_.value} where a number belongs", expr.span, label)
@@ -303,7 +318,7 @@ class Expressions(Lookup):
             match parameter:
                 case Kind.NUMERIC:
                     if isinstance(value, Untyped):
-                        return self._fitting(bound, choose, value, _absolute)
+                        return self.fitting(bound, choose, value, _absolute)
                     if not value.type.numeric:
                         label = f"`{function.name}` takes a number"
                         self.wrong("E0301", f"{value.type.value} where a number belongs", place, label)
@@ -326,70 +341,6 @@ class Expressions(Lookup):
                     arguments.append(self._as_type(value, parameter, place, f"`{function.name}`"))
         result = arguments[0].type if isinstance(function.result, Kind) else function.result
         return nodes.Call(function.name, tuple(arguments), result)
-
-    # --- comparison and order statistics ------------------------------------------------------------------------------
-
-    def _compare(self, op: str, left: Bound, right: Bound, span: Span) -> nodes.Expr:
-        left_q, right_q = self._quantile(left), self._quantile(right)
-        if left_q is not None and right_q is not None:
-            self.wrong_at(
-                "E0309",
-                "q on both sides",
-                span,
-                "one side must be the expression that q ranks",
-                f"name the expression: `x >= {' '.join(right_q.expr.span.text.split())}`",
-            )
-        if right_q is not None:
-            value = ranked(self, left)
-            return nodes.Compare(op, value, order_statistic(self, right_q, value))
-        if left_q is not None:
-            value = ranked(self, right)
-            return nodes.Compare(op, order_statistic(self, left_q, value), value)
-        with all_faults() as attempt:
-            a = attempt(self.resolve, left)
-            b = attempt(self.resolve, right)
-        return self._typed_compare(op, left, a(), right, b(), span)
-
-    def _typed_compare(self, op: str, left: Bound, a: Value, right: Bound, b: Value, span: Span) -> nodes.Expr:
-        if isinstance(a, Untyped) and isinstance(b, Untyped):
-            return self._fitting(left, compare_constants, op, a, b)
-        type_, (a, b) = self._common([(left, a), (right, b)], op)
-        if type_ is Type.BOOL and op not in ("=", "<>"):
-            self.wrong_at(
-                "E0301", f"BOOL has no order for `{op}`", span, "TRUE and FALSE are not ranked", "use `=` or `<>`"
-            )
-        for place, value, other in ((right, b, a), (left, a, b)):
-            if other == nodes.Column("uid", Type.TEXT) and isinstance(value, nodes.Literal):
-                self._check_uid(value, place)
-        return nodes.Compare(op, a, b)
-
-    def _check_uid(self, value: nodes.Literal, place: Bound) -> None:
-        text = value.value
-        if isinstance(text, str) and not (len(text) == 32 and set(text) <= set("0123456789abcdef")):
-            digits = text.strip().lower().replace("-", "")
-            meant = 0 < len(digits) <= 32 and set(digits) <= set("0123456789abcdef")
-            self.wrong(
-                "E0310",
-                "not a uid",
-                place,
-                "a uid is 32 lower-case hex digits",
-                f"write '{digits.zfill(32)}'" if meant else "write it as it stands in the pool's column `uid`",
-            )
-
-    def _quantile(self, bound: Bound) -> Bound | None:
-        expanded = self.expand(bound)
-        return expanded if isinstance(expanded.expr, ast.Quantile) else None
-
-    def _equal(self, subject: Bound, item: Bound, span: Span) -> nodes.Expr:
-        """Resolve one item of an IN list."""
-        self.refuse_quantile(item)
-        return self._compare("=", subject, item, span)
-
-    def refuse_quantile(self, bound: Bound) -> None:
-        """Raise WrongError where a bare q stands as BETWEEN's subject or with IN (SEMANTICS §7)."""
-        quantile = self._quantile(bound)
-        if quantile is not None:
-            misplaced_quantile(self, quantile)
 
     # --- arithmetic and types -----------------------------------------------------------------------------------------
 
@@ -421,11 +372,11 @@ class Expressions(Lookup):
         untyped = [value for _, value in given if isinstance(value, Untyped)]
         if len(untyped) == len(given) and not all(is_null(value) for value in untyped):
             return Choice(tuple((c(), value) for c, value in zip(conditions, untyped, strict=False)), untyped[-1])
-        type_, typed = self._common(given, "CASE")
+        type_, typed = self.common(given, "CASE")
         branches = tuple((condition(), value) for condition, value in zip(conditions, typed, strict=False))
         return nodes.Case(branches, typed[-1], type_)
 
-    def _common(self, given: list[tuple[Bound, Value]], what: str) -> tuple[Type, tuple[nodes.Expr, ...]]:
+    def common(self, given: list[tuple[Bound, Value]], what: str) -> tuple[Type, tuple[nodes.Expr, ...]]:
         """Bring values to one type: that of the typed ones; constants follow by the literal rules."""
         types = {value.type for _, value in given if not isinstance(value, Untyped)}
         numbers = any(isinstance(value, Untyped) and not is_null(value) for _, value in given)
@@ -453,9 +404,9 @@ class Expressions(Lookup):
 
     def _settled(self, bound: Bound, value: Choice) -> nodes.Expr:
         """Return a chosen constant that meets nothing: INT where all its constants are whole, else DOUBLE."""
-        return self._fitting(bound, convert, value, numeric_type([value]))
+        return self.fitting(bound, convert, value, numeric_type([value]))
 
-    def _fitting(self, bound: Bound, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def fitting(self, bound: Bound, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of constants. Raises WrongError where a constant does not fit."""
         try:
             return function(*args, **kwargs)
@@ -470,7 +421,7 @@ class Expressions(Lookup):
         if is_null(value):
             return convert(value, type_)
         if type_.numeric and isinstance(value, Untyped):
-            return self._fitting(bound, convert, value, type_)
+            return self.fitting(bound, convert, value, type_)
         if isinstance(value, Untyped) or value.type is not type_:
             found = type_name(value)
             helps = self._type_help(type_, found, bound)

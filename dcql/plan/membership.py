@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from dcql.catalog.types import Type
 from dcql.plan import nodes
+from dcql.plan.comparisons import refuse_bare
 from dcql.plan.features import asset_set
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import AssetEntry, RelationEntry, SetEntry, suggestion
@@ -26,7 +27,7 @@ def in_name(expressions: "Expressions", expr: ast.InName, bound: Bound) -> nodes
         require_uid(expressions, subject, f"the {entry.kind} `{name}`")
         return nodes.InRelation(expressions.queries.reference(entry.ref))
     if isinstance(entry, SetEntry):
-        expressions.refuse_quantile(subject)
+        refuse_bare(expressions, subject)
         value = expressions.key(subject, "the left side of IN")
         is_uid = value == nodes.Column("uid", Type.TEXT)
         return nodes.InSet(
@@ -54,7 +55,7 @@ def in_name(expressions: "Expressions", expr: ast.InName, bound: Bound) -> nodes
 
 def _in_asset(expressions: "Expressions", subject: Bound, entry: AssetEntry, name: str) -> nodes.Expr:
     """Resolve `x IN asset`: ids, or words where the subject is text. Raises WrongError."""
-    expressions.refuse_quantile(subject)
+    refuse_bare(expressions, subject)
     value = expressions.key(subject, "the left side of IN")
     is_made = not isinstance(entry.asset, ast.PoolAsset | ast.AssetFile)
     if value.type is not Type.INT and (is_made or value.type is not Type.TEXT):

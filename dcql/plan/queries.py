@@ -14,7 +14,7 @@ from dcql.plan.scope import RelationEntry, Scope, SetEntry
 from dcql.syntax import ast
 from dcql.syntax.phrases import phrase
 
-NO_POPULATION = "a bare q is allowed over `FROM pool` only"
+NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
 
 
 @dataclass

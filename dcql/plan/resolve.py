@@ -85,7 +85,8 @@ class _Resolver:
         """Resolve the recipe that is run; None when something is wrong."""
         scope = Scope(self.catalog.schema, self.library)
         values = {name: read_setting(name, text, self.diagnostics) for name, text in settings.items()}
-        query = self._recipe(recipe, scope, {name: value for name, value in values.items() if value is not None})
+        given = {name: _Given(value, None) for name, value in values.items() if value is not None}
+        query = self._recipe(recipe, scope, given)
         declared = {s.name for s in recipe.definitions if isinstance(s, ast.Param)}
         for name in settings:
             if name not in declared:
@@ -114,7 +115,7 @@ class _Resolver:
         near = did_you_mean(name, declared)
         return (f"a similar PARAM exists: `{near}`",) if near else (f"declare it: `PARAM {name} DEFAULT ..;`",)
 
-    def _recipe(self, recipe: ast.Recipe, scope: Scope, given: Mapping[str, Constant]) -> nodes.Rel | None:
+    def _recipe(self, recipe: ast.Recipe, scope: Scope, given: Mapping[str, "_Given"]) -> nodes.Rel | None:
         for statement in recipe.definitions:
             self._declare(statement, scope, given)
         scope.below = {stage.name for stage in recipe.stages}
@@ -135,7 +136,7 @@ class _Resolver:
         except WrongError:
             return None
 
-    def _declare(self, statement: ast.Definition, scope: Scope, given: Mapping[str, Constant]) -> None:
+    def _declare(self, statement: ast.Definition, scope: Scope, given: Mapping[str, "_Given"]) -> None:
         match statement:
             case ast.Define():
                 for name in statement.parameters or ():
@@ -150,10 +151,10 @@ class _Resolver:
                         break
                 scope.declare(statement.name, DefineEntry(statement, scope), statement.name_span, self.diagnostics)
             case ast.Param():
-                value = given.get(statement.name)
                 default = self._param_default(statement, scope)
-                if value is None:
-                    value = default
+                value = default
+                if (one := given.get(statement.name)) is not None:
+                    value = self._of_one_type(statement, default, one)
                 if value is None:
                     scope.failed.add(statement.name)
                 else:
@@ -184,11 +185,25 @@ class _Resolver:
         )
         return None
 
+    def _of_one_type(self, statement: ast.Param, default: Constant | None, given: "_Given") -> Constant | None:
+        """Return the value that a PARAM is given, None where it has another type than the default."""
+        wanted, found = (None if one is None else _kind(one) for one in (default, given.value))
+        if wanted is None or wanted == found or (isinstance(default, Exact) and default.value is None):
+            return given.value
+        self.diagnostics.add(
+            "E0327",
+            f"`{statement.name}` is {wanted}, and is given {found or 'NULL'}",
+            given.span or statement.span,
+            f"its default is {wanted}" if given.span is not None else f"`--set {statement.name}` gives another type",
+            (f"give it {_VALUES[wanted]}",),
+        )
+        return None
+
     def _import(self, statement: ast.Import, scope: Scope) -> None:
         imported = self.catalog.inputs.recipes[statement.span]
         prefix = f"{scope.prefix}{statement.name}."
         inner = Scope(self.catalog.schema, self.library, prefix)
-        given: dict[str, Constant] = {}
+        given: dict[str, _Given] = {}
         declared = {s.name for s in imported.definitions if isinstance(s, ast.Param)}
         for name, expr in statement.arguments:
             if name not in declared:
@@ -201,12 +216,21 @@ class _Resolver:
                     suggestion(name, sorted(declared), known),
                 )
                 continue
+            if name in given:
+                self.diagnostics.add(
+                    "E0212",
+                    f"`{name}` is given twice",
+                    _argument_span(name, expr),
+                    "WITH gives a PARAM one value",
+                    ("leave one of them out",),
+                )
+                continue
             try:
                 value = self.expressions.resolve(Bound(expr, scope, {}))
             except WrongError:
                 continue
             if isinstance(value, Exact | nodes.Literal):
-                given[name] = value
+                given[name] = _Given(value, _argument_span(name, expr))
             else:
                 self.diagnostics.add(
                     "E0305",
@@ -223,6 +247,25 @@ class _Resolver:
         scope.declare(statement.name, RelationEntry(nodes.Ref(name), "recipe"), statement.name_span, self.diagnostics)
         if query is not None:
             self.stages.append(nodes.Stage(name, query))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value for a PARAM, and where WITH gives it; None where `--set` does."""
+
+    value: Constant
+    span: Span | None
+
+
+# What a PARAM may be, and how a value of it is written.
+_VALUES = {"a number": "a number", "TEXT": "text in quotes", "BOOL": "TRUE or FALSE"}
+
+
+def _kind(value: Constant) -> str | None:
+    """Say what a constant is, None for NULL."""
+    if isinstance(value, Exact):
+        return None if value.value is None else "a number"
+    return None if value.value is None else value.type.value
 
 
 def _argument_span(name: str, expr: ast.Expr) -> Span:

@@ -25,7 +25,8 @@ def check_unused(recipe: ast.Recipe, scope: Scope, expressions: Expressions) -> 
         for statement in recipe.definitions:
             if not isinstance(statement, ast.Define) or id(statement) in expressions.used:
                 continue
-            if statement.parameters is None and not isinstance(statement.body, ast.Quantile):
+            is_bare = isinstance(statement.body, ast.Quantile) and statement.body.expr is None
+            if statement.parameters is None and not is_bare:
                 _resolve(statement.body, scope, expressions)
             else:
                 _check_names(statement, scope, expressions)
@@ -67,7 +68,7 @@ def _check_names(define: ast.Define, scope: Scope, expressions: Expressions) -> 
                 waiting.append(node.subject)
             case ast.Quantile():
                 _check_population(node.of, scope, expressions)
-                waiting += (node.p, node.by)
+                waiting += (node.p, node.by, *([node.expr] if node.expr is not None else []))
             case ast.Node():
                 waiting += [getattr(node, part.name) for part in fields(node)]
 

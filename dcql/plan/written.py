@@ -52,7 +52,8 @@ class Writer:
                 left, right = (_SUM, _PRODUCT) if expr.op in ("+", "-") else (_PRODUCT, _ATOM)
                 return f"{self._at(expr.left, left)} {expr.op} {self._at(expr.right, right)}", left
             case nodes.Compare():
-                return f"{self._side(expr.left)} {expr.op} {self._side(expr.right)}", _COMPARISON
+                sides = self._side(expr.left, expr.right), self._side(expr.right, expr.left)
+                return f" {expr.op} ".join(sides), _COMPARISON
             case nodes.Call():
                 return f"{expr.name}({', '.join(map(self.expression, expr.arguments))})", _ATOM
             case nodes.Like():
@@ -80,8 +81,10 @@ class Writer:
             case nodes.Quantile():
                 return self.quantile(expr), _ATOM
 
-    def _side(self, expr: nodes.Expr) -> str:
-        """Write a side of a comparison; a negative constant needs no parentheses there."""
+    def _side(self, expr: nodes.Expr, other: nodes.Expr | None = None) -> str:
+        """Write a side of a comparison: a negative constant needs no parentheses there, and a q may be bare."""
+        if isinstance(expr, nodes.Quantile):
+            return self.quantile(expr, other)
         return literal(expr) if isinstance(expr, nodes.Literal) else self._at(expr, _SUM)
 
     def _membership(self, expr: nodes.InSet | nodes.InRelation, word: str) -> str:
@@ -95,16 +98,22 @@ class Writer:
             case _:
                 return f"uid {word} ({self.relation(expr.relation)})"
 
-    def quantile(self, quantile: nodes.Quantile) -> str:
-        """Write an order statistic; over the pool it says so where its own text does."""
+    def quantile(self, quantile: nodes.Quantile, beside: nodes.Expr | None = None) -> str:
+        """Write an order statistic; over the pool it says so where its own text does.
+
+        It is bare where what it ranks is `beside` it. A feature there may be asked of other samples: its name counts.
+        """
+        value = self.expression(quantile.expr)
+        value = "" if beside is not None and self.expression(beside) == value else f", {value}"
+        p = share(quantile.rank.p)
         if quantile.rank.datacomp:
-            return f"datacomp_q({share(quantile.rank.p)})"
+            return f"q(1 - datacomp_fraction({p}){value} NULLS FIRST)" if value else f"datacomp_q({p})"
         population = " OF pool" if _OF.search(quantile.text) else ""
         if isinstance(quantile.population, nodes.Ref):
             population = f" OF {quantile.population.name}"
         by = f" BY {', '.join(map(self.expression, quantile.by))}" if quantile.by else ""
         nulls = " NULLS FIRST" if quantile.nulls_first else ""
-        return f"q({share(quantile.rank.p)}{population}{by}{nulls})"
+        return f"q({p}{value}{population}{by}{nulls})"
 
     # --- relations ----------------------------------------------------------------------------------------------------
 

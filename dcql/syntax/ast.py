@@ -70,9 +70,13 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantile(Node):
-    """`q(p [OF population] [BY key, ..] [NULLS FIRST])`."""
+    """`q(p [, expr] [OF population] [BY key, ..] [NULLS FIRST])`; without `expr` it is bare.
+
+    A bare q ranks the other side of the comparison that it stands in.
+    """
 
     p: "Expr"
+    expr: "Expr | None"
     of: Name | None
     by: tuple["Expr", ...]
     nulls_first: bool
@@ -275,6 +279,13 @@ class Stage(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Language(Node):
+    """`DCQL version`: the version of the language that a file is written in."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Define(Node):
     """`DEFINE name [(parameter, ..)] AS expression`; `parameters` is None without parentheses."""
 
@@ -453,7 +464,7 @@ Definition = Define | Param | SetFile | Import | Model | Feature | PoolAsset | A
 class Recipe:
     """One recipe file: its definitions in text order, the WITH stages, the final query and its promises.
 
-    A library file has definitions only: no stages and no query.
+    A library file has definitions only: no stages and no query. `language` is its first line, where it says one.
     """
 
     source: Source = field(compare=False, repr=False)
@@ -461,3 +472,4 @@ class Recipe:
     stages: tuple[Stage, ...]
     query: Query | None
     expects: tuple[Expect, ...]
+    language: Language | None = None

@@ -9,8 +9,9 @@ from dcql.digest import sha256_of
 from dcql.syntax import ast
 
 # A file is known by the digest of what is in it, so where it lies is no part of a recipe's meaning. Nor is what is said
-# about a model and computes nothing.
+# about a model and computes nothing. The version of the language is a field of the lock's own, said or not.
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
+    ast.Recipe: ("language",),
     ast.Import: ("path",),
     ast.SetFile: ("path",),
     ast.AssetFile: ("path",),

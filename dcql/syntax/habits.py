@@ -23,6 +23,7 @@ from dcql.syntax.vocabulary import (
     MODELS,
     OPERATOR,
     OPERATORS,
+    QUANTILE,
     RESERVED,
     SET_OPERATIONS,
     STARTS,
@@ -114,6 +115,8 @@ def _table(place: Place) -> Row | None:
 def _in_context(place: Place) -> Row | None:
     """Return the row of a habit that shows in the words around the place."""
     word, previous, accepted = place.at(0), place.at(-1), place.accepted
+    if previous == "DCQL" and place.index == 1:
+        return "E0101", "`DCQL` without its version", "expected a number", FORMS["DCQL"]
     return (
         _in_model(place, word, previous)
         or _in_select(place, word, previous)
@@ -268,7 +271,7 @@ def _in_quantile(place: Place, word: str, previous: str) -> Row | None:
     if place.function() != "Q":
         return None
     if word == "," and "BY" not in place.before():
-        return "E0136", "`q(p, expression)` is reserved", LATER, "compare the expression with it: x >= q(0.7)"
+        return "E0101", "unexpected `,`", "q takes a fraction and one expression", QUANTILE
     if word == ")" and previous == "(":
         return (
             "E0101",

@@ -15,7 +15,7 @@ from dcql.syntax.tree import FinalQuery, TreeBuilder
 
 __all__ = ["parse", "parse_either", "parse_library", "read"]
 
-Tree = ast.Definition | FinalQuery
+Tree = ast.Definition | ast.Language | FinalQuery
 
 # The builder knows the statement that is being parsed, so one is parsed at a time.
 _builder = TreeBuilder()
@@ -52,22 +52,26 @@ def parse_either(source: Source) -> ast.Recipe:
 def parse_library(source: Source) -> ast.Recipe:
     """Parse a library: definitions and no query. Raises RecipeError with everything that is wrong."""
     trees, errors = _statements(source)
+    language = _language(trees, errors)
     definitions: list[ast.Definition] = []
     for tree in trees:
         if isinstance(tree, FinalQuery):
             help_ = "a library has definitions only; a file with a query is a recipe"
             errors.add("E0143", "a library has no query", tree.span, "a query", (help_,))
-        else:
+        elif not isinstance(tree, ast.Language):
             definitions.append(tree)
     errors.raise_any()
-    return ast.Recipe(source, tuple(definitions), (), None, ())
+    return ast.Recipe(source, tuple(definitions), (), None, (), language)
 
 
 def _ordered(source: Source, trees: list[Tree], errors: Diagnostics) -> ast.Recipe:
     """Put statements together: a query ends the file, and there is one at most."""
+    language = _language(trees, errors)
     query: FinalQuery | None = None
     definitions: list[ast.Definition] = []
     for tree in trees:
+        if isinstance(tree, ast.Language):
+            continue
         if query is None:
             if isinstance(tree, FinalQuery):
                 query = tree
@@ -80,8 +84,23 @@ def _ordered(source: Source, trees: list[Tree], errors: Diagnostics) -> ast.Reci
             help_ = "write it before the query"
             errors.add("E0142", "statement after the query", tree.span, "the query ends the recipe", (help_,))
     if query is None:
-        return ast.Recipe(source, tuple(definitions), (), None, ())
-    return ast.Recipe(source, tuple(definitions), query.stages, query.query, query.expects)
+        return ast.Recipe(source, tuple(definitions), (), None, (), language)
+    return ast.Recipe(source, tuple(definitions), query.stages, query.query, query.expects, language)
+
+
+def _language(trees: list[Tree], errors: Diagnostics) -> ast.Language | None:
+    """Return the version of the language that a file begins with; record those that stand elsewhere."""
+    found = [tree for tree in trees if isinstance(tree, ast.Language)]
+    first = found[0] if found and trees[0] is found[0] else None
+    for one in found:
+        if one is first:
+            continue
+        if first is not None:
+            errors.add("E0145", "a second version", one.span, "the file already says its version", ("leave it out",))
+        else:
+            label = "the version of the language comes before everything else"
+            errors.add("E0145", "the version is not first", one.span, label, ("make it the first line of the file",))
+    return first
 
 
 def _statements(source: Source) -> tuple[list[Tree], Diagnostics]:

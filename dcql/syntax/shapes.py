@@ -60,6 +60,9 @@ class ShapeBuilder:
 
     # --- definitions ---
 
+    def language(self, c: Children) -> Layout:
+        return phrase(c)
+
     def define(self, c: Children) -> Layout:
         keyword, name, parameters, as_, body = c
         head = (word(keyword), " ", word(name), parameters or "", " ", word(as_))
@@ -314,8 +317,10 @@ class ShapeBuilder:
         return Expression((word(name), block(opening, listed(arguments), closing)), ATOM)
 
     def quantile(self, c: Children) -> Expression:
-        q, opening, p, of, population, by, keys, nulls, first, closing = c
-        parts: list[Layout] = [alone(p)]
+        q, opening, p, comma, expr, of, population, by, keys, nulls, first, closing = c
+        parts: list[Layout] = [alone(p) if comma is None else (alone(p), word(comma))]
+        if expr is not None:
+            parts.append(alone(expr))
         if of is not None:
             parts.append(phrase([of, population]))
         if by is not None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from dcql.errors import Diagnostic
-from dcql.source import Source, Span
+from dcql.source import LANGUAGE, Source, Span
 from dcql.syntax import ast
 
 MAX_OPERANDS = 10_000
@@ -41,6 +41,20 @@ class TreeBuilder:
         self.found: list[Diagnostic] = []
 
     # --- definitions ---
+
+    def language(self, c: Children) -> ast.Language:
+        _, written = c
+        if str(written) != str(LANGUAGE):
+            self.found.append(
+                Diagnostic(
+                    "E0144",
+                    f"DCQL {written} is not spoken here",
+                    self.span(written),
+                    f"this dcql speaks DCQL {LANGUAGE}",
+                    (f"for a recipe of this version, write `DCQL {LANGUAGE};`",),
+                )
+            )
+        return ast.Language(LANGUAGE, span=self.span(*c))
 
     def define(self, c: Children) -> ast.Define:
         _, name, parameters, _, body = c
@@ -278,8 +292,8 @@ class TreeBuilder:
         return ast.Call(str(c[0]), c[2] or (), span=self.span(*c), name_span=self.span(c[0]))
 
     def quantile(self, c: Children) -> ast.Quantile:
-        _, _, p, _, of, _, by, nulls, _, _ = c
-        return ast.Quantile(p, of, by or (), nulls is not None, span=self.span(*c))
+        _, _, p, _, expr, _, of, _, by, nulls, _, _ = c
+        return ast.Quantile(p, expr, of, by or (), nulls is not None, span=self.span(*c))
 
     def case(self, c: Children) -> ast.Case:
         _, *branches, _, default, _ = c

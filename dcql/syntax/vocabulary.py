@@ -1,5 +1,7 @@
 """The words that a faulty statement may stop at: habits of SQL with the way of dcql, and the terminals in words."""
 
+from dcql.source import LANGUAGE
+
 Row = tuple[str, str, str, str]  # code, message, label, help; "" for no help
 
 LATER = "reserved for a later version of the language"
@@ -18,12 +20,12 @@ JOIN = (
     "the columns of the pool are visible everywhere; test another relation with `uid IN a`",
 )
 PATTERN = "regexp_matches(text, '(?i)pattern') tests a pattern in any case, contains(text, 'a') a part of a text"
+QUANTILE = "q(0.7) on one side of a comparison, or q(0.7, clip_l14) anywhere; BY takes several keys"
 INSIDE_Q = "write it inside the parentheses: q(0.7 OF english BY lang NULLS FIRST)"
 
 # The first word of a statement.
 STARTS: dict[str, Row] = {
     "TABLE": ("E0136", "`TABLE` is reserved", LATER, ""),
-    "DCQL": ("E0136", "`DCQL` is reserved", LATER, "the language has one version so far: leave the line out"),
     "EXPECT": (
         "E0139",
         "`EXPECT` without its query",
@@ -131,6 +133,7 @@ MODELS = frozenset({"MODEL", "FEATURE", "ASSET"})
 MODEL_PARTS = frozenset({"FROM", "WEIGHTS", "TOLERANCE", "LICENCE", "CITE"})
 # How a statement with a fixed form is written, for those that stop where no expression is read.
 FORMS = {
+    "DCQL": f"DCQL {LANGUAGE}; as the first line of a file",
     "DEFINE": "DEFINE name AS expression; or DEFINE name(a, b) AS expression;",
     "PARAM": "PARAM name DEFAULT value;",
     "SET": "SET name FROM 'file' SHA256 'the 64 hex digits that sha256sum prints';",

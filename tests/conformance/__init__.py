@@ -43,7 +43,7 @@ RECIPES = {path.stem: path for path in sorted(FOLDER.glob("*.dcql"))}
 FILES = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes()
     for part in ("parts", "sets")
-    for path in (FOLDER / part).iterdir()
+    for path in (FOLDER / part).rglob("*.*")
 }
 ONE_THREAD = Resources(threads=1)
 # Small row groups, so that scans have some to skip.

@@ -91,6 +91,8 @@ def clause(r: random.Random, stages: list[str], taken: list[str]) -> str:
                 f"{column} >= q({r.choice(FRACTIONS)} OF {population})",
                 f"{column} <= q({r.choice(FRACTIONS)} OF {population})",
                 f"{column} >= q({r.choice(FRACTIONS)} OF {population} BY grp)",
+                f"{column} - q({r.choice(FRACTIONS)}, {column} OF {population}) >= 0.01",
+                f"{column} >= q({r.choice(FRACTIONS)}, {r.choice(sorted(NUMBERS))} OF {population} BY grp)",
                 f"(flag OR {column} > {r.choice(NUMBERS[column])})",
                 f"grp IN ({r.choice(('0', '1, 2', '300'))})",
                 f"text LIKE '{r.choice(('%a%', '%cat%', 'a%'))}'",

@@ -126,7 +126,9 @@ class Evaluator:
     def typed(self, expr: tree.Expr, scope: Scope, place: Place) -> Typed:
         """Resolve and type one expression; raises E02, E03."""
         expr, scope = self.inline(expr, scope)
-        if self.is_quantile(expr):
+        if isinstance(expr, tree.Quantile) and expr.expr is not None:
+            return self.named_quantile(expr, scope, place)
+        if self.is_bare(expr):
             raise OracleError("E03", "q is a whole operand of a comparison, or a bound of BETWEEN")
         match expr:
             case tree.Number(value):
@@ -247,8 +249,25 @@ class Evaluator:
 
     # ------------------------------------------------------------ comparisons and q
 
-    def is_quantile(self, expr: tree.Expr) -> bool:
-        return isinstance(expr, tree.Quantile) or (isinstance(expr, tree.Call) and expr.name == "datacomp_q")
+    def is_bare(self, expr: tree.Expr) -> bool:
+        """Whether it is a q that does not name its expression."""
+        if isinstance(expr, tree.Quantile):
+            return expr.expr is None
+        return isinstance(expr, tree.Call) and expr.name == "datacomp_q"
+
+    def named_quantile(self, expr: tree.Quantile, scope: Scope, place: Place) -> Typed:
+        """A q that names its expression is a number of that one's type; constants that a CASE chooses have none yet."""
+        assert expr.expr is not None
+        if not place.q:
+            raise OracleError("E03", "the expression of q holds no q")
+        threshold = self.threshold(expr, scope, expr.expr, scope, place)
+        of = threshold.expression
+        if of.type != "NUMBER":
+            return Typed(of.type, threshold.value_for)
+        whole = all(number.denominator == 1 for number in of.numbers)
+        type_ = "INT" if whole else "DOUBLE"
+        threshold.expression = Typed(type_, converted(of, type_))
+        return Typed(type_, threshold.value_for)
 
     def comparison(
         self, sign: str, left: tree.Expr, right: tree.Expr, scope: Scope, place: Place, *, bare: bool = True
@@ -256,12 +275,12 @@ class Evaluator:
         """Type `left sign right`; bare says whether q may be an operand (not in an IN list)."""
         left_head, left_scope = self.inline(left, scope)
         right_head, right_scope = self.inline(right, scope)
-        if self.is_quantile(left_head) or self.is_quantile(right_head):
+        if self.is_bare(left_head) or self.is_bare(right_head):
             if not bare:
                 raise OracleError("E03", "q may not stand in an IN list")
-            if not place.q or (self.is_quantile(left_head) and self.is_quantile(right_head)):
+            if not place.q or (self.is_bare(left_head) and self.is_bare(right_head)):
                 raise OracleError("E03", "the expression of q holds no q")
-            if self.is_quantile(left_head):
+            if self.is_bare(left_head):
                 threshold = self.threshold(left_head, left_scope, right, scope, place)
                 return self.cut(threshold, lambda x, t: compare(sign, t, x))
             threshold = self.threshold(right_head, right_scope, left, scope, place)
@@ -312,7 +331,7 @@ class Evaluator:
 
     def between(self, subject: tree.Expr, low: tree.Expr, high: tree.Expr, scope: Scope, place: Place) -> Typed:
         """`x BETWEEN a AND b` is `x >= a AND x <= b`, each typed by itself."""
-        if self.is_quantile(self.inline(subject, scope)[0]):
+        if self.is_bare(self.inline(subject, scope)[0]):
             raise OracleError("E03", "q may not be the subject of BETWEEN")
         tests = [
             self.comparison(">=", subject, low, scope, place),

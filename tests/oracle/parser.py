@@ -1,6 +1,6 @@
 """Tokens -> syntax tree, by recursive descent.
 
-file     = [statement] {";" [statement]}
+file     = [DCQL 1 ;] [statement] {";" [statement]}
 final    = [WITH name AS (query) {, name AS (query)}] query {EXPECT kept BETWEEN amount AND amount}
 query    = setexpr [ORDER BY keys] [LIMIT amount [BY exprs] | SAMPLE ..]
 setexpr  = setterm {(UNION [ALL] | EXCEPT) setterm}          left to right
@@ -24,7 +24,7 @@ RESERVED = {
     "CASE", "WHEN", "THEN", "ELSE", "END", "UNION", "INTERSECT", "EXCEPT", "ORDER", "BY", "LIMIT", "DISTINCT",
     "ON", "WITH", "AS", "OF", "NULLS", "SAMPLE", "EXPECT", "JOIN", "USING",
 }  # fmt: skip
-LATER = {"TABLE", "FEATURE", "ASSET", "DCQL"}
+LATER = {"TABLE", "FEATURE", "ASSET"}
 
 
 def parse(text: str) -> tree.Recipe:
@@ -112,6 +112,11 @@ class Parser:
         imports: list[tree.Import] = []
         sets: list[tree.SetFile] = []
         finals: list[tree.Final] = []
+        if self.take("DCQL"):
+            if self.of_kind("number") != "1":
+                raise OracleError("E01", "this is version 1 of the language")
+            if self.here.kind != "end":
+                self.need_sign(";")
         while self.here.kind != "end":
             if self.sign(";"):
                 continue
@@ -399,14 +404,13 @@ class Parser:
         return tree.Call(name, arguments)
 
     def quantile(self) -> tree.Quantile:
-        p = self.sum()
+        p = self.expr()
+        expr = self.expr() if self.sign(",") else None
         of = self.name() if self.take("OF") else None
         by = self.expressions() if self.take("BY") else ()
         nulls_first = self.take("NULLS", "FIRST")
-        if self.sign(","):
-            raise OracleError("E01", "q(p, expr) is reserved for a later version of the language")
         self.need_sign(")")
-        return tree.Quantile(p, of, by, nulls_first)
+        return tree.Quantile(p, expr, of, by, nulls_first)
 
     def case(self) -> tree.Case:
         branches: list[tuple[tree.Expr, tree.Expr]] = []

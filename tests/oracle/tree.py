@@ -37,6 +37,7 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Quantile:
     p: "Expr"
+    expr: "Expr | None"  # None: bare, the other side of its comparison
     of: str | None
     by: tuple["Expr", ...]
     nulls_first: bool

@@ -11,6 +11,7 @@ import pytest
 
 from dcql.syntax import _standalone, vocabulary
 from dcql.syntax.build import GRAMMAR, STANDALONE, generate
+from dcql.syntax.page import page
 from dcql.syntax.shapes import ShapeBuilder
 from dcql.syntax.tree import TreeBuilder
 
@@ -38,6 +39,14 @@ def test_the_grammar_has_no_conflicts(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger=lark.logger.name):
         lark.Lark(GRAMMAR.read_text(encoding="utf-8"), parser="lalr", lexer="contextual", strict=strict, debug=True)
     assert "conflict" not in caplog.text.lower()
+
+
+def test_the_page_is_made_of_the_grammar() -> None:
+    published = (GRAMMAR.parents[2] / "docs/grammar.md").read_text(encoding="utf-8")
+    assert published == page(), "run: python -m dcql.syntax.page > docs/grammar.md"
+    for rule in lark.Lark(GRAMMAR.read_text(encoding="utf-8"), parser="lalr").rules:
+        name = rule.origin.name.lstrip("_")
+        assert name.startswith("_") or rule.origin.name.startswith("__") or f"\n{name} " in published, name
 
 
 def test_every_rule_has_its_method() -> None:

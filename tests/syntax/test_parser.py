@@ -18,11 +18,11 @@ from dcql.syntax.parser import parse, parse_library, read
 
 FOLDER = Path(__file__).parent
 KEYWORDS_THAT_MAY_BE_NAMES = """
-    all asc asset cite copies default define desc feature first fit group import kept last left licence match model
+    all asc asset cite copies dcql default define desc feature first fit group import kept last left licence match model
     nulls of offset param percent q returns rows sample seed set sha256 table tolerance top uid using version weight
     weights window
 """.split()  # noqa: SIM905
-STATEMENTS = ("SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET", ";")
+STATEMENTS = ("DCQL", "SELECT", "(SELECT", "WITH", "DEFINE", "PARAM", "SET", "IMPORT", "MODEL", "FEATURE", "ASSET", ";")
 
 
 def recipe(text: str) -> ast.Recipe:
@@ -61,6 +61,10 @@ def errors(text: str) -> list[tuple[str, int, int, str]]:
     return [(d.code, *d.span.source.position(d.span.start), d.span.text) for d in caught.value.diagnostics if d.span]
 
 
+def test_there_are_pairs_of_every_kind() -> None:
+    assert len(list(blocks("near_equal.txt"))) >= 100
+
+
 @pytest.mark.parametrize("pair", list(blocks("near_equal.txt")), ids=" | ".join)
 def test_near_equal_recipes_differ(pair: list[str]) -> None:
     left, right = pair
@@ -79,7 +83,13 @@ def test_trees(update: bool) -> None:
     drawn = [heading]
     for text, *_ in blocks("trees.txt"):
         read_as = recipe(text)
-        parts = [*read_as.definitions, *read_as.stages, read_as.query, *read_as.expects]
+        parts = [
+            *([read_as.language] if read_as.language else []),
+            *read_as.definitions,
+            *read_as.stages,
+            read_as.query,
+            *read_as.expects,
+        ]
         shown = parts if text.startswith(STATEMENTS) else [read_as.query.body.where]  # type: ignore[union-attr]
         drawn.append("\n".join([text, *(f"    {tree(part)}" for part in shown)]))
     if update:
@@ -91,7 +101,8 @@ def test_trees(update: bool) -> None:
 def test_keywords_as_names(name: str) -> None:
     text = (
         f"DEFINE a_{name} AS {name} > 1; SELECT uid FROM {name} WHERE {name} IN {name} "
-        f"AND {name} > q({name} OF {name} BY {name}) ORDER BY {name} DESC LIMIT {name} PERCENT;"
+        f"AND {name} > q({name} OF {name} BY {name}) AND q({name}, {name} OF {name}) > {name} "
+        f"ORDER BY {name} DESC LIMIT {name} PERCENT;"
     )
     read_as = parse(Source("test.dcql", text))
     assert read_as.query is not None

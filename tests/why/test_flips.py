@@ -17,7 +17,7 @@ NUMBERS = [number for number in range(COUNT) if random_pool(number).rows >= 12]
 COLUMNS = {"clip_l14": "clip_l14_similarity_score", "width": "original_width", "grp": "grp", "quality": "quality"}
 CUTS = {
     "clip_l14": ("0.2", "0.28", "0.2505", "q(0.5)", "q(0.25 OF pool)", "q(0.9 NULLS FIRST)", "q(0.4 BY grp)"),
-    "width": ("1", "200", "250.5", "q(0.6)"),
+    "width": ("1", "200", "250.5", "q(0.6)", "q(0.4, height)"),
     "grp": ("1", "2"),
     "quality": ("0.25", "q(0.3)"),
 }
