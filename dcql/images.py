@@ -75,6 +75,18 @@ def thumbnail(image: bytes | None, side: int) -> tuple[bytes, int, int] | str:
     return written.getvalue(), opened.width, opened.height
 
 
+def pixels(image: bytes | None, side: int) -> NDArray[np.uint8] | str:
+    """Return a small copy of an image as RGB, (height, width, 3) uint8, or the reason why there is none.
+
+    Neither side is longer than `side`; nothing is enlarged. Raises RunError where PIL is missing.
+    """
+    opened = open_rgb(image)
+    if isinstance(opened, str):
+        return opened
+    opened.thumbnail((side, side))
+    return np.array(opened, np.uint8)
+
+
 class Decoder:
     """Decodes many images on several threads, each into an array of one shape."""
 

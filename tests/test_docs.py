@@ -44,6 +44,7 @@ DOCUMENTS = (
     "docs/grammar.md",
     "docs/language.md",
     "docs/leaderboard.md",
+    "docs/loop.md",
     "docs/models.md",
     "docs/notebook.md",
     "docs/pools.md",

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from dcql.cli import (
     ci,
+    completion,
     diff,
     errors,
     evaluate,
@@ -15,28 +16,32 @@ from dcql.cli import (
     fmt,
     leaderboard,
     locks,
+    new,
     pools,
     recipes,
     report,
     reshard,
     run,
+    shipped,
+    show,
     submit,
     subsets,
     sweep,
     train,
+    watch,
     why,
 )
 from dcql.cli.shell import guarded
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
-    "Recipes": ("check", "fmt", "plan", "sql", "recipes"),
+    "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "recipes"),
     "Repositories": ("ci",),
-    "Subsets": ("diff", "why", "sweep", "report", "export"),
+    "Subsets": ("show", "diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
-    "Help": ("explain-error",),
+    "Help": ("explain-error", "completion"),
 }
 _EPILOG = """\
 A first session:
@@ -67,7 +72,11 @@ class _Sections(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Sections, rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Sections,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,  # `dcql completion` knows files and PARAMs
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -99,11 +108,13 @@ for _name, _short, _command in (
     ("count", "Count what a recipe keeps", run.count),
     ("lock", "Write what a recipe selects, and what decides it", locks.lock),
     ("verify", "Compute a locked subset or a run again", locks.verify),
+    ("new", "Write a new recipe to begin with", new.new),
     ("check", "Check a recipe without running it", recipes.check),
+    ("watch", "Check and count a recipe at every save", watch.watch),
     ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
     ("plan", "Print what a recipe means, as a tree", recipes.plan),
     ("sql", "Print every SQL statement of a recipe", recipes.sql),
-    ("recipes", "List the recipes that ship with dcql", recipes.recipes),
+    ("show", "Show samples that a recipe keeps or drops", show.show),
     ("diff", "Compare two subsets, runs or recipes", diff.diff),
     ("why", "Say why a recipe keeps a sample or drops it", why.why),
     ("sweep", "Run a recipe with several values of its PARAMs", sweep.sweep),
@@ -113,9 +124,11 @@ for _name, _short, _command in (
     ("train", "Train a scale on the shards of a run", train.train),
     ("eval", "Evaluate trained weights on DataComp's tasks", evaluate.evaluate),
     ("explain-error", "Explain an error code", errors.explain_error),
+    ("completion", "Complete command lines in bash, zsh or fish", completion.completion),
 ):
     app.command(_name, short_help=_short)(guarded(_command))
 
+app.add_typer(shipped.app, name="recipes", short_help="List and show the recipes that ship with dcql")
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
 app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")

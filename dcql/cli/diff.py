@@ -17,6 +17,7 @@ from dcql.cli.options import (
     SetOption,
     ThreadsOption,
     complete_pool,
+    complete_target,
     settings,
 )
 from dcql.cli.progress import progress
@@ -35,8 +36,8 @@ _OPERAND = "A recipe, also of a git revision (REV:path), a lock, a run folder, o
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help=_OPERAND)],
-    b: Annotated[str, typer.Argument(metavar="B", help=_OPERAND)],
+    a: Annotated[str, typer.Argument(metavar="A", help=_OPERAND, autocompletion=complete_target)],
+    b: Annotated[str, typer.Argument(metavar="B", help=_OPERAND, autocompletion=complete_target)],
     pool: PoolOption = None,
     pool_a: Annotated[
         str | None, typer.Option("--pool-a", metavar="POOL", help="The pool of A alone.", autocompletion=complete_pool)

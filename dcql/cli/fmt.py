@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from dcql.cli.options import complete_recipe_file
 from dcql.cli.shell import plural, shown, stdout
 from dcql.errors import DcqlError, Diagnostic, RunError, raise_all
 
@@ -33,7 +34,11 @@ class _Formatted:
 def fmt(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH..", help="Recipe files, folders with .dcql files, or - for standard input."),
+        typer.Argument(
+            metavar="PATH..",
+            help="Recipe files, folders with .dcql files, or - for standard input.",
+            autocompletion=complete_recipe_file,
+        ),
     ],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; name the files that are not formatted, and exit with 1.")

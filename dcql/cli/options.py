@@ -1,5 +1,6 @@
 """Options that several commands share, and how their text is read."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,20 +16,70 @@ _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {f"{unit[0]}iB": 1024**power for power, unit in enumerate(("KB", "MB", "GB", "TB"), start=1)}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)")
 _SMALLEST = 10**6
+_COMMENT = re.compile(r"--[^\n]*")
+_PARAM = re.compile(r"\bPARAM\s+([A-Za-z_]\w*)", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
 
 
-def _complete_recipe(incomplete: str) -> list[str]:
+def complete_recipe(incomplete: str) -> list[str]:
+    """Return the recipes that may be meant: those that ship, .dcql files, and folders on the way to some."""
     from dcql.catalog.recipes import shipped_recipes
 
-    return [name for name in shipped_recipes() if name.startswith(incomplete)]
+    return [*(name for name in shipped_recipes() if name.startswith(incomplete)), *complete_recipe_file(incomplete)]
+
+
+def complete_recipe_file(incomplete: str) -> list[str]:
+    """Return .dcql files, and folders, that may be meant."""
+    return _below(incomplete, (".dcql",))
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """Return recipes, locks, subsets and folders that may be meant."""
+    return [*complete_recipe(incomplete), *_below(incomplete, (".lock", ".npy"), folders=False)]
 
 
 def complete_pool(incomplete: str) -> list[str]:
-    """Return the added pools whose names begin so."""
+    """Return the pools that may be meant: those that were added, and folders and files of parquet."""
     from dcql.catalog.pool import list_pools
 
-    return [name for name in list_pools() if name.startswith(incomplete)]
+    return [*(name for name in list_pools() if name.startswith(incomplete)), *_below(incomplete, (".parquet",))]
+
+
+def complete_setting(context: typer.Context, incomplete: str) -> list[str]:
+    """Return `name=` for each PARAM of the recipes on the line, whose words are the context's `obj`."""
+    from dcql.catalog.recipes import find_recipe, shipped_recipes
+    from dcql.errors import DcqlError
+
+    shipped = shipped_recipes()
+    names: dict[str, None] = {}
+    for word in context.obj or ():
+        if not (word in shipped or word.endswith(".dcql")):
+            continue
+        try:
+            # A recipe that is being written may not parse.
+            names |= dict.fromkeys(_PARAM.findall(_COMMENT.sub("", find_recipe(word)[0].text)))
+        except DcqlError:
+            continue
+    return [f"{name}=" for name in names if name.startswith(incomplete)]
+
+
+def _below(incomplete: str, suffixes: tuple[str, ...], *, folders: bool = True) -> list[str]:
+    """Return files with one of the suffixes, and folders with a / at the end, whose paths begin so."""
+    folder, slash, begun = incomplete.rpartition("/")
+    found = []
+    try:
+        for entry in sorted(
+            os.scandir(os.path.expanduser(folder) or ("/" if slash else ".")), key=lambda one: one.name
+        ):
+            if not entry.name.startswith(begun) or (not begun and entry.name.startswith(".")):
+                continue
+            if entry.is_dir():
+                found += [f"{folder}{slash}{entry.name}/"] if folders else []
+            elif entry.name.endswith(suffixes):
+                found.append(f"{folder}{slash}{entry.name}")
+    except OSError:
+        return []
+    return found
 
 
 def memory_size(text: str) -> int:
@@ -106,7 +157,7 @@ Recipe = Annotated[
     typer.Argument(
         metavar="RECIPE",
         help="A .dcql file, or the name of a recipe that ships (`dcql recipes` lists them).",
-        autocompletion=_complete_recipe,
+        autocompletion=complete_recipe,
     ),
 ]
 Recipes = Annotated[
@@ -114,7 +165,7 @@ Recipes = Annotated[
     typer.Argument(
         metavar="RECIPE..",
         help="One or more .dcql files, or names of recipes that ship (`dcql recipes` lists them).",
-        autocompletion=_complete_recipe,
+        autocompletion=complete_recipe,
     ),
 ]
 PoolOption = Annotated[
@@ -132,7 +183,13 @@ PoolName = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="NAME=VALUE", help="Give a PARAM of the recipe another value; may repeat."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="NAME=VALUE",
+        help="Give a PARAM of the recipe another value; may repeat.",
+        autocompletion=complete_setting,
+    ),
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", "-t", min=1, metavar="N", help="Threads to use; all processors without it.")

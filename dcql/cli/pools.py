@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, MemoryOption, PoolName
+from dcql.cli.options import FormatOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
 
@@ -72,7 +72,12 @@ def ls(format_: FormatOption = Format.TEXT) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="POOL", help="An added pool's name, or a folder, file or URL.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="POOL", help="An added pool's name, or a folder, file or URL.", autocompletion=complete_pool
+        ),
+    ],
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Show a pool's size, columns and fingerprint, and whether its files changed."""

@@ -1,6 +1,6 @@
-"""`dcql check`, `dcql plan`, `dcql sql` and `dcql recipes`."""
+"""`dcql check`, `dcql plan` and `dcql sql`."""
 
-import itertools
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +10,7 @@ from dcql.cli.shell import Format, for_each, plural, print_json, shown, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.types import Schema
+    from dcql.lower.program import Program
     from dcql.plan.nodes import Plan
     from dcql.source import Source
 
@@ -82,16 +83,30 @@ def plan(
         _print_demands(optimized, pool)
 
 
-def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None:
+class Dialect(StrEnum):
+    """Whose SQL is printed: DuckDB's, which runs, or what means the same in Spark."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+def sql(
+    recipe: Recipe,
+    pool: PoolOption = None,
+    set_: SetOption = None,
+    dialect: Annotated[
+        Dialect, typer.Option("--dialect", help="DuckDB's SQL, which runs; or a preview for Spark, where there is one.")
+    ] = Dialect.DUCKDB,
+) -> None:
     """Print every SQL statement of a recipe, in the order in which they run.
 
     All read `samples`, which comes first; $files are the pool's, $q1, $q2, .. the values that earlier statements gave.
+    A recipe that would keep other samples in Spark, or is not known to keep the same there, is refused.
     """
     from dcql.compiler import compile
 
     program = compile(recipe, _schema(pool), settings(set_)).program
-    statements = [("samples: what the others read", program.samples.raw), *program.statements()]
-    text = "\n".join(f"-- {_comment(title)}\n{statement.text};\n" for title, statement in statements)
+    text = _spark_text(program) if dialect is Dialect.SPARK else _sql_text(program)
     console = stdout()
     if not console.is_terminal:
         print(text, end="")
@@ -103,28 +118,23 @@ def sql(recipe: Recipe, pool: PoolOption = None, set_: SetOption = None) -> None
     console.print(highlighted)
 
 
-def recipes(format_: FormatOption = Format.TEXT) -> None:
-    """List the recipes that ship with dcql."""
-    from dcql.catalog.recipes import shipped_recipes
+def _sql_text(program: "Program") -> str:
+    statements = [("samples: what the others read", program.samples.raw), *program.statements()]
+    return "\n".join(f"-- {_comment(title)}\n{statement.text};\n" for title, statement in statements)
 
-    rows: dict[Any, tuple[str, str]] = {}
-    for name, path in shipped_recipes().items():
-        # A recipe has a short name and its path: the short one is shown.
-        if path not in rows or len(name) < len(rows[path][0]):
-            rows[path] = name, _first_comment(path.read_text(encoding="utf-8"))
-    ordered = sorted(rows.values())
-    if format_ is Format.JSON:
-        print_json([{"name": name, "summary": summary} for name, summary in ordered])
-        return
-    from rich.text import Text
 
-    console = stdout()
-    width = max((len(name) for name, _ in ordered), default=0)
-    for name, summary in ordered:
-        line = Text.assemble((name.ljust(width), "bold"), f"  {summary}")
-        if console.is_terminal:
-            line.truncate(console.width, overflow="ellipsis")
-        console.print(line)
+_SPARK_NOTE = """\
+-- A preview: dcql runs recipes in DuckDB alone. For Spark 3.4 or later, with its binary collation.
+-- `pool` is a table with the pool's columns; :q1 and the like are values that earlier statements give.
+"""
+
+
+def _spark_text(program: "Program") -> str:
+    from dcql.lower.spark import ranks, spark
+
+    statements = (f"-- {_comment(one.title)}\n{one.text};\n" for one in spark(program))
+    told = "".join(f"-- {_comment(line)}\n" for line in ranks(program))
+    return "\n".join([_SPARK_NOTE + told, *statements])
 
 
 def _print_demands(plan: "Plan", pool: str) -> None:
@@ -181,10 +191,3 @@ def _summary(checked: "Plan") -> dict[str, Any]:
 def _comment(title: str) -> str:
     """Keep a title on the line of its comment."""
     return shown(" ".join(title.split()))
-
-
-def _first_comment(text: str) -> str:
-    """Return the first sentence of the comment that a recipe begins with."""
-    lines = itertools.takewhile(lambda line: line.startswith("--"), text.lstrip().split("\n"))
-    comment = " ".join(line.removeprefix("--").strip() for line in lines)
-    return shown(comment.split(". ", 1)[0].rstrip("."))

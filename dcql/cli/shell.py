@@ -65,7 +65,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            _tell(_internal(error), as_json=kwargs.get("format_") is Format.JSON)
+            _tell(internal(error), as_json=kwargs.get("format_") is Format.JSON)
             if os.environ.get("DCQL_DEBUG"):
                 traceback.print_exc()
             raise typer.Exit(1) from None
@@ -80,7 +80,8 @@ def _tell(error: DcqlError, *, as_json: bool) -> None:
     stderr().print(coloured(render(error.diagnostics)))
 
 
-def _internal(error: Exception) -> RunError:
+def internal(error: Exception) -> RunError:
+    """Return what is told of an error that is dcql's own fault."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     said = f"{type(error).__name__}: {error}".splitlines()[0]

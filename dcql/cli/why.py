@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    SetOption,
+    ThreadsOption,
+    complete_target,
+)
 from dcql.cli.shell import Format, print_json, stdout
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ Target = Annotated[
     typer.Argument(
         metavar="[RECIPE]",
         help="A recipe, a lock, or the folder of a run; without it, what is known of the sample.",
+        autocompletion=complete_target,
     ),
 ]
 

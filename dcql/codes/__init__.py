@@ -10,6 +10,7 @@ from dcql.codes import (
     limits,
     limits_run,
     lock,
+    loop,
     models,
     names,
     report,
@@ -40,7 +41,7 @@ PHASES = {
     "E12": "Evaluation",
     "E13": "Submissions and the leaderboard",
     "E14": "Looking at subsets, limits of a command, and formatting",
-    "E15": "Writing and sharing recipes",
+    "E15": "Working on recipes",
 }
 
 CODES: dict[str, Code] = {
@@ -67,6 +68,7 @@ CODES: dict[str, Code] = {
         why,
         report,
         ci,
+        loop,
     )
     for row in table.CODES
 }

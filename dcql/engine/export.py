@@ -22,12 +22,12 @@ _BATCH_ROWS = 1 << 16
 Progress = Callable[[str, int, int], None]
 
 
-def refuse_unknown(pool: Pool, columns: Sequence[str]) -> None:
-    """Raise RunError with every one of `columns` that the pool lacks."""
+def refuse_unknown(pool: Pool, columns: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Raise RunError with every one of `columns` that the pool lacks; names of `also` may be meant instead."""
     known = pool.schema.names()
     unknown = [name for name in columns if name not in known]
     if unknown:
-        raise RunError(*(_unknown(name, pool, known) for name in dict.fromkeys(unknown)))
+        raise RunError(*(_unknown(name, pool, (*known, *also)) for name in dict.fromkeys(unknown)))
 
 
 def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progress: Progress | None = None) -> int:
@@ -53,9 +53,9 @@ def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progr
                     if progress is not None:
                         progress(file.name, done, pool.rows)
             if written != subset.distinct:
-                raise RunError(_missing(subset.distinct - written, pool))
+                raise RunError(missing(subset.distinct - written, pool))
             if writer is None:
-                raise RunError(_missing(0, pool))
+                raise RunError(missing(0, pool))
         finally:
             if writer is not None:
                 writer.close()
@@ -117,11 +117,13 @@ def find(uids: Uids, high: Words, low: Words) -> NDArray[np.int64]:
 
 def _unknown(name: str, pool: Pool, known: tuple[str, ...]) -> Diagnostic:
     near = did_you_mean(name, known)
-    help_ = f"a similar column exists: `{near}`" if near else f"its columns: {', '.join(known[:20])}"
+    every = ", ".join(pool.schema.names()[:20])
+    help_ = f"a similar column exists: `{near}`" if near else f"its columns: {every}"
     return Diagnostic("E0762", f"unknown column `{name}`", None, f"not a column of pool `{pool.name}`", (help_,))
 
 
-def _missing(count: int, pool: Pool) -> Diagnostic:
+def missing(count: int, pool: Pool) -> Diagnostic:
+    """Return the diagnostic of a subset with `count` samples that are not in the pool."""
     return Diagnostic(
         "E0763",
         f"{count:,} samples of the subset are not in pool `{pool.name}`",

@@ -35,7 +35,7 @@ def samples(
     for one in columns:
         value = sql.column_in(_POOL, one.name) if features else sql.column(one.name)
         if one.name == "uid":
-            value = _padded(value)
+            value = padded(value)
         elif one.type in (Type.FLOAT, Type.DOUBLE) and not normalised:
             zeroed = exp.Add(this=value, expression=sql.cast(sql.integer(0), one.type))
             value = sql.case([(sql.call("isnan", value.copy()), exp.Null())], zeroed)
@@ -72,7 +72,7 @@ def _stored_value(spec: FeatureSpec, stored: Sql) -> Sql:
     return exp.Paren(this=exp.Mul(this=sql.cast(stored, type_), expression=step))
 
 
-def _padded(uid: Sql) -> Sql:
+def padded(uid: Sql) -> Sql:
     """Pad a short uid with zeros on the left, as DataComp does."""
     short = sql.compare("<", sql.call("strlen", uid.copy()), sql.integer(32))
     return sql.case([(short, sql.call("lpad", uid.copy(), sql.integer(32), exp.Literal.string("0")))], uid)
