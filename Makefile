@@ -50,9 +50,8 @@ types: .venv/dev
 	@rm -rf build/types && mkdir -p build/types/dcql && ln -s $(CURDIR)/dcql/* $(CURDIR)/runtime build/types/dcql/
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml dcql
 
-# example.dcql stays as it was typed: its lock quotes it.
 recipes: .venv/core
-	$(BIN)/dcql fmt --check $(filter-out recipes/example.dcql,$(wildcard recipes/*.dcql recipes/*/*.dcql stdlib/*.dcql))
+	$(BIN)/dcql fmt --check $(wildcard recipes/*.dcql recipes/*/*.dcql stdlib/*.dcql)
 
 tests: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not gpu"

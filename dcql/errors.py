@@ -10,7 +10,7 @@ A diagnostic is data; it is drawn by `render` as plain text, once, at the edge. 
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -125,6 +125,16 @@ class RunError(DcqlError):
     """A pool, a model or the run itself failed."""
 
     exit_code = 1
+
+
+def raise_all(faults: Sequence[DcqlError]) -> None:
+    """Raise one error with the diagnostics of all, once each; do nothing without any.
+
+    It is a RecipeError where one of them is, for that is mended first, else of the kind of the first.
+    """
+    if faults:
+        kind = next((type(one) for one in faults if isinstance(one, RecipeError)), type(faults[0]))
+        raise kind(*dict.fromkeys(diagnostic for one in faults for diagnostic in one.diagnostics))
 
 
 @dataclass

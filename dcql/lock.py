@@ -8,6 +8,7 @@ that of the second. Two locks with one key and two subsets are non-determinism.
 """
 
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +22,7 @@ from dcql.errors import Diagnostic, LockError
 from dcql.limits import refuse_output
 from dcql.scratch import unfinished
 from dcql.source import LANGUAGE
+from dcql.toml_values import list_of, rows_of, table_of, text_of, texts_of, whole_of
 
 LOCK_VERSION = 1
 # The rules of SEMANTICS.md that a recipe was read by: one number with the version of the language.
@@ -28,6 +30,8 @@ SEMANTICS = LANGUAGE
 # A threshold with more groups is recorded by their number and one digest.
 MAX_GROUPS = 64
 MAX_BYTES = 1 << 26
+# What a merged lock says of its two origins, at most.
+MAX_SHOWN = 10
 
 _HEADER = "# Written by `dcql lock`; not to be edited by hand.\n"
 
@@ -176,7 +180,10 @@ class LockedClause:
 
 @dataclass(frozen=True)
 class Lock:
-    """What a recipe selected from a pool. Only `key` decides, only `subset`, `distinct` and `total` are decided."""
+    """What a recipe selected from a pool. Only `key` decides, only `subset`, `distinct` and `total` are decided.
+
+    `merged` is in what two locks differ of which git made this one: it holds no run then, and is to be written anew.
+    """
 
     key: Key
     subset: str
@@ -191,6 +198,7 @@ class Lock:
     program: str
     features: tuple[LockedFeature, ...] = ()
     margins: tuple[LockedMargin, ...] = ()
+    merged: tuple[str, ...] = ()
     description: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -208,6 +216,7 @@ class Lock:
             "semantics": self.key.semantics,
             "key": self.key.digest,
             "description": self.description,
+            **({"merged": list(self.merged)} if self.merged else {}),
         }
         parts = [_HEADER + tomli_w.dumps(head)]
         # One form for every row, however long: tomli_w would choose by length, and a diff would show it.
@@ -279,6 +288,22 @@ def write_lock(lock: Lock, path: Path) -> None:
 
 def read_lock(path: Path) -> Lock:
     """Read a lock. Raises LockError where there is none, or it is not one that this version can hold a run to."""
+    lock = read_any_lock(path)
+    if lock.merged:
+        lines = [*lock.merged[:MAX_SHOWN], *["and more"] * (len(lock.merged) > MAX_SHOWN)]
+        raise LockError(
+            Diagnostic(
+                "E1581",
+                f"`{path}` was merged from two locks, and is neither",
+                label="\n".join(("they differ in", *lines)),
+                helps=(f"look at the merged recipe, then write its lock anew: `dcql lock {_recipe_of(path)}`",),
+            )
+        )
+    return lock
+
+
+def read_any_lock(path: Path) -> Lock:
+    """Read a lock, also one that git merged. Raises LockError where there is none, or none of this version."""
     try:
         if path.stat().st_size > MAX_BYTES:
             _refuse(path, "it is larger than any lock")
@@ -288,7 +313,7 @@ def read_lock(path: Path) -> Lock:
             "E0802",
             f"no lock `{path}`",
             label="the recipe was not locked",
-            helps=(f"write it: `dcql lock {path.with_suffix('.dcql')} --pool POOL`",),
+            helps=(f"write it: `dcql lock {_recipe_of(path)} --pool POOL`",),
         )
         raise LockError(diagnostic) from error
     except OSError as error:
@@ -311,8 +336,13 @@ def read_lock(path: Path) -> Lock:
     return lock
 
 
+def _recipe_of(path: Path) -> str:
+    """Return the recipe of a lock as a shell takes it."""
+    return shlex.quote(str(path.with_suffix(".dcql")))
+
+
 def _refuse(path: Path, reason: str) -> NoReturn:
-    helps = (f"write it anew: `dcql lock {path.with_suffix('.dcql')} --pool POOL`",)
+    helps = (f"write it anew: `dcql lock {_recipe_of(path)} --pool POOL`",)
     raise LockError(Diagnostic("E0802", f"no readable lock in `{path}`", label=reason, helps=helps))
 
 
@@ -371,51 +401,55 @@ def _row_text(row: dict[str, Any]) -> str:
 
 def _from_data(data: dict[str, Any]) -> Lock:
     """Raises KeyError, TypeError or ValueError naming what is missing or wrong."""
-    named = {name: _texts(data, name) for name in _NAMED}
-    engine, pool, subset = (_table(data, name) for name in ("engine", "pool", "subset"))
-    sets = tuple(LockedSet(_text(s, "name"), _text(s, "sha256"), _int(s, "count")) for s in _rows(data, "set"))
-    features = tuple(_read_feature(row) for row in _rows(data, "feature"))
-    duckdb = _text(engine, "duckdb")
+    named = {name: texts_of(data, name) for name in _NAMED}
+    engine, pool, subset = (table_of(data, name) for name in ("engine", "pool", "subset"))
+    sets = tuple(
+        LockedSet(text_of(s, "name"), text_of(s, "sha256"), whole_of(s, "count")) for s in rows_of(data, "set")
+    )
+    features = tuple(_read_feature(row) for row in rows_of(data, "feature"))
+    duckdb = text_of(engine, "duckdb")
     if type(engine.get("decides")) is not bool:
         raise ValueError("`decides`")
     key = Key(
-        recipe=_text(_table(data, "recipe"), "digest"),
+        recipe=text_of(table_of(data, "recipe"), "digest"),
         **named,
         sets=tuple((s.name, s.sha256) for s in sets),
-        pool=_text(pool, "fingerprint"),
+        pool=text_of(pool, "fingerprint"),
         engine=duckdb if engine["decides"] else "",
-        semantics=_int(data, "semantics"),
+        semantics=whole_of(data, "semantics"),
         features=tuple((row.name, row.id, row.content) for row in features),
-        tables=tuple((_text(t, "name"), _text(t, "sha256"), _text(t, "key")) for t in _rows(data, "table")),
+        tables=tuple((text_of(t, "name"), text_of(t, "sha256"), text_of(t, "key")) for t in rows_of(data, "table")),
     )
-    statistics = [_read_statistic(kind, row) for kind in _KINDS for row in _rows(data, kind)]
+    statistics = [_read_statistic(kind, row) for kind in _KINDS for row in rows_of(data, kind)]
     return Lock(
         key=key,
-        subset=_text(subset, "hash"),
-        distinct=_int(subset, "distinct"),
-        total=_int(subset, "total"),
+        subset=text_of(subset, "hash"),
+        distinct=whole_of(subset, "distinct"),
+        total=whole_of(subset, "total"),
         statistics=in_order(statistics),
         clauses=tuple(
-            LockedClause(_text(row, "block"), _text(row, "text"), _int(row, "count")) for row in _rows(data, "clause")
+            LockedClause(text_of(row, "block"), text_of(row, "text"), whole_of(row, "count"))
+            for row in rows_of(data, "clause")
         ),
         sets=sets,
-        pool_name=_text(pool, "name"),
-        samples=_int(pool, "samples"),
+        pool_name=text_of(pool, "name"),
+        samples=whole_of(pool, "samples"),
         duckdb=duckdb,
-        program=_text(_table(data, "program"), "digest"),
+        program=text_of(table_of(data, "program"), "digest"),
         features=features,
-        margins=tuple(_read_margin(row) for row in _rows(data, "margin")),
+        margins=tuple(_read_margin(row) for row in rows_of(data, "margin")),
+        merged=list_of(data, "merged") if "merged" in data else (),
     )
 
 
 def _read_feature(row: dict[str, Any]) -> LockedFeature:
-    name, id_, content, model, weights = (_text(row, key) for key in ("name", "id", "content", "model", "weights"))
-    return LockedFeature(name, id_, content, _int(row, "asked"), _int(row, "failed"), model, weights)
+    name, id_, content, model, weights = (text_of(row, key) for key in ("name", "id", "content", "model", "weights"))
+    return LockedFeature(name, id_, content, whole_of(row, "asked"), whole_of(row, "failed"), model, weights)
 
 
 def _read_margin(row: dict[str, Any]) -> LockedMargin:
-    text, feature, step = (_text(row, key) for key in ("text", "feature", "step"))
-    return LockedMargin(text, feature, step, _int(row, "near"), _int(row, "asked"))
+    text, feature, step = (text_of(row, key) for key in ("text", "feature", "step"))
+    return LockedMargin(text, feature, step, whole_of(row, "near"), whole_of(row, "asked"))
 
 
 def in_order(statistics: list[LockedStatistic]) -> tuple[LockedStatistic, ...]:
@@ -426,71 +460,39 @@ def in_order(statistics: list[LockedStatistic]) -> tuple[LockedStatistic, ...]:
 def _read_statistic(kind: str, row: dict[str, Any]) -> LockedStatistic:
     by = tuple(
         LockedGroup(
-            _text(group, "keys"), _scalar(group, "value"), *(_int(group, name) for name in ("n", "nulls", "k", "ties"))
+            text_of(group, "keys"),
+            _scalar(group, "value"),
+            *(whole_of(group, name) for name in ("n", "nulls", "k", "ties")),
         )
-        for group in _rows(row, "group")
+        for group in rows_of(row, "group")
     )
     return LockedStatistic(
         kind=kind,
-        name=_text(row, "name"),
-        stage=_int(row, "stage"),
-        text=_text(row, "text"),
-        population=_text(row, "population"),
-        type=_text(row, "type"),
+        name=text_of(row, "name"),
+        stage=whole_of(row, "stage"),
+        text=text_of(row, "text"),
+        population=text_of(row, "population"),
+        type=text_of(row, "type"),
         value=_scalar(row, "value"),
-        n=_int(row, "n"),
-        nulls=_int(row, "nulls"),
-        k=_int(row, "k"),
-        ties=_int(row, "ties"),
+        n=whole_of(row, "n"),
+        nulls=whole_of(row, "nulls"),
+        k=whole_of(row, "k"),
+        ties=whole_of(row, "ties"),
         at=_list(row, "at") if "at" in row else (),
-        groups=_int(row, "groups") if "groups" in row else None,
-        digest=_text(row, "digest") if "groups" in row else "",
+        groups=whole_of(row, "groups") if "groups" in row else None,
+        digest=text_of(row, "digest") if "groups" in row else "",
         by=by,
     )
 
 
-def _table(data: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return _typed(data, name, dict)  # type: ignore[no-any-return]
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    return _typed(data, name, str)  # type: ignore[no-any-return]
-
-
-def _int(data: Mapping[str, Any], name: str) -> int:
-    return _typed(data, name, int)  # type: ignore[no-any-return]
-
-
 def _scalar(data: Mapping[str, Any], name: str) -> str:
-    text = _text(data, name)
+    text = text_of(data, name)
     read_scalar(text)
     return text
 
 
 def _list(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = _typed(data, name, list)
+    texts = list_of(data, name)
     for text in texts:
-        if type(text) is not str:
-            raise TypeError(f"`{name}`")
         read_scalar(text)
-    return tuple(texts)
-
-
-def _texts(data: Mapping[str, Any], name: str) -> dict[str, str]:
-    table = _table(data, name) if name in data else {}
-    return {key: _text(table, key) for key in table}
-
-
-def _rows(data: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    rows = _typed(data, name, list) if name in data else []
-    if not all(isinstance(row, dict) for row in rows):
-        raise TypeError(f"`{name}`")
-    return rows
-
-
-def _typed(data: Mapping[str, Any], name: str, type_: type) -> Any:
-    value = data.get(name)
-    # TOML's booleans are not its integers.
-    if type(value) is not type_:
-        raise TypeError(f"`{name}`")
-    return value
+    return texts

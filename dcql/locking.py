@@ -109,7 +109,7 @@ def _features(report: FeaturesReport | None) -> tuple[LockedFeature, ...]:
 
 def _margins(report: FeaturesReport | None) -> tuple[LockedMargin, ...]:
     found = report.margins if report is not None else ()
-    return tuple(LockedMargin(_line(m.text), m.feature, m.step.hex(), m.near, m.asked) for m in found)
+    return tuple(LockedMargin(m.text, m.feature, m.step.hex(), m.near, m.asked) for m in found)
 
 
 def refuse_raw(pool: Pool) -> str:
@@ -232,7 +232,7 @@ def _single(kind: str, stage: int, found: Found) -> LockedStatistic:
         kind=kind,
         name=found.name,
         stage=stage,
-        text=_line(found.text),
+        text=found.text,
         population=found.population,
         type=found.type.value,
         value=scalar_text(found.value),
@@ -264,7 +264,7 @@ def _grouped(statistic: GroupedThreshold, stage: int, found: list[Found]) -> Loc
         kind="threshold",
         name=statistic.name,
         stage=stage,
-        text=_line(statistic.text),
+        text=statistic.text,
         population=statistic.population,
         type=statistic.type.value,
         value="NULL",
@@ -301,15 +301,11 @@ def _clauses(result: Result) -> Iterator[LockedClause]:
         told = list(zip(texts, block.counts, strict=True))
         # The WHERE before it has the samples that its copies are made of.
         for text, count in told[1:] if block.block.of_copies else told:
-            yield LockedClause(block.block.name, _line(text), count)
+            yield LockedClause(block.block.name, text, count)
 
 
 def _count(named: nodes.NamedSet) -> int:
     return Subset.load(named.path).distinct if named.is_subset else named.count
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 # --- holding a run to its lock ----------------------------------------------------------------------------------------
@@ -368,17 +364,18 @@ def refuse_two_values(lock: Lock, found: Lock, name: str) -> None:
         _refuse_results(differences, name)
 
 
-def stale(lock: Lock, found: Lock, path: Path) -> None:
-    """Refuse the lock in a file where `dcql lock` would change it. Raises LockError with all that changes."""
-    name = path.name
+def stale(lock: Lock, found: Lock, path: Path, command: str = "dcql lock") -> None:
+    """Refuse the lock in a file where `command` would change it. Raises LockError with all that changes."""
+    name = str(path)
     refuse_two_values(lock, found, name)
     differences = changes(lock, found)
     if differences.lines:
         only = () if differences.inputs else ("only what describes the subset differs; the subset is the same",)
-        _refuse_stale(name, differences.lines, only)
+        _refuse_stale(name, differences.lines, only, command)
     # A checkout may have turned the ends of lines.
     if path.read_bytes().replace(b"\r\n", b"\n") != found.text().encode("utf-8"):
-        _refuse_stale(name, ("layout: the file is not as `dcql lock` writes it",), ("what it says is the same",))
+        lines = ("layout: the file is not as `dcql lock` writes it",)
+        _refuse_stale(name, lines, ("what it says is the same",), command)
 
 
 def frozen_statistics(program: Program, lock: Lock, name: str = "the lock") -> dict[str, Found]:
@@ -425,8 +422,8 @@ def _refuse_inputs(lines: tuple[str, ...], lock: Lock, key: Key, name: str) -> N
     _refuse_stale(name, lines, ())
 
 
-def _refuse_stale(name: str, lines: tuple[str, ...], more: tuple[str, ...]) -> NoReturn:
-    helps = (*more, "look at what changed, then write the lock anew: `dcql lock`")
+def _refuse_stale(name: str, lines: tuple[str, ...], more: tuple[str, ...], command: str = "dcql lock") -> NoReturn:
+    helps = (*more, f"look at what changed, then write the lock anew: `{command}`")
     raise LockError(Diagnostic("E0801", f"{name} would change", label=_lines(lines), helps=helps))
 
 

@@ -259,7 +259,7 @@ def manifest_differences(manifest: Mapping[str, Any], run: Run) -> Iterator[str]
         for found in stage:
             group = [str(key) if key in (float("inf"), float("-inf")) else key for key in found.group]
             row = before.get((found.name, json.dumps(group)))
-            title = f"stage {number}: {found.name} = {' '.join(found.text.split())}"
+            title = f"stage {number}: {found.name} = {found.text}"
             if row is None:
                 yield f"{title}: is not recorded"
                 continue

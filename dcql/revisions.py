@@ -4,10 +4,8 @@ git is asked for commits and blobs alone, and never through a shell; nothing is 
 pager of the repository runs.
 """
 
-import contextlib
 import os
 import posixpath
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from dcql.errors import Diagnostic, RecipeError
+from dcql.git import git
 from dcql.source import Source
 from dcql.syntax import ast
 
@@ -60,7 +59,7 @@ def _fetch_named(commit: str, root: str, path: str, content: bytes, folder: Path
             recipe = parse(Source(here, content.decode("utf-8")))
         except (RecipeError, UnicodeDecodeError):
             continue
-        for name, is_recipe in _names(recipe):
+        for name, is_recipe in named_files(recipe):
             inside = posixpath.normpath(posixpath.join(posixpath.dirname(here), name))
             if inside in known or _leaves(inside) or "\0" in name or len(known) > MOST_FILES:
                 continue
@@ -73,7 +72,7 @@ def _fetch_named(commit: str, root: str, path: str, content: bytes, folder: Path
                 waiting.append((inside, blob))
 
 
-def _names(recipe: ast.Recipe) -> Iterator[tuple[str, bool]]:
+def named_files(recipe: ast.Recipe) -> Iterator[tuple[str, bool]]:
     """Yield the paths that a recipe names, and whether each is a recipe."""
     for statement in recipe.definitions:
         match statement:
@@ -105,11 +104,11 @@ def _commit(revision: str, named: str) -> str:
             "a revision does not begin with `-`" if revision.startswith("-") else "no revision stands before the `:`"
         )
         _refuse_revision(named, revision, label)
-    asked = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    asked = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if asked is None:
         _refuse_revision(named, revision, "the program `git` was not found")
     if asked.returncode:
-        inside = _git("rev-parse", "--git-dir")
+        inside = git("rev-parse", "--git-dir")
         outside = inside is None or inside.returncode != 0
         _refuse_revision(
             named, revision, "this folder is in no git repository" if outside else "git knows no such commit"
@@ -119,7 +118,7 @@ def _commit(revision: str, named: str) -> str:
 
 def _from_top(path: str, named: str) -> str:
     if path.startswith(("./", "../")):
-        asked = _git("rev-parse", "--show-prefix")
+        asked = git("rev-parse", "--show-prefix")
         prefix = os.fsdecode(asked.stdout).removesuffix("\n") if asked is not None else ""
         path = posixpath.join(prefix, path)
     path = posixpath.normpath(path) if path else ""
@@ -136,14 +135,8 @@ def _from_top(path: str, named: str) -> str:
 
 
 def _blob(commit: str, path: str) -> bytes | None:
-    asked = _git("cat-file", "blob", f"{commit}:{path}")
+    asked = git("cat-file", "blob", f"{commit}:{path}")
     return asked.stdout if asked is not None and asked.returncode == 0 else None
-
-
-def _git(*words: str) -> "subprocess.CompletedProcess[bytes] | None":
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        return subprocess.run(["git", *words], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return None
 
 
 def _refuse_revision(named: str, revision: str, label: str) -> NoReturn:

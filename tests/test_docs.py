@@ -3,7 +3,7 @@
 | block | what is done |
 |---|---|
 | ```sql | checked, or refused where its first line ends with `refused: E0402`; `-- NAME.dcql` there keeps the file |
-| ```console | each `$ dcql ..` is run on the demo pool; what it prints is compared, `...` standing for any lines |
+| ```console | each `$ dcql ..` and `$ git ..` is run; what it prints is compared, `...` standing for any lines |
 | ```python | run, and compared, as a doctest |
 | ```text NAME | kept as the file NAME |
 
@@ -15,10 +15,13 @@ import doctest
 import fnmatch
 import hashlib
 import io
+import os
 import re
 import shlex
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +37,7 @@ from dcql.subset import UID, Subset
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
+    "docs/ci.md",
     "docs/diff.md",
     "docs/editors.md",
     "docs/evaluation.md",
@@ -54,6 +58,12 @@ DOCUMENTS = (
     "docs/verify.md",
     "docs/why.md",
 )
+# Who commits is of no matter, and git finds the `dcql` of this Python.
+AS_SOMEBODY = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    **{f"GIT_{role}_{what}": "me@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
 BLOCK = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
@@ -157,8 +167,11 @@ def run(command: str, shown: str, home: Path) -> str:
 
 
 def call(command: str) -> tuple[str, int]:
-    """Run a `dcql` command in this process; return all that it prints and its exit code."""
+    """Run a `dcql` command in this process, or git; return all that it prints and its exit code."""
     program, *arguments = shlex.split(command)
+    if program == "git":
+        ended = subprocess.run([program, *arguments], env=AS_SOMEBODY, capture_output=True, text=True, check=False)
+        return ended.stdout + ended.stderr, ended.returncode
     assert program == "dcql", command
     terminated = signal.getsignal(signal.SIGTERM)
     out = io.StringIO()

@@ -175,7 +175,7 @@ def test_the_example_asks_its_models_last() -> None:
     program = dcql.compile(Source("example.dcql", EXAMPLE)).program
     assert [(one.feature, one.why) for one in program.demands] == [
         ("lang", "clip_l14 > q(0.7)"),
-        ("image_cluster", "clip_l14 > q(0.7) AND lang='en'"),
+        ("image_cluster", "clip_l14 > q(0.7) AND lang = 'en'"),
     ]
     assert [one.asset.name for one in program.asset_sets] == ["imagenet_centroids"]
 

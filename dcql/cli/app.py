@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from dcql.cli import (
     check,
+    ci,
     completion,
     diff,
     errors,
@@ -37,6 +38,7 @@ from dcql.cli.shell import guarded
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
     "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "lsp", "recipes"),
+    "Repositories": ("ci",),
     "Subsets": ("show", "diff", "why", "sweep", "report", "export"),
     "Pools": ("pool",),
     "Features": ("feature",),
@@ -133,4 +135,5 @@ app.add_typer(shipped.app, name="recipes", short_help="List and show the recipes
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
 app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")
+app.add_typer(ci.app, name="ci", short_help="Check recipe repositories, and merge their locks")
 app.add_typer(leaderboard.app, name="leaderboard", short_help="Build the site of a leaderboard")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipe, SetOption, settings
+from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipes, SetOption, settings
 from dcql.cli.rewriting import Rewritten, print_diff, write
-from dcql.cli.shell import Format, coloured, plural, print_json, shown, stderr, stdout
+from dcql.cli.shell import Format, coloured, for_each, plural, print_json, shown, stderr, stdout
 from dcql.errors import Diagnostic, LintError, render
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from dcql.catalog.pool import Pool
     from dcql.plan.nodes import Plan
+    from dcql.source import Source
 
 _MARK = "\ufeff"
 
 
 def check(
-    recipe: Recipe,
+    recipes: Recipes,
     pool: PoolOption = None,
     set_: SetOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where the recipe has lints: exit with 1.")] = False,
@@ -33,40 +34,40 @@ def check(
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
-    """Check a recipe without running it: print `ok` and a summary, or everything that is wrong.
+    """Check recipes without running them: print `ok` and a summary of each, or everything that is wrong.
 
     Lints are told too: what a recipe likely does not mean. With --pool, the pool's samples are looked at for some of
-    them; no model computes anything. Without it, the recipe is checked against the columns of DataComp's metadata.
+    them; no model computes anything. Without it, recipes are checked against the columns of DataComp's metadata. With
+    --format json several recipes print a list.
     """
     from dcql.catalog.recipes import find_recipe, shipped_recipes
-    from dcql.catalog.types import DATACOMP
-    from dcql.compiler import check
-    from dcql.lints import fixed, lint
 
     if diff and format_ is Format.JSON:
         raise typer.BadParameter("--diff prints lines of text: leave --format json out")
-    source, path = find_recipe(recipe)
-    if fix and path in shipped_recipes().values():
-        raise typer.BadParameter(f"{recipe!r} ships with dcql: copy it to a file of your own to change it")
+    shipped = set(shipped_recipes().values()) if fix else set()
+    for named in recipes if fix else ():
+        if find_recipe(named)[1] in shipped:
+            raise typer.BadParameter(f"{named!r} ships with dcql: copy it to a file of your own to change it")
     given, opened = settings(set_), _opened(pool)
-    schema = opened.schema if opened is not None else DATACOMP
-    plan = check(source, schema, given, path)
-    done: tuple[Diagnostic, ...] = ()
-    if fix or diff:
-        # No fix needs a pool.
-        after, done = fixed(source, lambda text: lint(text, schema, given, path))
+    told: list[dict[str, Any]] = []
+
+    def check_one(named: str) -> None:
+        found = _Recipe(named, opened, given)
         if diff:
-            print_diff(Rewritten(source.name, path, source.text, after.text))
+            found.print_fixes()
             return
-        write(_rewritten(source.name, path, after.text))
-        source = after
-    found = lint(source, schema, given, path, opened)
-    if strict and found:
-        raise LintError(*(replace(one, severity="error") for one in found))
+        done = found.write_fixes() if fix else ()
+        lints = found.lints()
+        if strict and lints:
+            raise LintError(*(replace(one, severity="error") for one in lints))
+        if format_ is Format.JSON:
+            told.append(_to_json(found.source.name, found.plan, lints, done))
+        else:
+            _tell(found.source.name, found.plan, lints, done)
+
+    for_each(recipes, check_one)
     if format_ is Format.JSON:
-        _print_json(source.name, plan, found, done)
-    else:
-        _tell(source.name, plan, found, done)
+        print_json(told if len(recipes) > 1 else told[0])
 
 
 def _opened(pool: str | None) -> "Pool | None":
@@ -77,17 +78,58 @@ def _opened(pool: str | None) -> "Pool | None":
     return pool_or_demo(pool)
 
 
+class _Recipe:
+    """A recipe, checked against a pool or DataComp's columns. Raises RecipeError for one with errors."""
+
+    def __init__(self, named: str, pool: "Pool | None", settings: dict[str, str]) -> None:
+        from dcql.catalog.recipes import find_recipe
+        from dcql.catalog.types import DATACOMP
+        from dcql.compiler import check
+
+        self.source, self._path = find_recipe(named)
+        self._pool, self._settings = pool, settings
+        self._schema = pool.schema if pool is not None else DATACOMP
+        self.plan = check(self.source, self._schema, settings, self._path)
+
+    def lints(self) -> tuple[Diagnostic, ...]:
+        """Return what the recipe likely does not mean."""
+        from dcql.lints import lint
+
+        return lint(self.source, self._schema, self._settings, self._path, self._pool)
+
+    def print_fixes(self) -> None:
+        """Print what the fixes of lints change."""
+        print_diff(Rewritten(self.source.name, self._path, self.source.text, self._fixed()[0].text))
+
+    def write_fixes(self) -> tuple[Diagnostic, ...]:
+        """Write the fixes of lints into the file; return the lints that were fixed."""
+        after, done = self._fixed()
+        write(_rewritten(self.source.name, self._path, after.text))
+        self.source = after
+        return done
+
+    def _fixed(self) -> "tuple[Source, tuple[Diagnostic, ...]]":
+        from dcql.lints import fixed, lint
+
+        # No fix needs a pool.
+        return fixed(self.source, lambda text: lint(text, self._schema, self._settings, self._path))
+
+
 def _rewritten(name: str, path: Path, after: str) -> Rewritten:
     """Return a file with another text; a byte order mark stays."""
     before = path.read_bytes().decode("utf-8")
     return Rewritten(name, path, before, (_MARK if before.startswith(_MARK) else "") + after)
 
 
-def _print_json(name: str, plan: "Plan", found: Sequence[Diagnostic], done: Sequence[Diagnostic]) -> None:
+def _to_json(name: str, plan: "Plan", found: Sequence[Diagnostic], done: Sequence[Diagnostic]) -> dict[str, Any]:
     warnings = [one.to_json() for one in found]
-    print_json(
-        {"ok": True, "recipe": name, **_summary(plan), "warnings": warnings, "fixed": [one.to_json() for one in done]}
-    )
+    return {
+        "ok": True,
+        "recipe": name,
+        **_summary(plan),
+        "warnings": warnings,
+        "fixed": [one.to_json() for one in done],
+    }
 
 
 def _tell(name: str, plan: "Plan", found: Sequence[Diagnostic], done: Sequence[Diagnostic]) -> None:

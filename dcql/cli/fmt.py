@@ -11,7 +11,7 @@ import typer
 from dcql.cli.options import complete_recipe_file
 from dcql.cli.rewriting import Rewritten, print_diff, write
 from dcql.cli.shell import plural, shown, stdout
-from dcql.errors import DcqlError, Diagnostic, RecipeError, RunError
+from dcql.errors import DcqlError, Diagnostic, RunError, raise_all
 
 STDIN = "-"
 SUFFIX = ".dcql"
@@ -56,9 +56,7 @@ def fmt(
         _tell([] if check else changed, len(seen) - len(changed))
     if check and changed:
         faults.append(RunError(_unformatted(changed)))
-    if faults:
-        kind = next((type(error) for error in faults if error.exit_code == RecipeError.exit_code), type(faults[0]))
-        raise kind(*(diagnostic for error in faults for diagnostic in error.diagnostics))
+    raise_all(faults)
 
 
 def _named(paths: list[str], faults: list[DcqlError]) -> Iterator[Path | None]:

@@ -1,5 +1,6 @@
 """`dcql lock` and `dcql verify`."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +12,16 @@ from dcql.cli.options import (
     LimitsOption,
     MemoryOption,
     PoolOption,
-    Recipe,
+    Recipes,
     SetOption,
     ThreadsOption,
     settings,
 )
-from dcql.cli.shell import Format, print_json, shown
+from dcql.cli.shell import Format, for_each, print_json, shown
 
 if TYPE_CHECKING:
+    from dcql.engine.duck import Resources
+    from dcql.engine.features.report import Computing
     from dcql.lock import Lock
     from dcql.verify import Outcome
 
@@ -52,7 +55,7 @@ Full = Annotated[
 
 
 def lock(
-    recipe: Recipe,
+    recipes: Recipes,
     pool: PoolOption = None,
     set_: SetOption = None,
     check: Check = False,
@@ -66,48 +69,72 @@ def lock(
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
-    """Write the lock of a recipe: what it selects from a pool, and everything that decides it.
+    """Write the locks of recipes: what each selects from a pool, and everything that decides it.
 
     The lock is recipe.lock beside recipe.dcql, to be committed with it; that of a recipe that ships is written here.
-    Without --pool it is over the pool of the lock that is there, else over the demo pool. `dcql run --locked` and
-    `dcql verify` hold a run to it.
+    What is not named is as in the lock that is there: its pool, else the demo pool, and the PARAMs of a recipe that has
+    not changed. `dcql run --locked` and `dcql verify` hold a run to it. With --format json, several recipes print a
+    list.
     """
-    from dcql.catalog.recipes import find_recipe
-    from dcql.cli.demo import pool_or_demo
-    from dcql.cli.progress import progress
-    from dcql.compiler import compile, run_compiled
     from dcql.engine.duck import Resources
-    from dcql.lock import read_lock, write_lock
-    from dcql.lock_changes import changes
-    from dcql.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale
 
-    path = output if output is not None else own_lock_file(recipe, find_recipe(recipe)[1])
-    old = read_lock(path) if check else _readable(path)
-    opened = pool_or_demo(pool if pool is not None or old is None else old.pool_name)
-    # Before the work, not after it.
-    refuse_raw(opened)
-    with progress() as tell:
-        # Compiled now, whatever the store holds.
-        compiled = compile(recipe, opened.schema, settings(set_))
-        allowed = computing(
-            threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device
-        )
-        new = lock_of(run_compiled(compiled, opened, Resources(threads, memory), tell, computing=allowed))
-    found = changes(old, new).lines if old is not None else ()
-    if old is not None and check:
-        stale(old, new, path)
-    elif old is not None:
-        refuse_two_values(old, new, path.name)
-    if not check:
-        write_lock(new, path)
+    if output is not None and len(recipes) > 1:
+        raise typer.BadParameter("--output names the lock of one recipe")
+    allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
+    locking = _Locking(pool, settings(set_), check, output, Resources(threads, memory), allowed, format_)
+    for_each(recipes, locking.lock)
     if format_ is Format.JSON:
-        print_json({"lock": str(path), "written": not check, "changes": list(found), **_summary(new)})
-        return
-    for line in found:
-        print(f"  {shown(line)}")
-    kept = f"{new.distinct:,} of {new.samples:,} samples of {new.pool_name}"
-    print(f"{shown(str(path))}{' is current' if check else ''}: {shown(kept)}")
-    print(new.subset)
+        print_json(locking.told if len(recipes) > 1 else locking.told[0])
+
+
+@dataclass(frozen=True)
+class _Locking:
+    """How recipes are locked; `told` is what JSON says of each."""
+
+    pool: str | None
+    settings: dict[str, str]
+    check: bool
+    output: Path | None
+    resources: "Resources"
+    computing: "Computing"
+    format: Format
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def lock(self, recipe: str) -> None:
+        """Write the lock of one recipe, or compare it. Raises what running the recipe raises, and LockError."""
+        from dcql.catalog.recipes import find_recipe
+        from dcql.cli.demo import pool_or_demo
+        from dcql.cli.progress import progress
+        from dcql.compiler import run_compiled
+        from dcql.lock import read_lock, write_lock
+        from dcql.lock_changes import changes
+        from dcql.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale
+        from dcql.relocking import command, compile_anew
+
+        path = self.output if self.output is not None else own_lock_file(recipe, find_recipe(recipe)[1])
+        old = read_lock(path) if self.check else _readable(path)
+        opened = pool_or_demo(self.pool if self.pool is not None or old is None else old.pool_name)
+        # Before the work, not after it.
+        refuse_raw(opened)
+        with progress() as tell:
+            compiled = compile_anew(recipe, opened, self.settings, old)
+            new = lock_of(run_compiled(compiled, opened, self.resources, tell, computing=self.computing))
+        found = changes(old, new).lines if old is not None else ()
+        if old is not None and self.check:
+            stale(old, new, path, command("lock", recipe))
+        elif old is not None:
+            refuse_two_values(old, new, path.name)
+        if not self.check:
+            write_lock(new, path)
+        if self.format is Format.JSON:
+            written = not self.check
+            self.told.append({"lock": str(path), "written": written, "changes": list(found), **_summary(new)})
+            return
+        for line in found:
+            print(f"  {shown(line)}")
+        kept = f"{new.distinct:,} of {new.samples:,} samples of {new.pool_name}"
+        print(f"{shown(str(path))}{' is current' if self.check else ''}: {shown(kept)}")
+        print(new.subset)
 
 
 def verify(
@@ -203,12 +230,12 @@ def _sign_off(folder: Path, pool: str | None, threads: int | None, memory: int |
 
 
 def _readable(path: Path) -> "Lock | None":
-    """Return the lock that is about to be replaced; one that cannot be read is replaced too."""
+    """Return the lock that is about to be replaced, merged or not; one that cannot be read is replaced too."""
     from dcql.errors import LockError
-    from dcql.lock import read_lock
+    from dcql.lock import read_any_lock
 
     try:
-        return read_lock(path)
+        return read_any_lock(path)
     except LockError:
         return None
 

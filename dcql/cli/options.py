@@ -160,6 +160,14 @@ Recipe = Annotated[
         autocompletion=complete_recipe,
     ),
 ]
+Recipes = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RECIPE..",
+        help="One or more .dcql files, or names of recipes that ship (`dcql recipes` lists them).",
+        autocompletion=complete_recipe,
+    ),
+]
 PoolOption = Annotated[
     str | None,
     typer.Option(

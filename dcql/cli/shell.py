@@ -15,13 +15,13 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 
-from dcql.errors import DcqlError, Diagnostic, RunError, printable, render
+from dcql.errors import DcqlError, Diagnostic, RunError, printable, raise_all, render
 from dcql.limits import Limits, hold
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 # The signal that stops the process; DuckDB turns what a handler raises into an error of its own.
 stopped_by = signal.SIGINT
@@ -132,6 +133,17 @@ def print_json(value: Any) -> None:
     """Print one JSON document on standard output; in its texts, what could steer a terminal is escaped."""
     for line in json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).split("\n"):
         print(line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line))
+
+
+def for_each(names: Iterable[T], do: Callable[[T], None]) -> None:
+    """Call `do` with each name; one that fails keeps no other from its turn. Raises what failed, at the end."""
+    faults: list[DcqlError] = []
+    for name in dict.fromkeys(names):
+        try:
+            do(name)
+        except DcqlError as error:
+            faults.append(error)
+    raise_all(faults)
 
 
 def plural(count: int, noun: str) -> str:

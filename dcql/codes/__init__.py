@@ -1,6 +1,7 @@
 """Every code of an error or a lint, one file a phase, one row a code; `PHASES` says what the first digits mean."""
 
 from dcql.codes import (
+    ci,
     determinism,
     diff,
     editing,
@@ -71,6 +72,7 @@ CODES: dict[str, Code] = {
         why,
         report,
         editing,
+        ci,
         loop,
         lints,
     )

@@ -14,7 +14,7 @@ from dcql.inspect.telling import value_of
 from dcql.inspect.truths import NOTHING, Bools, Item, Leaf
 from dcql.plan import nodes
 from dcql.plan.alignment import Undone
-from dcql.plan.wording import wording
+from dcql.plan.written import Writer
 
 if TYPE_CHECKING:
     from dcql.inspect.attribution import Search
@@ -63,7 +63,7 @@ def histograms(search: "Search") -> tuple[Histogram, ...]:
         below, above = (_counted(truths[at:until], of) for truths, of in ((of_a, removed), (of_b, added)))
         nulls = below[1], above[1]
         bins = [None if value is None else 1 + ends.index(_first(value, cut)) for value in (cut.a, cut.b)]
-        score = wording(cut.score)
+        score = Writer().expression(cut.score)
         found.append(Histogram(cut.stage, score, cut.text, cut.a, cut.b, ends, below[0], above[0], nulls, *bins))
         at = until
     return tuple(found)

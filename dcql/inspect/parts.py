@@ -168,7 +168,7 @@ class Parts:
     def _cut(self, cut: "nodes.Literal | nodes.Quantile") -> Cut:
         if isinstance(cut, nodes.Literal):
             return Cut(literal(cut), cut.value, cut.type, None)
-        return Cut(" ".join(cut.text.split()), self.raw(cut), cut.type, self.statistic(cut))
+        return Cut(cut.text, self.raw(cut), cut.type, self.statistic(cut))
 
     def _rank(self, found: Comparison) -> Rank | None:
         standing = self.standing(found)

@@ -147,7 +147,7 @@ class _Telling:
         if item.clause is not None and len(quantiles) == 1 and not quantiles[0].by:
             before, after = (self._value(item, side) for side in (self.edits.all, NOTHING))
             if before is not None and after is not None:
-                text, population = " ".join(after.text.split()), after.population
+                text, population = after.text, after.population
                 moved = Moved("threshold", item.stage, text, population, before.value, after.value, numbers)
         self.moved[moved] = None
         return moved

@@ -22,7 +22,7 @@ from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.copies import Most
 from dcql.plan.statistics import StatisticNode
-from dcql.plan.wording import sample_wording
+from dcql.plan.written import Writer
 
 SAMPLE_BLOCK = "sample'"  # a stroke is in no name of a recipe
 
@@ -112,7 +112,7 @@ class Chain:
 
     def _sample_share(self, rel: nodes.SampleShare, name: str) -> Member:
         """Add a SAMPLE .. PERCENT as one more clause of the SELECT that it ends, or as a block of its own."""
-        clause = nodes.Clause(rel.condition, f"SAMPLE {sample_wording(rel)}")
+        clause = nodes.Clause(rel.condition, Writer().sample(rel))
         match rel.input:
             case nodes.Filter() as inner:
                 return self._filter(nodes.Filter(inner.input, (*inner.clauses, clause)), name)

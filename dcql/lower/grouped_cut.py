@@ -15,7 +15,7 @@ from dcql.lower.order import before
 from dcql.lower.program import GroupedCut
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
-from dcql.plan.wording import limit_words
+from dcql.plan.written import Writer
 
 if TYPE_CHECKING:
     from dcql.lower.chain import Chain, Member
@@ -97,7 +97,7 @@ def grouped_cut(chain: "Chain", rel: nodes.Limit, cut: str, here: str) -> Groupe
         each=sql.render(each),
         at=sql.render(at),
         cuts=sql.render(cuts),
-        text=limit_words(rel),
+        text=Writer().limit(rel),
     )
 
 

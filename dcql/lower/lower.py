@@ -40,7 +40,7 @@ from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
-from dcql.plan.wording import limit_words, sample_wording
+from dcql.plan.written import Writer
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -471,8 +471,8 @@ class Lowering:
 
 def _text(node: nodes.Limit | nodes.SampleRows) -> str:
     if isinstance(node, nodes.SampleRows):
-        return f"SAMPLE {sample_wording(node)}"
-    return limit_words(node)
+        return Writer().sample(node)
+    return Writer().limit(node)
 
 
 def _read_by(relation: nodes.Rel) -> str:

@@ -10,13 +10,14 @@ from fractions import Fraction
 from typing import Protocol, TypeAlias, TypeVar
 
 from dcql.plan import nodes
-from dcql.plan.wording import fraction, order_wording, relation_wording, sample_wording, wording
+from dcql.plan.written import Writer, share
 
 T = TypeVar("T")
 Undone: TypeAlias = frozenset[int]
 LimitOption: TypeAlias = tuple[int | None, Fraction | None, tuple[nodes.Expr, ...]]
 NAMED = (nodes.PoolScan, nodes.Ref)
 _SAMPLES = nodes.SampleShare | nodes.SampleRows
+_WRITER = Writer()
 
 
 class Record(Protocol):
@@ -189,7 +190,7 @@ def tail_text(select: Select, undone: Undone) -> str:
     parts = [f"DISTINCT ON ({_keys_text(keys)})" if keys is not None else ""]  # type: ignore[arg-type]
     parts.append(f"LIMIT {_limit_text(limit)}" if limit is not None else "")  # type: ignore[arg-type]
     sample = select.sample.value(undone)
-    parts.append(f"SAMPLE {sample_wording(sample)}" if isinstance(sample, _SAMPLES) else "")
+    parts.append(_WRITER.sample(sample) if isinstance(sample, _SAMPLES) else "")
     return " .. ".join(part for part in parts if part)
 
 
@@ -201,7 +202,7 @@ def align(a: nodes.Rel, b: nodes.Rel, place: str, record: Record) -> Aligned:
     if isinstance(a, NAMED) and isinstance(b, NAMED):
         edit = None
         if a != b:
-            edit = record("FROM changed", place, relation_wording(a), relation_wording(b))
+            edit = record("FROM changed", place, _WRITER.source(a), _WRITER.source(b))
         return Whole(a, b, edit)
     chains = _chain(a), _chain(b)
     # An operand that was the whole of the other one, with a tail of its own, stays what it was.
@@ -282,7 +283,7 @@ def _select(a: _Tail, b: _Tail, place: str, record: Record) -> Select:
     keys = _option("DISTINCT ON", a.keys, b.keys, _keys_text, place, record)
     order: Option = Option(a.order or b.order, b.order or a.order, None)
     if a.order is not None and b.order is not None and a.order != b.order:
-        olds, news = order_wording(a.order), order_wording(b.order)
+        olds, news = _WRITER.order(a.order), _WRITER.order(b.order)
         order = Option(a.order, b.order, record("ORDER BY changed", place, olds, news))
     limit = _option("LIMIT", a.limit, b.limit, _limit_text, place, record)
     sample = _option("SAMPLE", a.sample, b.sample, _sample_text, place, record)
@@ -297,22 +298,22 @@ def _option(what: str, a: T | None, b: T | None, text: Callable[[T | None], str]
 
 
 def _keys_text(keys: tuple[nodes.Expr, ...] | None) -> str:
-    return "" if keys is None else ", ".join(map(wording, keys))
+    return "" if keys is None else ", ".join(map(_WRITER.expression, keys))
 
 
 def _copies_text(copies: nodes.Clause | None) -> str:
-    return "" if copies is None else wording(copies.expr)
+    return "" if copies is None else _WRITER.expression(copies.expr)
 
 
 def _sample_text(sample: object) -> str:
-    return sample_wording(sample) if isinstance(sample, _SAMPLES) else ""
+    return _WRITER.sample(sample).removeprefix("SAMPLE ") if isinstance(sample, _SAMPLES) else ""
 
 
 def _limit_text(limit: LimitOption | None) -> str:
     if limit is None:
         return ""
     count, percent, by = limit
-    amount = str(count) if percent is None else f"{fraction(percent)} PERCENT"
+    amount = str(count) if percent is None else f"{share(percent)} PERCENT"
     return f"{amount} BY {_keys_text(by)}" if by else amount
 
 
@@ -364,7 +365,7 @@ def _both_texts(a: nodes.Clause, b: nodes.Clause) -> tuple[str, str, str]:
     """Return the words of two clauses; where they are the same ones, what they stand for, and the words."""
     if a.text != b.text:
         return a.text, b.text, ""
-    return wording(a.expr), wording(b.expr), a.text
+    return _WRITER.expression(a.expr), _WRITER.expression(b.expr), a.text
 
 
 def _by_reads(clauses: Sequence[nodes.Clause], known: Container[int]) -> dict[frozenset[str], list[int]]:
@@ -468,5 +469,5 @@ def _operand_text(op: str | None, rel: nodes.Rel) -> str:
         selected, rel = f"uid, {rel.text}", rel.input
     source, clauses = _filtered(rel)
     words = " AND ".join(clause.text for clause in clauses)
-    text = f"SELECT {selected} FROM {relation_wording(source)}{f' WHERE {words}' if words else ''}"
+    text = f"SELECT {selected} FROM {_WRITER.source(source)}{f' WHERE {words}' if words else ''}"
     return f"{op} {text}" if op is not None else text

@@ -12,6 +12,7 @@ from dcql.plan.lookup import Bound
 from dcql.plan.scope import Scope
 from dcql.source import Span
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 
 def limit_amount(expressions: Expressions, query: ast.Query, scope: Scope) -> tuple[int | None, Fraction | None] | None:
@@ -74,7 +75,7 @@ def promise(expressions: Expressions, expect: ast.Expect, scope: Scope) -> nodes
             "E0312", "EXPECT can never hold", expect.span, "the lower bound is above the upper one", ("swap them",)
         )
         return None
-    text = " ".join(expect.span.text.split())
+    text = phrase(expect.span)
     return nodes.Promise(low(), expect.low.percent, high(), expect.high.percent, text, expect.span)
 
 

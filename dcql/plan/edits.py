@@ -24,7 +24,7 @@ from dcql.plan.definitions import (
 )
 from dcql.plan.demand import assign_demand
 from dcql.plan.passes.prune_stages import prune_stages
-from dcql.plan.wording import fraction
+from dcql.plan.written import share
 
 QUERY = "query"
 
@@ -314,7 +314,7 @@ def _changed_parameters(a: nodes.Plan, b: nodes.Plan) -> dict[str, tuple[str, st
 
 def _value(text: str) -> str:
     try:
-        return fraction(Fraction(text))
+        return share(Fraction(text))
     except ValueError:
         return text
 

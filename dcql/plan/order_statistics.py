@@ -13,6 +13,7 @@ from dcql.plan.lookup import Bound
 from dcql.plan.scope import ParamEntry, RelationEntry
 from dcql.source import Span
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 if TYPE_CHECKING:
     from dcql.plan.expressions import Expressions
@@ -55,7 +56,7 @@ def order_statistic(expressions: "Expressions", bound: Bound, value: nodes.Expr)
         population = attempt(_population, expressions, written, bound)
         keys = [attempt(expressions.key, expressions.inside(bound, key), "a BY key") for key in written.by]
     by = tuple(key() for key in keys)
-    return nodes.Quantile(value, population(), rank(), by, written.nulls_first, value.type, written.span.text)
+    return nodes.Quantile(value, population(), rank(), by, written.nulls_first, value.type, phrase(written.span))
 
 
 def _refuse_nested(expressions: "Expressions", bound: Bound) -> None:

@@ -15,6 +15,7 @@ from dcql.plan.sampling import Drawing, Sampled, drawing
 from dcql.plan.scope import RelationEntry, Scope, SetEntry, TableEntry
 from dcql.plan.tables import join_clauses
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 NO_POPULATION = "without OF, q is allowed over `FROM pool` only"
 
@@ -122,7 +123,7 @@ class Queries:
         if expr is None or select.copies is None:
             return relation
         span = select.copies.span
-        return nodes.Copies(relation, expr, f"{' '.join(span.text.split())} AS copies", span)
+        return nodes.Copies(relation, expr, f"{phrase(span)} AS copies", span)
 
     def _from(self, relation: ast.Name | ast.Query, scope: Scope) -> nodes.Rel:
         if isinstance(relation, ast.Query):
@@ -165,7 +166,7 @@ class Queries:
 
     def _clause(self, bound: Bound) -> nodes.Clause:
         expr = self.expressions.predicate(bound, "WHERE")
-        return nodes.Clause(expr, " ".join(bound.expr.span.text.split()), bound.expr.span)
+        return nodes.Clause(expr, phrase(bound.expr.span), bound.expr.span)
 
     def _copies(self, select: ast.Select, scope: Scope) -> nodes.Expr | None:
         if select.copies is None:

@@ -14,7 +14,7 @@ from dcql.plan.expressions import Expressions
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
 from dcql.plan.scope import Scope
-from dcql.plan.wording import seed_wording
+from dcql.plan.written import seed_text
 from dcql.source import Span
 from dcql.syntax import ast
 
@@ -153,9 +153,9 @@ class Sampled:
         other = str(int(seed) + 1) if seed.isdecimal() and len(seed) < 19 else f"{seed} again"
         self.diagnostics.add(
             "E0406",
-            f"already sampled with SEED {seed_wording(seed)}",
+            f"already sampled with SEED {seed_text(seed)}",
             sample.span,
             "the hashes that this seed gives have chosen these samples already",
-            (f"another seed draws anew: `SEED {seed_wording(other)}`",),
+            (f"another seed draws anew: `SEED {seed_text(other)}`",),
         )
         raise WrongError

@@ -16,6 +16,7 @@ from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.scope import Scope, TableEntry, kind_of, listed, suggestion
 from dcql.source import Span
 from dcql.syntax import ast
+from dcql.syntax.phrases import phrase
 
 if TYPE_CHECKING:
     from dcql.plan.lookup import Bound, Lookup
@@ -97,7 +98,7 @@ def _join_clause(join: ast.Join, scope: Scope, seen: set[str], diagnostics: Diag
         raise WrongError
     if join.left:
         return None
-    return nodes.Clause(nodes.InTable(entry.joined), " ".join(join.span.text.split()), join.span)
+    return nodes.Clause(nodes.InTable(entry.joined), phrase(join.span), join.span)
 
 
 def _table_of(join: ast.Join, scope: Scope, diagnostics: Diagnostics) -> TableEntry:

@@ -11,7 +11,6 @@ from fractions import Fraction
 from dcql.catalog.types import Schema, Type
 from dcql.plan import nodes
 from dcql.plan.explain import shortest
-from dcql.plan.wording import seed_wording, wording
 from dcql.syntax import ast
 
 # How tightly a form binds, loosest first; what binds less than its place needs takes parentheses.
@@ -85,9 +84,11 @@ class Writer:
                 return self._membership(expr, "IN"), _COMPARISON
             case nodes.Quantile():
                 return self.quantile(expr), _ATOM
-            case nodes.SampleHash() | nodes.Priority():
-                # No recipe says it; what `dcql why` tells of a SAMPLE does.
-                return wording(expr), _ATOM
+            # No recipe says these; what `dcql why` tells of a SAMPLE does.
+            case nodes.SampleHash():
+                return f"the hash of SEED {seed_text(expr.seed)}", _ATOM
+            case nodes.Priority():
+                return f"{self._at(expr.weight, _PRODUCT)} / u of SEED {seed_text(expr.seed)}", _ATOM
 
     def _side(self, expr: nodes.Expr, other: nodes.Expr | None = None) -> str:
         """Write a side of a comparison: a negative constant needs no parentheses there, and a q may be bare."""
@@ -136,12 +137,12 @@ class Writer:
                 return f"{first} {rel.op} {self._operand(rel.right)}"
             case nodes.DistinctOn():
                 keys = ", ".join(map(self.expression, rel.keys))
-                return f"SELECT DISTINCT ON ({keys}) {self._selected(rel.input)}{self._order(rel.order)}"
+                return f"SELECT DISTINCT ON ({keys}) {self._selected(rel.input)}{self._tail(rel.order)}"
             case nodes.Limit():
                 tail = f" {self.limit(rel)}"
                 if isinstance(rel.input, nodes.DistinctOn) and rel.input.order == rel.order:
                     return f"{self.relation(rel.input)}{tail}"
-                return f"{self._before_tail(rel.input)}{self._order(rel.order)}{tail}"
+                return f"{self._before_tail(rel.input)}{self._tail(rel.order)}{tail}"
             case nodes.SampleShare() | nodes.SampleRows():
                 distinct = isinstance(rel.input, nodes.DistinctOn)
                 return f"{self.relation(rel.input) if distinct else self._before_tail(rel.input)} {self.sample(rel)}"
@@ -154,9 +155,9 @@ class Writer:
     def sample(self, rel: nodes.SampleShare | nodes.SampleRows) -> str:
         """Write a SAMPLE."""
         if isinstance(rel, nodes.SampleShare):
-            return f"SAMPLE {share(rel.percent)} PERCENT SEED {seed_wording(rel.seed)}"
+            return f"SAMPLE {share(rel.percent)} PERCENT SEED {seed_text(rel.seed)}"
         weight = f" WEIGHT BY {self.expression(rel.weight)}" if rel.weight is not None else ""
-        return f"SAMPLE {rel.count} ROWS SEED {seed_wording(rel.seed)}{weight}"
+        return f"SAMPLE {rel.count} ROWS SEED {seed_text(rel.seed)}{weight}"
 
     def limit(self, rel: nodes.Limit) -> str:
         """Write a LIMIT with its BY."""
@@ -171,17 +172,18 @@ class Writer:
     def _selected(self, rel: nodes.Rel) -> str:
         """Write what follows SELECT."""
         if isinstance(rel, nodes.Copies):
-            return f"uid, {self.copies(rel)} FROM {self._from(rel.input)}"
-        return f"uid FROM {self._from(rel)}"
+            return f"uid, {self.copies(rel)} FROM {self.source(rel.input)}"
+        return f"uid FROM {self.source(rel)}"
 
-    def _from(self, rel: nodes.Rel) -> str:
+    def source(self, rel: nodes.Rel) -> str:
+        """Write what stands after FROM, with the WHERE of a filter."""
         match rel:
             case nodes.PoolScan():
                 return "pool"
             case nodes.Ref():
                 return rel.name
             case nodes.Filter(input=nodes.PoolScan() | nodes.Ref() as source):
-                return f"{self._from(source)}{self._narrowed(rel.clauses)}"
+                return f"{self.source(source)}{self._narrowed(rel.clauses)}"
             case nodes.Filter():
                 return f"({self.relation(rel.input)}){self._narrowed(rel.clauses)}"
             case _:
@@ -201,10 +203,21 @@ class Writer:
         text = self.relation(rel)
         return text if isinstance(rel, nodes.PoolScan | nodes.Ref | nodes.Filter | nodes.Copies) else f"({text})"
 
-    def _order(self, keys: Sequence[nodes.SortKey]) -> str:
+    def _tail(self, keys: Sequence[nodes.SortKey]) -> str:
+        return f" ORDER BY {self.order(keys)}"
+
+    def order(self, keys: Sequence[nodes.SortKey]) -> str:
+        """Write the keys of an ORDER BY."""
         words = ((" DESC" if key.descending else "", " NULLS FIRST" if key.nulls_first else "") for key in keys)
         written = (self.expression(key.expr) + "".join(said) for key, said in zip(keys, words, strict=True))
-        return f" ORDER BY {', '.join(written)}"
+        return ", ".join(written)
+
+
+def seed_text(seed: str) -> str:
+    """Write a seed: as a number where it is one."""
+    if seed.isascii() and seed.isdecimal() and (seed == "0" or seed[0] != "0"):
+        return seed
+    return "'" + seed.replace("'", "''") + "'"
 
 
 def join_text(join: nodes.InTable) -> str:

@@ -69,8 +69,8 @@ def _counts(stated: Manifest, lock: Lock) -> Iterator[str]:
     for section in stated.funnel:
         if section.samples is None:
             continue
-        told[_line(f"FROM {section.source}"), section.samples] += 1
-        told.update((_line(clause.text), clause.left) for clause in section.clauses)
+        told[f"FROM {section.source}", section.samples] += 1
+        told.update((clause.text, clause.left) for clause in section.clauses)
     locked = Counter((clause.text, clause.count) for clause in lock.clauses)
     here, there = told - locked, locked - told
     for text, count in sorted(here):
@@ -79,10 +79,6 @@ def _counts(stated: Manifest, lock: Lock) -> Iterator[str]:
     for text, count in sorted(there):
         if all(same != text for same, _ in here):
             yield f"counts, {text}: nothing -> {count:,}"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _fault(message: str, label: str) -> Diagnostic:

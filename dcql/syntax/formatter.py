@@ -8,17 +8,14 @@ before it, so that neither begins a line.
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
 from dcql.errors import Diagnostic, RecipeError
 from dcql.source import Source
-from dcql.syntax._standalone import Lark_StandAlone
 from dcql.syntax.layout import Comments, Printed, Word, aligned, printed, words
 from dcql.syntax.parser import parse_either
+from dcql.syntax.phrases import layout_parser
 from dcql.syntax.scan import MAX_BYTES, TOKEN, scan
-from dcql.syntax.shapes import ShapeBuilder
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
@@ -64,12 +61,6 @@ def formatted(source: Source) -> str:
     return text
 
 
-@cache
-def _parser() -> Any:
-    """Return a parser that gives the layout of a statement."""
-    return Lark_StandAlone(transformer=ShapeBuilder())  # type: ignore[no-untyped-call]
-
-
 def _parts(source: Source) -> list[_Part]:
     """Return the statements and the comments between them in order."""
     text = source.text
@@ -78,7 +69,7 @@ def _parts(source: Source) -> list[_Part]:
     parts: list[_Part] = []
     at = 0
     for i, statement in enumerate(statements):
-        layout = _parser().parse(text[statement.start : statement.end])
+        layout = layout_parser().parse(text[statement.start : statement.end])
         found = list(words(layout))
         written = text.startswith(";", statement.end)
         end = statement.end - statement.start if written else found[-1].end

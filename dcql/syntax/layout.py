@@ -90,6 +90,21 @@ def words(layout: Layout) -> Iterator[Word]:
                 waiting += reversed(parts)
 
 
+def flat(layout: Layout) -> Iterator[Word | str]:
+    """Yield the words of a layout, and the spaces between them where all of it is on one line."""
+    waiting = [layout]
+    while waiting:
+        match waiting.pop():
+            case Word() | str() as part:
+                yield part
+            case Line(space):
+                yield space
+            case Nest(_, inner) | Group(inner, _):
+                waiting.append(inner)
+            case tuple() as parts:
+                waiting += reversed(parts)
+
+
 def printed(layout: Layout, comments: Mapping[Word, Comments]) -> list[Printed]:
     """Return the lines of a layout; `comments` has those of a word."""
     return _Printer(layout, comments).lines

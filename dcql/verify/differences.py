@@ -77,9 +77,8 @@ def _of_stage(ours: tuple[Found, ...], theirs: tuple[Found, ...]) -> str | None:
 
 
 def _title(found: Found) -> str:
-    words = " ".join(found.text.split())
     group = f" in group {_tuple(found.group)}" if found.group else ""
-    return f"{found.name} = {words}{f' over {found.population}' if found.population else ''}{group}"
+    return f"{found.name} = {found.text}{f' over {found.population}' if found.population else ''}{group}"
 
 
 def _value(found: Found) -> str:
@@ -92,7 +91,7 @@ def _tuple(values: tuple[object, ...]) -> str:
 
 def _of_block(ours: BlockCounts, theirs: BlockCounts) -> str | None:
     name = ours.block.name
-    steps = (f"FROM {ours.block.source}", *(" ".join(text.split()) for text in ours.block.clauses))
+    steps = (f"FROM {ours.block.source}", *ours.block.clauses)
     for step, mine, other in zip(steps, ours.counts, theirs.counts, strict=True):
         if mine != other:
             return f"{name}: after {step}: {mine:,} and {other:,} samples"

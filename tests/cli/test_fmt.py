@@ -114,27 +114,21 @@ def test_a_file_with_errors_is_left_alone_and_the_others_are_not(dcql: Dcql, tre
     assert (dcql("check", "tree/a.dcql").err in told.err) is True
 
 
-def test_formatting_changes_no_key_of_a_lock(dcql: Dcql, here: Path) -> None:
+def test_formatting_changes_nothing_in_a_lock(dcql: Dcql, here: Path) -> None:
     messy = "param keep default .3;\nselect uid from pool where (clip_l14>=q(1-keep)) and not(text is null)"
     (here / "m.dcql").write_text(messy)
     assert dcql("lock", "m.dcql", "--pool", "mixed").code == 0
-    before = tomllib.loads((here / "m.lock").read_text())
-    assert dcql("fmt", "m.dcql").out == "formatted  m.dcql\n"
-    assert dcql("run", "m.dcql", "--pool", "mixed", "--locked").code == 0
-    assert dcql("verify", "m.dcql").code == 0
-    # What a lock quotes of the recipe describes, and decides nothing.
-    assert dcql("lock", "m.dcql", "--pool", "mixed").code == 0
-    after = tomllib.loads((here / "m.lock").read_text())
-    assert [clause.pop("text") for clause in after["clause"]] == [
+    before = (here / "m.lock").read_bytes()
+    assert [clause["text"] for clause in tomllib.loads(before.decode())["clause"]] == [
         "FROM pool",
         "clip_l14 >= q(1 - keep)",
         "NOT text IS NULL",
     ]
-    assert [one.pop("text") for one in after["threshold"]] == ["q(1 - keep)"]
-    for quoting in (*before["clause"], *before["threshold"]):
-        quoting.pop("text")
-    assert before.pop("description") != after.pop("description")
-    assert before == after
+    assert dcql("fmt", "m.dcql").out == "formatted  m.dcql\n"
+    for held in (("lock", "--check", "m.dcql"), ("run", "m.dcql", "--pool", "mixed", "--locked"), ("verify", "m.dcql")):
+        assert dcql(*held).code == 0
+    assert dcql("lock", "m.dcql").code == 0
+    assert (here / "m.lock").read_bytes() == before
 
 
 def test_line_ends_and_a_byte_order_mark(dcql: Dcql, here: Path) -> None:

@@ -67,13 +67,36 @@ def test_lock_check_verify(recipe: Path) -> None:
     assert "holds" in told("verify", recipe)
 
 
+def test_several_recipes(recipe: Path, tmp_path: Path) -> None:
+    """What is wrong with one keeps no other from its turn."""
+    other, wrong = tmp_path / "other.dcql", tmp_path / "wrong.dcql"
+    other.write_text(RECIPE.replace("0.2", "0.3"))
+    wrong.write_text(RECIPE.replace("score", "skore"))
+    result = call("lock", recipe, wrong, other, tmp_path / "none.dcql", "--pool", "mixed")
+    assert isinstance(result.exception, DcqlError)
+    assert (result.exception.exit_code, [one.code for one in result.exception.diagnostics]) == (2, ["E0201", "E0155"])
+    assert result.output.count(" of 3,000 samples of mixed") == 2
+    documents = json.loads(told("lock", "--check", other, recipe, other, "--format", "json"))
+    assert [Path(one["lock"]).name for one in documents] == ["other.lock", "clip.lock"]
+    assert json.loads(told("lock", "--check", other, "--format", "json")) == documents[0]
+    assert call("lock", recipe, other, "-o", tmp_path / "one.lock").exit_code == 2
+
+
 def test_settings_are_locked_and_verified(recipe: Path) -> None:
     told("lock", recipe, "-p", "mixed", "--set", "keep=0.125")
     lock = read_lock(recipe.with_suffix(".lock"))
     assert lock.key.parameters == {"keep": "1/8"}
     assert lock.subset in told("verify", recipe)
-    assert refused("lock", recipe, "--check") == (3, "E0801")
+    assert "is current" in told("lock", recipe, "--check")
     assert "is current" in told("lock", recipe, "--check", "--set", "keep=0.125")
+    assert refused("lock", recipe, "--check", "--set", "keep=0.3") == (3, "E0801")
+    # The values stay those of the lock, until they are given anew, or the recipe is another one.
+    told("lock", recipe)
+    assert read_lock(recipe.with_suffix(".lock")) == lock
+    recipe.write_text(RECIPE.replace("0.2", "0.1"))
+    told("lock", recipe)
+    assert read_lock(recipe.with_suffix(".lock")).key.parameters == {"keep": "3/10"}
+    assert refused("lock", recipe, "--check", "--set", "keep=0.125") == (3, "E0801")
     for wrong in ("keep", "=1"):
         assert call("lock", recipe, "-s", wrong).exit_code == 2
 

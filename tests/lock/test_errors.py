@@ -19,7 +19,7 @@ RECIPE = "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND python_words(text) >
 
 def locked() -> None:
     Path("clip.dcql").write_text(RECIPE)
-    locks.lock("clip.dcql", "mixed")
+    locks.lock(["clip.dcql"], "mixed")
 
 
 def edited(old: str, new: str) -> None:
@@ -31,7 +31,7 @@ def edited(old: str, new: str) -> None:
 
 def another_pool() -> None:
     locked()
-    locks.lock("clip.dcql", "fp16_ties", check=True)
+    locks.lock(["clip.dcql"], "fp16_ties", check=True)
 
 
 def edited_recipe() -> None:
@@ -43,12 +43,12 @@ def edited_recipe() -> None:
 def only_described() -> None:
     locked()
     write_lock(replace(read_lock(LOCK), pool_name="another"), LOCK)
-    locks.lock("clip.dcql", "mixed", check=True)
+    locks.lock(["clip.dcql"], "mixed", check=True)
 
 
 def layout() -> None:
     edited("[pool]", "\n[pool]")
-    locks.lock("clip.dcql", check=True)
+    locks.lock(["clip.dcql"], check=True)
 
 
 def missing() -> None:
@@ -88,7 +88,7 @@ def another_threshold() -> None:
 
 def another_subset() -> None:
     edited("dcql1:f1", "dcql1:01")
-    locks.lock("clip.dcql")
+    locks.lock(["clip.dcql"])
 
 
 def condition_that_matters() -> None:
@@ -106,7 +106,7 @@ def raw_pool() -> None:
 
     write(ADVERSARIAL["tiny_files"](), Path("metadata"))
     Path("clip.dcql").write_text(RECIPE)
-    locks.lock("clip.dcql", "metadata")
+    locks.lock(["clip.dcql"], "metadata")
 
 
 def verified_over_another_pool() -> None:
@@ -116,7 +116,7 @@ def verified_over_another_pool() -> None:
 
 def no_folder() -> None:
     Path("clip.dcql").write_text(RECIPE)
-    locks.lock("clip.dcql", "mixed", output=Path("nowhere/clip.lock"))
+    locks.lock(["clip.dcql"], "mixed", output=Path("nowhere/clip.lock"))
 
 
 CASES: dict[str, Callable[[], None]] = {

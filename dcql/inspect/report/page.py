@@ -134,7 +134,7 @@ def _cut(one: CutFound, report: RunReport) -> CutView:
             f"the value where its group is cut ({limited.count:,} groups, {limited.empty:,} of them without a sample)"
         )
     return CutView(
-        title=" ".join(cut.text.split()),
+        title=cut.text,
         stage=cut.stage if cut.stage != "query" else "",
         compared=cut.label,
         population=cut.called,

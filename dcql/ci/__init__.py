@@ -1,0 +1,1 @@
+"""CI of recipe repositories: what a branch changes is checked, locked, run under other conditions, and summarised."""
