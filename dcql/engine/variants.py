@@ -186,8 +186,11 @@ def _several(copies: NDArray[np.uint32] | None) -> NDArray[np.uint32] | None:
 
 def _named(own: Alone, found: dict[str, list[Found]]) -> Iterator[Found]:
     """Yield what was found of a statistic as it is called in one plan."""
+    called = {"name": own.name}
+    if own.text is not None and own.population is not None:
+        called |= {"text": own.text, "population": own.population}
     for one in found.get(own.shared, ()):
-        if own.text is None or own.population is None:
-            yield replace(one, name=own.name)
-        else:
-            yield replace(one, name=own.name, text=own.text, population=own.population)
+        groups = one.groups
+        if groups is not None:
+            groups = replace(groups, told=tuple(replace(each, **called) for each in groups.told))  # type: ignore[arg-type]
+        yield replace(one, **called, groups=groups)  # type: ignore[arg-type]
