@@ -54,6 +54,8 @@ def draw_funnel(console: "Console", told: Funnel, alone: "AloneTold | None" = No
     on_terminal = console.is_terminal
     texts = ["  " + shown(line.text) for section in told.sections for line in section.lines]
     texts += [f"{shown(section.name)} from {shown(section.source)}" for section in told.sections if section.samples]
+    tails = (found for section in told.sections for found in section.tail)
+    texts += ["  " + shown(found.text) for found in tails if found.name.startswith("cut")]
     width = max([24, *map(len, texts)]) + 2
     if on_terminal:
         width = min(width, console.width - 28 - _BAR)

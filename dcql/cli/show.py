@@ -39,7 +39,7 @@ def show(
     ],
     pool: PoolOption = None,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=1, max=_MOST, metavar="N", help="Samples to show, of each clause.")
+        int, typer.Option("--n", "-n", min=1, max=_MOST, metavar="N", help="Samples to show, of each clause.")
     ] = 20,
     dropped: Annotated[
         bool, typer.Option("--dropped", help="Show what is dropped, clause by clause: those that just fail it.")
