@@ -37,14 +37,14 @@ COMMANDS = {
     "pool add": ("pool", "add", "small", "POOLS/whole"),
     "feature compute": ("feature", "compute", "lang", "--pool", "small"),
     "run": ("run", "recipe.dcql", "--pool", "small", "--out", "out"),
-    "lock": ("lock", "recipe.dcql", "--pool", "small"),
+    "lock": ("lock", "recipe.dcql", "--pool", "small", "--set", "keep=0.6"),
 }
 # What was done before in the scene of a command, half of the times: then there is something to lose.
 BEFORE = {
     "pool add": [("pool", "add", "small", "POOLS/half")],
     "feature compute": [COMMANDS["run"]],
     "run": [(*COMMANDS["run"], "--set", "keep=0.8")],
-    "lock": [(*COMMANDS["lock"], "--set", "keep=0.8")],
+    "lock": [("lock", "recipe.dcql", "--pool", "small", "--set", "keep=0.8")],
 }
 
 

@@ -74,7 +74,7 @@ def null_wins(fold: Callable[..., Any]) -> Callable[..., Any]:
 
 def other_operation(wrong: dict[str, str]) -> Callable[..., Any]:
     def made(combined: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda self, op, *rest: combined(self, wrong.get(op, op), *rest)
+        return lambda self, rel, *rest: combined(self, replace(rel, op=wrong.get(rel.op, rel.op)), *rest)
 
     return made
 
