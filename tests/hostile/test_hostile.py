@@ -45,7 +45,8 @@ def test_case(name: str, machine: Machine, update: bool) -> None:
     assert all(one == "\n" or one.isprintable() for one in told.out + told.err)
     assert CANARY not in told.out + told.err
     assert "E0901" not in told.out + told.err
-    assert printed == expected.read_text(encoding="utf-8")
+    # Which of two limits is met first may depend on the machine.
+    assert printed in expected.read_text(encoding="utf-8").split("-- or --\n")
     assert snapshot(machine, folder) == before
     assert list(unwanted(told, machine, folder)) == []
     assert told.seconds < SECONDS

@@ -294,7 +294,9 @@ def test_message(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upd
 
 
 def test_every_code_of_pools_uids_and_subsets_has_a_case():
-    codes = {code for code in CODES if "E0701" <= code < "E0740"}
+    # What is told of samples while a recipe runs is in tests/run.
+    of_recipes = {"E0722", "E0725", "E0726", "E0727", "E0728"}
+    codes = {code for code in CODES if "E0701" <= code < "E0740"} - of_recipes
     assert {name[:5] for name in CASES} == codes
     assert {path.stem for path in ERRORS.glob("*.txt")} == set(CASES)
 

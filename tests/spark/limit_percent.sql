@@ -15,7 +15,7 @@ SELECT
   ) THEN LPAD(`uid`, 32, '0') ELSE `uid` END AS `@id`
 FROM pool;
 
--- stage 1: :cut1: LIMIT 333/10 PERCENT: samples
+-- stage 1: :cut1: LIMIT 33.3 PERCENT: samples
 SELECT
   COUNT(*) AS `samples`
 FROM (
@@ -33,7 +33,7 @@ WHERE
     `@input/clauses` = 1
   );
 
--- stage 1: :cut1: LIMIT 333/10 PERCENT: keys at the cut
+-- stage 1: :cut1: LIMIT 33.3 PERCENT: keys at the cut
 SELECT
   `@/cut1/0` AS `key0`,
   `@/cut1/1` AS `key1`
@@ -57,7 +57,7 @@ ORDER BY
 LIMIT 1
 OFFSET :offset;
 
--- stage 1: :cut1: LIMIT 333/10 PERCENT: samples before them
+-- stage 1: :cut1: LIMIT 33.3 PERCENT: samples before them
 SELECT
   COUNT(*) AS `samples`
 FROM (
@@ -118,7 +118,7 @@ WHERE
     )
   );
 
--- stage 1: :cut1: LIMIT 333/10 PERCENT: tie hash at the cut
+-- stage 1: :cut1: LIMIT 33.3 PERCENT: tie hash at the cut
 SELECT
   SHA2((
     UNHEX('6463716c2e7469652e763100') || UNHEX(`uid`)
