@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.order import before
-from dcql.lower.program import GroupedCut
+from dcql.lower.program import GroupedCut, bounded
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.written import Writer
@@ -89,7 +89,7 @@ def grouped_cut(chain: "Chain", rel: nodes.Limit, cut: str, here: str) -> Groupe
     cuts = _cuts(of_members, (sizes_table, keep_table, at_table), groups, sort_items)
     return GroupedCut(
         name=cut,
-        count=rel.count,
+        count=bounded(rel.count),
         percent=(rel.percent.numerator, rel.percent.denominator) if rel.percent is not None else None,
         key_types=tuple(key.expr.type for key in rel.order),
         by_types=tuple(key.type for key in rel.by),

@@ -31,6 +31,7 @@ from dcql.lower.program import (
     Statement,
     Statistic,
     Threshold,
+    bounded,
 )
 from dcql.lower.samples import row_number, samples
 from dcql.lower.skipping import bare_comparisons, needed
@@ -235,7 +236,7 @@ class Lowering:
         cut_keys = sql.select([(key.copy(), f"key{i}") for i, key in enumerate(keys)], members.copy())
         return Cut(
             name=name,
-            count=node.count,
+            count=bounded(node.count),
             percent=(percent.numerator, percent.denominator) if percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
             samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),

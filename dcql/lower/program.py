@@ -20,6 +20,7 @@ ID = "@id"
 ROW = "row"
 READ = "@values"
 FAULT = "fault"
+_MOST = (1 << 63) - 1
 
 
 def feature_column(name: str) -> str:
@@ -106,6 +107,11 @@ class GroupedThreshold:
     values: Statement
     text: str
     population: str
+
+
+def bounded(count: int | None) -> int | None:
+    """Return a count that a stored program can hold: no pool has more samples, and a larger count keeps all too."""
+    return None if count is None else min(count, _MOST)
 
 
 @dataclass(frozen=True, slots=True)
