@@ -119,8 +119,6 @@ def test_plans_together_keep_what_each_keeps_alone(texts: list[str], number: int
         assert list(differences(plans, pool)) == []
 
 
-# Fails for one list: what a statistic of a merged plan is called differs, though all its values agree.
-@pytest.mark.slow
 @settings(max_examples=settings().max_examples // 60)
 @given(st.lists(recipes(depth=2), min_size=32, max_size=32), numbers, forms)
 def test_thirty_two_plans_together(texts: list[str], number: int, form: str) -> None:
@@ -213,6 +211,14 @@ def test_text_is_looked_at_where_some_variant_needs_it(monkeypatch: pytest.Monke
     sent = queries_of(plans_of(text.format(100), text_alone, pool=pool), pool, monkeypatch)
     assert list(differences(plans_of(text.format(100), text_alone, pool=pool), pool)) == []
     assert "100" not in sent[-1][: sent[-1].lower().index("contains")].split("FROM")[-1]
+
+
+def test_a_cut_is_called_as_its_own_plan_has_it() -> None:
+    pool = adversarial("mixed").raw
+    text = "SELECT uid FROM pool SAMPLE 5 ROWS SEED 1 WEIGHT BY greatest(clip_l14 - q(0, width{}), 0)"
+    plans = plans_of(text.format(""), text.format(" OF pool"), pool=pool)
+    assert plans[0] == plans[1]
+    assert list(differences(plans, pool)) == []
 
 
 STAGE = "WITH some AS (SELECT uid FROM pool WHERE {}) SELECT uid FROM some WHERE clip_l14 >= q(0.5 OF some)"

@@ -97,7 +97,7 @@ def grouped_cut(chain: "Chain", rel: nodes.Limit, cut: str, here: str) -> Groupe
         each=sql.render(each),
         at=sql.render(at),
         cuts=sql.render(cuts),
-        text=Writer().limit(rel),
+        text=Writer().cut(rel),
     )
 
 

@@ -247,7 +247,7 @@ class Lowering:
                 )
             ),
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
-            text=_text(node),
+            text=Writer().cut(node),
             weights=self._weights(node, here),
             near=self._near(node, here),
         )
@@ -468,12 +468,6 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
-
-
-def _text(node: nodes.Limit | nodes.SampleRows) -> str:
-    if isinstance(node, nodes.SampleRows):
-        return Writer().sample(node)
-    return Writer().limit(node)
 
 
 def _read_by(relation: nodes.Rel) -> str:

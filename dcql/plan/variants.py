@@ -13,6 +13,7 @@ from dcql.plan.nodes import (
     AssetSet,
     Feature,
     InSet,
+    Limit,
     N,
     Node,
     Plan,
@@ -20,10 +21,12 @@ from dcql.plan.nodes import (
     Quantile,
     Ref,
     Rel,
+    SampleRows,
     Stage,
     transform,
 )
 from dcql.plan.statistics import StatisticNode, Statistics, called, statistics
+from dcql.plan.written import Writer
 
 EVERY = Plan((), PoolScan(), (), ())  # keeps every sample
 
@@ -32,7 +35,8 @@ EVERY = Plan((), PoolScan(), (), ())  # keeps every sample
 class Alone:
     """A statistic of one plan: its name among all plans, and what it is called in its own.
 
-    `text` and `population` are None for what is no threshold: they follow from the statistic.
+    `text` and `population` are as its own plan has them: others may write the same q otherwise, and name the same stage
+    otherwise. They are None for what is neither a threshold nor a cut: they follow from the statistic.
     """
 
     shared: str
@@ -72,9 +76,18 @@ def _alone(plan: Plan, renaming: "_Renaming", shared: Mapping[StatisticNode, str
     own = statistics(plan)
     for level in range(1, own.stages + 1):
         for node in _as_found(own, level):
-            name = own.names[node]
-            text, population = (node.text, called(node.population)) if isinstance(node, Quantile) else (None, None)
-            yield Alone(shared[renaming(node)], name, text, population)
+            yield Alone(shared[renaming(node)], own.names[node], *_words(node))
+
+
+def _words(node: StatisticNode) -> tuple[str, str] | tuple[None, None]:
+    """Return the text and the population of a statistic."""
+    match node:
+        case Quantile():
+            return node.text, called(node.population)
+        case Limit() | SampleRows():
+            return Writer().cut(node), ""
+        case _:
+            return None, None
 
 
 def _as_found(own: Statistics, level: int) -> Iterator[StatisticNode]:

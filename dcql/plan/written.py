@@ -152,6 +152,10 @@ class Writer:
         tailed = isinstance(rel, nodes.DistinctOn | nodes.Limit | nodes.SampleShare | nodes.SampleRows)
         return f"SELECT uid FROM ({self.relation(rel)})" if tailed else self.relation(rel)
 
+    def cut(self, rel: nodes.Limit | nodes.SampleRows) -> str:
+        """Write what takes the first of an order, as its statistic is called."""
+        return self.limit(rel) if isinstance(rel, nodes.Limit) else self.sample(rel)
+
     def sample(self, rel: nodes.SampleShare | nodes.SampleRows) -> str:
         """Write a SAMPLE."""
         if isinstance(rel, nodes.SampleShare):
