@@ -12,7 +12,8 @@ from pools import Pool
 from .errors import OracleError
 from .hash import dcql1, npy_bytes
 from .quantile import Statistic
-from .relations import Files, Program, outside_params, read_pool
+from .relations import Files, Program, outside_params
+from .samples import read_pool
 from .tail import Bag
 from .types import Value
 

@@ -1,20 +1,16 @@
 """One recipe file: names, stages and the final query, checked first and run after (SEMANTICS §§1, 3)."""
 
 import hashlib
-import math
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 
-from pools import Pool
-
 from . import tree
 from .errors import OracleError
 from .evaluate import BUILT_IN_NAMES, FUNCTIONS, MODEL_COLUMNS, NO_ARGUMENTS, Evaluator, Place
 from .hash import MAX_COPIES, read_npy
-from .numeric import nearest_float32
 from .parser import conjuncts, parse, parse_constant
 from .quantile import Threshold
 from .tables import Joined, tables_of
@@ -44,43 +40,6 @@ class Block:
     entered: set[bytes] = field(default_factory=set)
     tests: list[Typed] = field(default_factory=list)
     written: list[Typed] = field(default_factory=list)
-
-
-def read_pool(pool: Pool) -> tuple[dict[str, str], dict[bytes, Sample]]:
-    """Read a pool: the type of each column, and its samples by uid; NaN is NULL, -0.0 is 0; raises E07."""
-    columns = {name: expression_type(type_) for name, type_ in pool.types.items()}
-    samples: dict[bytes, Sample] = {}
-    for row in range(pool.rows):
-        text = pool.columns["uid"][row]
-        if not isinstance(text, str) or not re.fullmatch("[0-9a-f]{1,32}", text):
-            raise OracleError("E07", f"{text!r} is not a uid of 32 lower-case hex digits")
-        padded = text.zfill(32)
-        values = {name: normal(pool.columns[name][row], type_) for name, type_ in columns.items() if type_}
-        uid = bytes.fromhex(padded)
-        if uid in samples:
-            raise OracleError("E07", f"two rows of the pool have the uid {padded}")
-        samples[uid] = Sample(uid, values | {"uid": padded})
-    return columns, samples
-
-
-def expression_type(pool_type: str) -> str:
-    """Map a pool's column type to the language's; '' for one that no expression may name."""
-    if re.fullmatch(r"u?int\d+", pool_type):
-        return "INT"
-    known = {"float16": "FLOAT", "float32": "FLOAT", "float64": "DOUBLE", "string": "TEXT", "bool": "BOOL"}
-    return known.get(pool_type, "")
-
-
-def normal(value: Value, type_: str) -> Value:
-    """Make NaN NULL and -0.0 0; a FLOAT column's value is rounded to float32, as writing it would."""
-    if not isinstance(value, float):
-        return value
-    if math.isnan(value):
-        return None
-    if type_ == "FLOAT" and not math.isinf(value):
-        rounded = nearest_float32(Fraction(value))
-        return math.copysign(math.inf, value) if rounded is None else rounded
-    return value + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def walk(node: object) -> Iterator[object]:
@@ -122,7 +81,7 @@ class Program:
         self.relations: dict[str, Relation] = {}
         self.queried: list[Relation] = []  # what stands after IN
         self.evaluator = Evaluator(self)
-        self.joined = Joined(tables_of(self.recipe, self.columns, self.data, expression_type, normal))
+        self.joined = Joined(tables_of(self.recipe, self.columns, self.data))
         self.check_names()
         self.read_params(overrides or {})
         for set_ in self.recipe.sets:

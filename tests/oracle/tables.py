@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from . import tree
 from .errors import OracleError
+from .samples import expression_type, normal
 from .types import Sample, Typed, Value
 
 Row = dict[str, Value]
@@ -46,13 +47,7 @@ class Table:
         return found
 
 
-def tables_of(
-    recipe: tree.Recipe,
-    pool: Mapping[str, str],
-    read: Callable[[str], bytes],
-    expression_type: Callable[[str], str],
-    normal: Callable[[Value, str], Value],
-) -> dict[str, Table]:
+def tables_of(recipe: tree.Recipe, pool: Mapping[str, str], read: Callable[[str], bytes]) -> dict[str, Table]:
     """Read the tables of a recipe, and check its JOINs against them and the pool's columns; raises E02, E03, E07."""
     keys: dict[str, str] = {}
     for join in joins(recipe):
