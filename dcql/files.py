@@ -62,12 +62,14 @@ class LocalFiles:
 
 
 def locate(place: str) -> tuple[Any, str]:
-    """Return the filesystem of a path or URL, and the path in it; a path without `://` is local as it stands."""
-    if "://" in place:
-        import fsspec
+    """Return the filesystem of a path or URL, and the path in it; a path without `://` is local as it stands.
 
-        filesystem, path = fsspec.core.url_to_fs(place)
-        return filesystem, str(path)
+    Raises RunError for a URL that cannot be opened.
+    """
+    if "://" in place:
+        from dcql.remote import files
+
+        return files.locate(place)
     return LocalFiles(), os.fspath(Path(place).absolute())
 
 
@@ -85,6 +87,7 @@ def list_files(source: str) -> tuple[Listed, ...]:
     """
     try:
         filesystem, root = locate(source)
+        filesystem.info(root)  # which says more than `exists` of what is not there
         if not filesystem.exists(root):
             raise FileNotFoundError(source)
         if filesystem.isfile(root):
@@ -99,10 +102,9 @@ def list_files(source: str) -> tuple[Listed, ...]:
                 found += [inner for inner in inside if _is(filesystem, inner, ".parquet")]
             elif _is(filesystem, entry, ".parquet"):
                 found.append(entry)
-    except FileNotFoundError:
-        raise RunError(
-            Diagnostic("E0701", f"no pool at `{source}`", None, "nothing lies at that path", ("check the path",))
-        ) from None
+    except FileNotFoundError as error:
+        said = first_line(error) if "://" in source and " " in str(error) else "nothing lies at that path"
+        raise RunError(Diagnostic("E0701", f"no pool at `{source}`", None, said, ("check the path",))) from None
     except (OSError, ImportError, ValueError) as error:
         raise RunError(unreadable(source, error)) from error
     unnamable = next((entry["name"] for entry in found if not _is_text(entry["name"])), None)

@@ -1,6 +1,7 @@
 """Where dcql keeps the pools that were added: the store.
 
 $DCQL_HOME (~/.dcql)/
+  cache/                   blocks of remote files: dcql.remote.kept
   locks/NAME               held by flock while the pool is added or removed; never deleted
   pools/NAME/
     pool.toml              the record of the pool; replaced last and atomically
@@ -9,22 +10,16 @@ $DCQL_HOME (~/.dcql)/
 """
 
 import contextlib
-import os
 import re
 from pathlib import Path
 
 from dcql.errors import Diagnostic, RunError
+from dcql.home import home as home
 from dcql.scratch import unfinished
 
 MAX_PROGRAMS = 1_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def home() -> Path:
-    """Return the root of the store: $DCQL_HOME, or ~/.dcql."""
-    named = os.environ.get("DCQL_HOME")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".dcql"
 
 
 def is_pool_name(name: str) -> bool:

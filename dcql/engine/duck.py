@@ -200,18 +200,34 @@ def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] 
         # In a notebook without ipywidgets it is off, and setting it at all is refused.
         if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             connection.execute("SET enable_progress_bar = false")
-        for protocol in {protocol for file in files if (protocol := _protocol(file))}:
-            import fsspec  # few pools are remote, and it is slow to import
-
-            connection.register_filesystem(fsspec.filesystem(protocol))
+        far = _register_far(connection, files)
         # Nothing but the pool's files from here on, local or remote, whatever the SQL says.
         # It compares paths both as they are written and as they are found.
         connection.execute("SET allowed_paths = ?", [[*files, *map(_literally, files)]])
         connection.execute("SET allowed_directories = ?", [[str(spill), *map(str, folders)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        with stopped_by(connection.interrupt):
-            yield Session(connection, spill)
+        try:
+            with stopped_by(connection.interrupt):
+                yield Session(connection, spill)
+        except Exception as error:
+            fault = next((one.fault for one in far if one.fault is not None), None)
+            if fault is None:
+                raise
+            raise fault from error
+
+
+def _register_far(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> list[Any]:
+    """Let DuckDB read those of `files` that are URLs; return the filesystems, one a protocol."""
+    protocols = {protocol for file in files if (protocol := _protocol(file))}
+    if not protocols:
+        return []
+    from dcql.engine.far_files import FarFiles  # few pools are remote, and fsspec is slow to import
+
+    far = [FarFiles(each, [file for file in files if _protocol(file) == each]) for each in sorted(protocols)]
+    for filesystem in far:
+        connection.register_filesystem(filesystem)
+    return far
 
 
 def _settings(spill: Path, resources: Resources) -> dict[str, Any]:

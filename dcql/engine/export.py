@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +13,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.folder import replaced
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError, did_you_mean
+from dcql.files import locate
 from dcql.subset import Subset, Uids, Words, join_words
 
 COPIES = "copies"
@@ -64,7 +64,8 @@ def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progr
 
 def _batches(file: PoolFile, columns: list[str]) -> Iterator[Any]:
     try:
-        with fsspec.open(file.path, "rb") as opened:
+        filesystem, path = locate(file.path)
+        with filesystem.open(path, "rb") as opened:
             yield from pq.ParquetFile(opened).iter_batches(_BATCH_ROWS, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise RunError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dcql import files
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Source, session
 from dcql.engine.sources import every_path
@@ -148,12 +149,12 @@ def _similar(pool: Pool, prefix: str) -> Iterator[str]:
 
 def values_of(pool: Pool, place: Place) -> dict[str, Any]:
     """Return every column of the sample as the pool has it, by name. Raises RunError where the file cannot be read."""
-    import fsspec
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    filesystem, path = files.locate(place.file.path)
     try:
-        with fsspec.open(place.file.path, "rb") as opened:
+        with filesystem.open(path, "rb") as opened:
             file = pq.ParquetFile(opened)
             start = 0
             for number in range(file.num_row_groups):

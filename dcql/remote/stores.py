@@ -1,0 +1,207 @@
+"""Filesystems of fsspec as they are used here: what tells versions of a file apart, and a stretch of one version.
+
+`Store` does for any filesystem, at the price of one more question after each stretch. S3 compares the version while it
+answers; of the Hub a commit is read, which never changes.
+"""
+
+import functools
+import json
+from typing import Any
+
+from dcql.remote import faults, settings
+from dcql.remote.attempts import attempt
+
+Info = dict[str, Any]
+
+# What filesystems call that which changes with the content, surest first; then times.
+_SURE = ("ETag", "etag", "generation", "lfs", "xet_hash", "blob_id", "md5Hash", "content_md5", "checksum")
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "modificationTime", "created")
+_CONNECT_SECONDS = 10
+_CONNECTIONS = 32
+# Nothing of these comes over a network.
+_NEAR = frozenset({"file", "local", "memory"})
+
+
+class Store:
+    """A filesystem of fsspec; paths are those of fsspec, without the protocol."""
+
+    def __init__(self, protocol: str, filesystem: Any) -> None:
+        self.protocol = protocol
+        self.filesystem = filesystem
+        self._bounded = bool(getattr(filesystem, "async_impl", False))
+
+    @property
+    def near(self) -> bool:
+        """Whether files lie on this machine, so that nothing of them needs to be kept."""
+        return self.protocol in _NEAR
+
+    def url(self, path: str) -> str:
+        """Return a path as a URL."""
+        return str(self.filesystem.unstrip_protocol(path))
+
+    def info(self, path: str) -> Info:
+        """Return what the server says of a path now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        return attempt(self.url(path), lambda seconds: dict(self._info(path, seconds)))
+
+    def ls(self, path: str) -> list[Info]:
+        """Return what lies in a folder now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        return attempt(self.url(path), lambda seconds: [dict(one) for one in self._ls(path, seconds)])
+
+    def version(self, info: Info) -> str:
+        """Return what tells this version of a file from others of its size, empty where the server says nothing."""
+        for names in (_SURE, _TIMES):
+            told = {name: str(info[name]) for name in names if info.get(name) not in (None, "")}
+            if told:
+                return json.dumps(told, sort_keys=True)
+        return ""
+
+    def source(self, path: str) -> str:
+        """Return what `fetch` is to read, for a path that was just listed."""
+        return path
+
+    def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
+        """Return a stretch of a file of this size and version, asked for once.
+
+        Raises Changed where the file has another version now, and whatever the filesystem raises.
+        """
+        within = {"timeout": seconds} if self._bounded else {}
+        content = bytes(self.filesystem.cat_file(source, start=start, end=end, **within))
+        if len(content) == size != end - start:
+            content = content[start:end]  # a server of HTTP that knows no ranges
+        self._compare(source, size, version, seconds)
+        return content
+
+    def _compare(self, source: str, size: int, version: str, seconds: float) -> None:
+        now = self._info(source, seconds)
+        if int(now["size"]) != size:
+            raise faults.Changed(f"it has {int(now['size']):,} bytes, and had {size:,}")
+        if self.version(now) != version:
+            raise faults.Changed("it has the same size, and another version")
+
+    def _info(self, path: str, seconds: float) -> Any:
+        self.filesystem.invalidate_cache()
+        within = {"timeout": seconds} if self._bounded else {}
+        return self.filesystem.info(path, **within)
+
+    def _ls(self, path: str, seconds: float) -> Any:
+        self.filesystem.invalidate_cache()
+        within = {"timeout": seconds} if self._bounded else {}
+        return self.filesystem.ls(path, detail=True, **within)
+
+
+class S3(Store):
+    """s3fs: the server refuses a stretch of another version (If-Match), and says of which it is."""
+
+    def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
+        from fsspec.asyn import sync
+
+        bucket, key, number = self.filesystem.split_path(source)
+        etag = json.loads(version).get("ETag") if version else None
+        asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{end - 1}"}
+        asked |= {"VersionId": number} if number else {}
+        asked |= {"IfMatch": etag} if etag else {}
+
+        async def answer() -> tuple[Any, bytes]:
+            told = await self.filesystem._call_s3("get_object", **asked)
+            try:
+                return told.get("ETag"), await told["Body"].read()
+            finally:
+                told["Body"].close()
+
+        try:
+            now, content = sync(self.filesystem.loop, answer, timeout=seconds)
+        except OSError as error:
+            # 412: another version; 416: it is shorter now.
+            if faults.status(error) in (412, 416):
+                self._compare(source, size, version, seconds)
+                raise faults.ShortAnswerError("the server refused the version that it states") from error
+            raise
+        if etag is None or now != etag:
+            self._compare(source, size, version, seconds)
+            if etag is not None:
+                raise faults.ShortAnswerError("the server answered with another version than it states")
+        return bytes(content)
+
+
+class Hub(Store):
+    """The Hugging Face Hub: files are read at the commit that the branch had when they were listed."""
+
+    def source(self, path: str) -> str:
+        """Return the path at the commit that its branch or tag has now."""
+        resolved = self.filesystem.resolve_path(path)
+        if not hasattr(resolved, "repo_id"):
+            return path  # a bucket of the Hub has no commits
+        repository = (resolved.repo_type, resolved.repo_id, resolved.revision)
+        prefix = {"dataset": "datasets/", "space": "spaces/"}.get(resolved.repo_type, "")
+        return f"{prefix}{resolved.repo_id}@{self._commit(*repository)}/{resolved.path_in_repo}"
+
+    def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
+        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+        headers = build_hf_headers(token=self.filesystem.token) | {"range": f"bytes={start}-{end - 1}"}
+        address = self.filesystem.url(source)
+        # What comes in is not compressed on the way, for then a range would be of something else.
+        headers["accept-encoding"] = "identity"
+        answer = http_backoff("GET", address, max_retries=0, headers=headers, timeout=settings.timeout())
+        hf_raise_for_status(answer)
+        content = bytes(answer.content)
+        if "@" not in source:
+            self._compare(source, size, version, seconds)
+        return content[start:end] if len(content) == size != end - start else content
+
+    def _ls(self, path: str, seconds: float) -> Any:
+        # Asked anew: a branch that moved is noticed when files are listed, and then alone.
+        self._commits.clear()
+        return super()._ls(path, seconds)
+
+    @functools.cached_property
+    def _commits(self) -> dict[tuple[str, str, str], str]:
+        return {}
+
+    def _commit(self, kind: str, name: str, revision: str) -> str:
+        found = self._commits.get((kind, name, revision))
+        if found is None:
+            from huggingface_hub import HfApi
+
+            api = HfApi(endpoint=self.filesystem.endpoint, token=self.filesystem.token)
+            place = f"hf://{kind}s/{name}"
+            told = attempt(place, lambda seconds: api.repo_info(name, repo_type=kind, revision=revision, timeout=seconds))
+            found = self._commits[kind, name, revision] = str(told.sha)
+        return found
+
+
+def connect(place: str) -> tuple[Store, str]:
+    """Return the store of a URL, and the path in it; raise RunError where fsspec cannot open it."""
+    import fsspec
+
+    protocol = place.partition("://")[0]
+    try:
+        filesystem, path = fsspec.core.url_to_fs(place, **_options(protocol))
+    except (ImportError, ValueError) as error:
+        raise faults.absent(place, error) from error
+    return _store(protocol, filesystem), str(path)
+
+
+@functools.lru_cache(maxsize=64)
+def _store(protocol: str, filesystem: Any) -> Store:
+    if protocol in ("s3", "s3a"):
+        # Attempts are counted in one place.
+        filesystem.retries = 1
+        return S3("s3", filesystem)
+    return (Hub if protocol == "hf" else Store)(protocol, filesystem)
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """Return what a filesystem is made with, beside what the user's configuration of fsspec says."""
+    if protocol not in ("s3", "s3a"):
+        return {}
+    import fsspec
+
+    own = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
+    bounds = {
+        "connect_timeout": min(_CONNECT_SECONDS, settings.timeout()),
+        "read_timeout": settings.timeout(),
+        "retries": {"mode": "standard", "total_max_attempts": 1},
+        "max_pool_connections": _CONNECTIONS,
+    }
+    return {"config_kwargs": bounds | own, "use_listings_cache": False}
