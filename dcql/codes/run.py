@@ -87,8 +87,8 @@ CODES: tuple[Code, ...] = (
         "E0712",
         "pool cannot be read",
         "The folder, URL or file of the pool exists or may exist, but reading it fails.",
-        "dcql pool add small s3://bucket/small     # without the package s3fs",
-        "install the package that the message names, or check the permissions",
+        "dcql pool add small ./small     # a folder of somebody else",
+        "ask for the permission to read it, or name another folder",
     ),
     Code(
         "E0713",

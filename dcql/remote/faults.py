@@ -82,24 +82,18 @@ def unreachable(place: str, error: BaseException, attempts: int) -> Diagnostic:
 
 
 def absent(place: str, error: Exception) -> RunError:
-    """Return the error that fsspec has no package for a URL, or knows nothing of its kind."""
+    """Return the error that fsspec lacks the package for a URL, or knows nothing of its kind."""
     protocol = place.partition("://")[0].partition("::")[0]
-    if isinstance(error, ImportError):
-        extra, package = _EXTRAS.get(protocol), _PACKAGES.get(protocol)
-        advice = f"install it: `pip install 'dcql[{extra}]'`" if extra else "install the package that it names"
-        if package is not None:
-            advice = f"install it: `pip install {package}`"
-        label = f"`{protocol}://` needs a package that is not installed"
-        return RunError(Diagnostic("E0742", f"cannot open `{place}`", None, label, (advice,)))
-    return RunError(
-        Diagnostic(
-            "E0744",
-            f"cannot open `{place}`",
-            None,
-            said(error),
-            ("name a folder, or a URL such as `s3://bucket/folder` or `hf://datasets/owner/name`",),
-        )
-    )
+    if not isinstance(error, ImportError):
+        advice = "name a folder, or a URL such as `s3://bucket/folder` or `hf://datasets/owner/name`"
+        return RunError(Diagnostic("E0712", f"cannot read `{place}`", None, said(error), (advice,)))
+    extra, package = _EXTRAS.get(protocol), _PACKAGES.get(protocol)
+    if extra is not None:
+        advice = f"install it: `pip install -c constraints.txt 'dcql[{extra}]'`"
+    else:
+        advice = f"install it: `pip install {package}`" if package is not None else said(error)
+    label = f"`{protocol}://` needs a package that is not installed"
+    return RunError(Diagnostic("E0742", f"cannot open `{place}`", None, label, (advice,)))
 
 
 def changed(place: str, reason: str) -> RunError:

@@ -4,8 +4,9 @@ In a parquet file a block is a column chunk, so that nothing of other columns is
 ones that lie side by side are one block. Other files are cut every 4 MiB.
 """
 
+import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 Range = tuple[int, int]
@@ -93,7 +94,7 @@ def parquet(footer: bytes, size: int) -> Layout:
 def _layout(found: list[tuple[int, int, int, str]], size: int, groups: int) -> Layout:
     tail = max(0, size - TAIL)
     edges = {0, tail, size} | {start for start, *_ in found} | {end for _, end, *_ in found}
-    cuts = tuple(_cuts(sorted(edges - {_HEAD} if tail > _HEAD else edges), tail))
+    cuts = tuple(_cuts(sorted(edges - ({_HEAD} if tail > _HEAD else set())), tail))
     chunks: dict[tuple[int, str], Range] = {}
     columns: dict[int, tuple[int, str]] = {}
     for start, end, group, column in found:
@@ -104,15 +105,17 @@ def _layout(found: list[tuple[int, int, int, str]], size: int, groups: int) -> L
     return Layout(cuts, chunks, columns, groups)
 
 
-def _cuts(edges: Iterable[int], tail: int) -> Iterator[int]:
-    """Yield edges so that neighbours are not too close, the one before the tail aside, and not too far apart."""
+def _cuts(edges: list[int], tail: int) -> Iterator[int]:
+    """Yield edges so that what lies between two is neither a few bytes beside a few others, nor too much.
+
+    The tail is one block, whatever begins in it.
+    """
     last = 0
     yield 0
-    for edge in edges:
-        if edge == 0 or (edge - last < _SMALL and edge < tail):
+    for edge, following in itertools.pairwise([*(edge for edge in edges if edge <= tail), edges[-1], edges[-1]]):
+        small = edge - last < _SMALL and following - edge < _SMALL
+        if edge == last or (small and edge < tail):
             continue
-        if tail < edge and edge - tail < TAIL:
-            continue  # the tail is one block, whatever begins in it
         # Parts of one size, so that the last is not a few bytes.
         parts = -(-(edge - last) // PIECE)
         for part in range(1, parts + 1):

@@ -135,6 +135,12 @@ class Blocks:
         with self._lock:
             return sum(held.size for _, held in self._held.values() if not held.asked)
 
+    def drop(self) -> None:
+        """Give the memory of all blocks back; what is still on its way comes for nobody."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0
+
     def _ask(self, file: RemoteFile, block: Range, *, by_reader: bool) -> _Held:
         key = id(file), block
         with self._lock:
