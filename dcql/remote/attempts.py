@@ -15,19 +15,23 @@ _LONGEST_PAUSE = 10.0
 _SLOWEST = 50_000  # bytes a second; a transfer that is slower is broken off
 
 
-def attempt(place: str, do: Callable[[float], T], size: int = 0) -> T:
+def attempt(place: str, do: Callable[[float], T], size: int = 0, most: int | None = None) -> T:
     """Return what `do` does, a request for `size` bytes of the URL `place`; it is told the seconds that it may take.
 
+    `most` attempts are made, None: as many as the settings say.
     Raises FileNotFoundError and faults.Changed as they come, RunError for other faults that do not pass and for one
     that did not in all attempts.
     """
-    most, seconds = settings.attempts(), settings.timeout() + size / _SLOWEST
+    most = min(most or settings.attempts(), settings.attempts())
+    seconds = settings.timeout() + size / _SLOWEST
     for number in range(1, most + 1):
         try:
             return do(seconds)
-        except (RunError, FileNotFoundError, faults.Changed):
+        except (RunError, faults.Changed):
             raise
         except Exception as error:
+            if isinstance(error, FileNotFoundError) and not faults.refused(error):
+                raise
             if not faults.passes(error):
                 raise RunError(faults.final(place, error)) from error
             if number == most:

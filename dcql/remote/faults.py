@@ -47,19 +47,23 @@ class Changed(Exception):  # noqa: N818 (it is no error of the caller's, and tol
 
 def passes(error: BaseException) -> bool:
     """Return whether a fault may be gone when the same is asked again."""
-    chain = tuple(_chain(error))
-    statuses = {_own_status(one) for one in chain}
-    if statuses & _REFUSED_STATUS or any(_named(one, _REFUSED_NAMES) for one in chain):
+    if refused(error):
         return False
-    return bool(statuses & _PASSING_STATUS) or any(_passes(one) for one in chain)
+    return any(_own_status(one) in _PASSING_STATUS or _passes(one) for one in _chain(error))
+
+
+def refused(error: BaseException) -> bool:
+    """Return whether a server knows nobody, or lets nobody in."""
+    return any(
+        isinstance(one, PermissionError) or _own_status(one) in _REFUSED_STATUS or _named(one, _REFUSED_NAMES)
+        for one in _chain(error)
+    )
 
 
 def final(place: str, error: BaseException) -> Diagnostic:
     """Return what is told of a fault that does not pass, of a URL."""
-    chain = tuple(_chain(error))
     protocol = place.partition("://")[0]
-    refused = any(isinstance(one, PermissionError) or _own_status(one) in _REFUSED_STATUS for one in chain)
-    if refused or any(_named(one, _REFUSED_NAMES) for one in chain):
+    if refused(error):
         advice = _ACCESS.get({"s3a": "s3"}.get(protocol, protocol), ("check the credentials and the address",))
         return Diagnostic("E0741", f"no access to `{place}`", None, said(error), advice)
     return Diagnostic(

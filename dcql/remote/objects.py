@@ -207,8 +207,9 @@ class Known:
         source = store.source(path)
         with self._lock:
             before = self._files.get(url)
-            if before is not None and (before.size, before.version, before.source) == (size, version, source):
-                return before
+            if before is not None and before.store is store:
+                if (before.size, before.version, before.source) == (size, version, source):
+                    return before
             found = self._files[url] = RemoteFile(store, url, source, size, version)
             return found
 

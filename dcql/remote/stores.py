@@ -126,31 +126,38 @@ class S3(Store):
 class Hub(Store):
     """The Hugging Face Hub: files are read at the commit that the branch had when they were listed."""
 
+    def ls(self, path: str) -> list[Info]:
+        """Return what lies in a folder now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        # The package asks for each page several times by itself.
+        return attempt(self.url(path), lambda seconds: [dict(one) for one in self._ls(path, seconds)], most=2)
+
     def source(self, path: str) -> str:
-        """Return the path at the commit that its branch or tag has now."""
-        resolved = self.filesystem.resolve_path(path)
-        if not hasattr(resolved, "repo_id"):
+        """Return the address of a path at the commit that its branch or tag has now."""
+        from huggingface_hub import hf_hub_url
+
+        place = self.filesystem.resolve_path(path)
+        if not hasattr(place, "repo_id"):
             return path  # a bucket of the Hub has no commits
-        repository = (resolved.repo_type, resolved.repo_id, resolved.revision)
-        prefix = {"dataset": "datasets/", "space": "spaces/"}.get(resolved.repo_type, "")
-        return f"{prefix}{resolved.repo_id}@{self._commit(*repository)}/{resolved.path_in_repo}"
+        commit = self._commit(place.repo_type, place.repo_id, place.revision)
+        name, endpoint = place.path_in_repo, self.filesystem.endpoint
+        return str(hf_hub_url(place.repo_id, name, repo_type=place.repo_type, revision=commit, endpoint=endpoint))
 
     def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+        """Return a stretch of a file of this size, asked for once; an address with a commit is one version for ever."""
+        if "://" not in source:
+            return super().fetch(source, start, end, size, version, seconds)
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
         headers = build_hf_headers(token=self.filesystem.token) | {"range": f"bytes={start}-{end - 1}"}
-        address = self.filesystem.url(source)
-        # What comes in is not compressed on the way, for then a range would be of something else.
+        # Compressed on its way, a range would be one of something else.
         headers["accept-encoding"] = "identity"
-        answer = http_backoff("GET", address, max_retries=0, headers=headers, timeout=settings.timeout())
+        answer = get_session().get(source, headers=headers, timeout=settings.timeout(), follow_redirects=True)
         hf_raise_for_status(answer)
         content = bytes(answer.content)
-        if "@" not in source:
-            self._compare(source, size, version, seconds)
         return content[start:end] if len(content) == size != end - start else content
 
     def _ls(self, path: str, seconds: float) -> Any:
-        # Asked anew: a branch that moved is noticed when files are listed, and then alone.
+        # Whether a branch moved is looked at when files are listed, and then alone.
         self._commits.clear()
         return super()._ls(path, seconds)
 
@@ -164,9 +171,11 @@ class Hub(Store):
             from huggingface_hub import HfApi
 
             api = HfApi(endpoint=self.filesystem.endpoint, token=self.filesystem.token)
-            place = f"hf://{kind}s/{name}"
-            told = attempt(place, lambda seconds: api.repo_info(name, repo_type=kind, revision=revision, timeout=seconds))
-            found = self._commits[kind, name, revision] = str(told.sha)
+
+            def ask(seconds: float) -> Any:
+                return api.repo_info(name, repo_type=kind, revision=revision, timeout=seconds)
+
+            found = self._commits[kind, name, revision] = str(attempt(f"hf://{kind}s/{name}", ask).sha)
         return found
 
 
