@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli import (
+    cache,
     check,
     ci,
     completion,
@@ -40,7 +41,7 @@ _SECTIONS = {
     "Recipes": ("new", "check", "watch", "fmt", "plan", "sql", "lsp", "recipes"),
     "Repositories": ("ci",),
     "Subsets": ("show", "diff", "why", "sweep", "report", "export"),
-    "Pools": ("pool",),
+    "Pools": ("pool", "cache"),
     "Features": ("feature",),
     "Benchmark": ("reshard", "train", "eval", "submit", "leaderboard"),
     "Help": ("explain-error", "completion"),
@@ -133,6 +134,7 @@ for _name, _short, _command in (
 
 app.add_typer(shipped.app, name="recipes", short_help="List and show the recipes that ship with dcql")
 app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
+app.add_typer(cache.app, name="cache", short_help="Show and clear what is kept of remote files")
 app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
 app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")
 app.add_typer(ci.app, name="ci", short_help="Check recipe repositories, and merge their locks")

@@ -38,7 +38,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0744",
         "setting of remote reading that cannot be",
-        "An environment variable that bounds the cache, the timeout or the attempts holds something else than a number.",
+        "An environment variable that bounds the cache, the timeout or the attempts holds something else than a "
+        "number.",
         "DCQL_CACHE_LIMIT=much dcql run clip30 --pool s3://bucket/small --out s",
         "DCQL_CACHE_LIMIT=50GB dcql run clip30 --pool s3://bucket/small --out s",
     ),

@@ -15,12 +15,16 @@ _PASSING_ERRNO = frozenset(
 )
 # By name, as the packages are those of extras: of botocore, aiohttp and httpx.
 _PASSING_NAMES = frozenset(
-    {"HTTPClientError", "EndpointConnectionError", "ConnectTimeoutError", "ResponseParserError"}
-    | {"ClientConnectionError", "ClientPayloadError", "TransportError"}
+    """
+    HTTPClientError EndpointConnectionError ConnectTimeoutError ResponseParserError
+    ClientConnectionError ClientPayloadError TransportError
+    """.split()
 )
 _REFUSED_NAMES = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound", "TokenRetrievalError"}
-    | {"GatedRepoError", "DisabledRepoError", "LocalTokenNotFoundError", "DefaultCredentialsError"}
+    """
+    NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound TokenRetrievalError
+    GatedRepoError DisabledRepoError LocalTokenNotFoundError DefaultCredentialsError
+    """.split()
 )
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hf"}

@@ -1,7 +1,7 @@
 """Where the blocks of a file begin. A block is what is asked for and kept as one.
 
-In a parquet file a block is a column chunk, so that nothing of other columns is fetched; large chunks are cut, and small
-ones that lie side by side are one block. Other files are cut every 4 MiB.
+In a parquet file a block is a column chunk, so that nothing of other columns is fetched; large chunks are cut, and
+small ones that lie side by side are one block. Other files are cut every 4 MiB.
 """
 
 import itertools

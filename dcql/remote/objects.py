@@ -207,9 +207,8 @@ class Known:
         source = store.source(path)
         with self._lock:
             before = self._files.get(url)
-            if before is not None and before.store is store:
-                if (before.size, before.version, before.source) == (size, version, source):
-                    return before
+            if before is not None and _about(before) == (store, source, size, version):
+                return before
             found = self._files[url] = RemoteFile(store, url, source, size, version)
             return found
 
@@ -217,6 +216,10 @@ class Known:
         """Forget a file that this process wrote."""
         with self._lock:
             self._files.pop(url, None)
+
+
+def _about(file: RemoteFile) -> tuple[Store, str, int, str]:
+    return file.store, file.source, file.size, file.version
 
 
 known = Known()

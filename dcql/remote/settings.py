@@ -49,4 +49,6 @@ def _number(name: str, default: float, advice: str) -> float:
 
 
 def _refused(name: str, text: str, advice: str) -> RunError:
-    return RunError(Diagnostic("E0744", f"`{name}` cannot be `{text}`", None, "it is set in the environment", (advice,)))
+    return RunError(
+        Diagnostic("E0744", f"`{name}` cannot be `{text}`", None, "it is set in the environment", (advice,))
+    )

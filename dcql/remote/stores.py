@@ -40,11 +40,17 @@ class Store:
         return str(self.filesystem.unstrip_protocol(path))
 
     def info(self, path: str) -> Info:
-        """Return what the server says of a path now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        """Return what the server says of a path now.
+
+        Raises FileNotFoundError where there is nothing, RunError where it cannot be asked.
+        """
         return attempt(self.url(path), lambda seconds: dict(self._info(path, seconds)))
 
     def ls(self, path: str) -> list[Info]:
-        """Return what lies in a folder now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        """Return what lies in a folder now.
+
+        Raises FileNotFoundError where there is nothing, RunError where it cannot be asked.
+        """
         return attempt(self.url(path), lambda seconds: [dict(one) for one in self._ls(path, seconds)])
 
     def version(self, info: Info) -> str:
@@ -127,7 +133,10 @@ class Hub(Store):
     """The Hugging Face Hub: files are read at the commit that the branch had when they were listed."""
 
     def ls(self, path: str) -> list[Info]:
-        """Return what lies in a folder now. Raises FileNotFoundError, and RunError where it cannot be asked."""
+        """Return what lies in a folder now.
+
+        Raises FileNotFoundError where there is nothing, RunError where it cannot be asked.
+        """
         # The package asks for each page several times by itself.
         return attempt(self.url(path), lambda seconds: [dict(one) for one in self._ls(path, seconds)], most=2)
 

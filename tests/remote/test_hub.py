@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pool.samples import samples, write
 from remote import faults
+from remote.bucket import Bucket
 from remote.faults import Asked, Proxy
 from remote.hub import Hub
-from remote.bucket import Bucket
 from remote.test_s3 import CLIP, READ, TAIL, WORDS, first_time, hash_of
 
 from dcql.catalog.pool import open_pool

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from oracle import dcql1, select
 from pool.samples import samples, write
 from remote import bucket as buckets
 from remote import faults
@@ -134,7 +133,9 @@ def test_an_added_pool_through_faults(s3: Proxy, stored: Bucket) -> None:
     assert add("small", stored.url).fingerprint == add("same", stored.folder).fingerprint
 
 
-@pytest.mark.parametrize("fault", [faults.reset, faults.unavailable, faults.truncated], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", [faults.reset, faults.unavailable, faults.truncated], ids=lambda fault: fault.__name__
+)
 def test_attempts_end(
     fault: faults.Fault, s3: Proxy, stored: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
