@@ -15,16 +15,12 @@ _PASSING_ERRNO = frozenset(
 )
 # By name, as the packages are those of extras: of botocore, aiohttp and httpx.
 _PASSING_NAMES = frozenset(
-    """
-    HTTPClientError EndpointConnectionError ConnectTimeoutError ResponseParserError
-    ClientConnectionError ClientPayloadError TransportError
-    """.split()
+    {"HTTPClientError", "EndpointConnectionError", "ConnectTimeoutError", "ResponseParserError"}
+    | {"ClientConnectionError", "ClientPayloadError", "TransportError"}
 )
 _REFUSED_NAMES = frozenset(
-    """
-    NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound TokenRetrievalError
-    GatedRepoError DisabledRepoError LocalTokenNotFoundError DefaultCredentialsError
-    """.split()
+    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
+    | {"TokenRetrievalError", "GatedRepoError", "DisabledRepoError", "LocalTokenNotFoundError"}
 )
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hf"}
@@ -122,7 +118,7 @@ def changed(place: str, reason: str) -> RunError:
 
 def said(error: BaseException) -> str:
     """Return what an error says in one line; errors that say nothing are told by their kind."""
-    text = str(error).strip() or str(error.__cause__ or "").strip()
+    text = str(getattr(error, "strerror", None) or error).strip() or str(error.__cause__ or "").strip()
     if isinstance(error, TimeoutError) and not text:
         text = "no answer in time"
     return (text or type(error).__name__).splitlines()[0][:200]

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from dcql.checksum import crc32
 
@@ -71,13 +72,12 @@ class Kept:
         if not taken <= self.limit * (1 - _ROOM):
             return
         path = self._path(key, start, end)
+        if path.exists():
+            return  # another process was faster
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         with contextlib.suppress(OSError):
-            # Counted before it is there: whoever is killed in between leaves too large a number, which is put right.
-            self._reserve(taken)
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with unfinished.open("wb") as file:
+                with self._reserved(unfinished, taken) as file:
                     file.write(block)
                     file.write(crc32(block).to_bytes(_CHECK, "little"))
                 os.replace(unfinished, path)
@@ -107,13 +107,20 @@ class Kept:
     def _path(self, key: str, start: int, end: int) -> Path:
         return self._blocks / key[:2] / key / f"{start}-{end}"
 
-    def _reserve(self, taken: int) -> None:
-        """Count bytes that are about to be written; remove old blocks first where they would be too many."""
+    def _reserved(self, path: Path, taken: int) -> BinaryIO:
+        """Open a new file that takes so many bytes already; remove old blocks first where they would be too many.
+
+        Whoever counts what is there meets its bytes, before they are written.
+        """
         with self._counted() as count:
             now = count.read()
             if now is None or now + taken > self.limit:
                 now = self._sweep(taken)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("wb")
+            file.truncate(taken)
             count.write(now + taken)
+        return file
 
     def _sweep(self, taken: int) -> int:
         """Remove the blocks that were used least recently where there are too many; return the bytes of the others."""

@@ -98,6 +98,10 @@ class Store:
 class S3(Store):
     """s3fs: the server refuses a stretch of another version (If-Match), and says of which it is."""
 
+    def __init__(self, protocol: str, filesystem: Any) -> None:
+        super().__init__(protocol, filesystem)
+        filesystem.retries = 1  # attempts are counted in one place
+
     def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
         from fsspec.asyn import sync
 
@@ -200,13 +204,17 @@ def connect(place: str) -> tuple[Store, str]:
     return _store(protocol, filesystem), str(path)
 
 
-@functools.lru_cache(maxsize=64)
+# fsspec makes one filesystem for the same options; two that are equal may still be others, of other surroundings.
+_stores: dict[int, Store] = {}
+
+
 def _store(protocol: str, filesystem: Any) -> Store:
-    if protocol in ("s3", "s3a"):
-        # Attempts are counted in one place.
-        filesystem.retries = 1
-        return S3("s3", filesystem)
-    return (Hub if protocol == "hf" else Store)(protocol, filesystem)
+    found = _stores.get(id(filesystem))
+    if found is None:
+        kind = {"s3": S3, "s3a": S3, "hf": Hub}.get(protocol, Store)
+        # A store holds its filesystem, so that no other takes its id.
+        found = _stores.setdefault(id(filesystem), kind(protocol, filesystem))
+    return found
 
 
 def _options(protocol: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 SLOW_DOWN = (
     b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 _OWN = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -43,6 +44,8 @@ class Proxy:
     fault: Fault | None = None
     when: Callable[[Asked, int], bool] = lambda asked, times: True
     before: Callable[[Asked], None] = lambda asked: None
+    most_at_once: int = 0
+    _now: int = 0
     _times: dict[Asked, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -64,18 +67,25 @@ class Proxy:
 
     def well(self) -> None:
         """Forget what was asked, and do nothing wrong from now on."""
-        self.asked, self._times = [], {}
+        self.asked, self._times, self.most_at_once = [], {}, 0
         self.fault, self.when, self.before = None, lambda asked, times: True, lambda asked: None
 
     def files(self) -> list[Asked]:
         """Return the requests for stretches of files."""
         return [one for one in self.asked if one.is_of_a_file]
 
+    def done(self) -> None:
+        """Take note that a request was answered."""
+        with self._lock:
+            self._now -= 1
+
     def note(self, asked: Asked) -> Fault | None:
         """Take note of a request; return what is done wrong with it."""
         with self._lock:
             self.asked.append(asked)
             times = self._times[asked] = self._times.get(asked, 0) + 1
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
         self.before(asked)
         return self.fault if self.fault is not None and self.when(asked, times) else None
 
@@ -88,6 +98,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         """Ask the server, and answer as it does or as a fault would."""
+        try:
+            self._pass_on()
+        finally:
+            self.proxy.done()
+
+    def _pass_on(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
@@ -163,7 +179,7 @@ def another_version(handler: Handler, status: int, headers: dict[str, str], cont
 
 def refused(handler: Handler, status: int, headers: dict[str, str], content: bytes) -> None:
     """Let nobody in."""
-    handler.answer(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
+    handler.answer(403, {"Content-Type": "application/xml"}, DENIED)
 
 
 def silent(handler: Handler, status: int, headers: dict[str, str], content: bytes) -> None:

@@ -4,15 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pool.samples import samples, write
+from pool.samples import samples, uid, write
 from remote import bucket as buckets
 from remote import faults
-from remote.bucket import CLIP, WORDS, Bucket
+from remote.bucket import CLIP, ROWS, WORDS, Bucket
 from remote.faults import Asked, Proxy
 
 from dcql.catalog.pool import open_pool
 from dcql.compiler import run
 from dcql.engine.add import add
+from dcql.engine.duck import Resources, session
+from dcql.engine.locate import Place, values_of
 from dcql.errors import RunError
 from dcql.remote import objects, settings
 from dcql.source import Source
@@ -119,7 +121,8 @@ def test_one_hash_through_silence(
     s3: Proxy, stored: Bucket, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(settings.TIMEOUT, "0.5")
-    s3.fault, s3.when = faults.silent, lambda asked, times: first_time(asked, times) and asked.start == 0
+    s3.fault = faults.silent
+    s3.when = lambda asked, times: first_time(asked, times) and asked.path.endswith("1.parquet") and asked.start == 0
     assert hash_of(CLIP, stored.url) == expected[CLIP]
 
 
@@ -222,3 +225,48 @@ def test_a_change_since_the_pool_was_added(s3: Proxy, changing: Bucket) -> None:
     changing.put("1.parquet", changing.content("1.parquet"))
     with pytest.raises(RunError, match="E0707"):
         open_pool("small")
+
+
+# --- what is asked for before it is wanted ----------------------------------------------------------------------------
+
+
+def test_a_scan_asks_for_several_files_at_once(s3: Proxy, tmp_path: Path) -> None:
+    bucket = buckets.make(s3.url, tmp_path / "pool", files=10, rows=600)
+    expected = bucket.expected(CLIP)
+    s3.well()
+    s3.fault = faults.slow
+    ran = run(Source("recipe.dcql", CLIP), bucket.url, resources=Resources(threads=1))
+    assert ran.subset.hash == expected
+    assert s3.most_at_once > 4
+    scores = [asked for asked in s3.files() if asked.bytes != TAIL]
+    # What was asked for ahead was wanted: each stretch once, and no more than the columns.
+    assert len(set(s3.files())) == len(s3.files())
+    assert sum(asked.bytes for asked in scores) <= bucket.bytes_of(READ) + 10 * 2 * TAIL
+
+
+def test_who_looks_at_one_sample_reads_of_one_file(s3: Proxy, stored: Bucket) -> None:
+    pool = open_pool(stored.url)
+    s3.well()
+    values = values_of(pool, Place(uid(ROWS + 5), pool.files[1], 5))
+    assert values["uid"] == uid(ROWS + 5)
+    assert {asked.path.rpartition("/")[2] for asked in s3.files()} == {"1.parquet"}
+
+
+# --- what a recipe may read -------------------------------------------------------------------------------------------
+
+
+def test_a_session_reads_nothing_but_the_pool(s3: Proxy, stored: Bucket, home: Path) -> None:
+    """Neither other files of the bucket, nor what the cache holds of them."""
+    stored.put("../secret.parquet", stored.content("0.parquet"))
+    pool = open_pool(stored.url)
+    hash_of(CLIP, pool)
+    kept = next(path for path in (home / "cache").rglob("0-*"))
+    s3.well()
+    with session(tuple(file.path for file in pool.files), Resources()) as opened:
+        for place in (f"s3://{stored.name}/secret.parquet", f"s3://{stored.name}/pool/../secret.parquet", str(kept)):
+            for sql in (f"SELECT * FROM read_text('{place}')", f"SELECT * FROM read_parquet('{place}')"):
+                with pytest.raises(Exception, match=r"(?i)permission|disabled|not exist"):
+                    opened._connection.execute(sql)
+        with pytest.raises(Exception, match=r"(?i)permission|disabled|NotFound"):
+            opened._connection.execute(f"COPY (SELECT 1) TO 's3://{stored.name}/pool/0.parquet'")
+    assert s3.asked == []
