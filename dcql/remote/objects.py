@@ -22,7 +22,7 @@ _MAGIC = b"PAR1"
 
 @dataclass(eq=False)
 class RemoteFile:
-    """A file behind a URL: its `size` in bytes and its `version`, as its folder listed them.
+    """A file behind a URL: its `size` in bytes and its version, `stated` as its folder listed them.
 
     `source` is what its store reads; `following` the next parquet file of its folder by name, None for the last.
     """
@@ -31,8 +31,16 @@ class RemoteFile:
     url: str
     source: str
     size: int
-    version: str
+    stated: str
     following: "RemoteFile | None" = field(default=None, repr=False)
+
+    @cached_property
+    def version(self) -> str:
+        """What tells its bytes from those of other versions, empty where nothing does."""
+        try:
+            return self.store.settled(self.source, self.stated)
+        except FileNotFoundError as error:
+            raise faults.changed(self.url, "it is gone") from error
 
     @cached_property
     def key(self) -> str:
@@ -201,15 +209,15 @@ class Known:
         with self._lock:
             return self._files.get(url)
 
-    def bind(self, store: Store, path: str, size: int, version: str) -> RemoteFile:
+    def bind(self, store: Store, path: str, size: int, stated: str) -> RemoteFile:
         """Bind a path to its size and version now; return the file, the one before where nothing changed."""
         url = store.url(path)
         source = store.source(path)
         with self._lock:
             before = self._files.get(url)
-            if before is not None and _about(before) == (store, source, size, version):
+            if before is not None and stated and _about(before) == (store, source, size, stated):
                 return before
-            found = self._files[url] = RemoteFile(store, url, source, size, version)
+            found = self._files[url] = RemoteFile(store, url, source, size, stated)
             return found
 
     def forget(self, url: str) -> None:
@@ -219,7 +227,7 @@ class Known:
 
 
 def _about(file: RemoteFile) -> tuple[Store, str, int, str]:
-    return file.store, file.source, file.size, file.version
+    return file.store, file.source, file.size, file.stated
 
 
 known = Known()

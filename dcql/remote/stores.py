@@ -61,6 +61,11 @@ class Store:
                 return json.dumps(told, sort_keys=True)
         return ""
 
+    def settled(self, source: str, stated: str) -> str:
+        """Return the version that `fetch` compares, of a file whose listing stated one."""
+        # A listing may say less than an answer about one file, or the same in another form.
+        return self.version(attempt(self.url(source), lambda seconds: dict(self._info(source, seconds))))
+
     def source(self, path: str) -> str:
         """Return what `fetch` is to read, for a path that was just listed."""
         return path
@@ -101,6 +106,10 @@ class S3(Store):
     def __init__(self, protocol: str, filesystem: Any) -> None:
         super().__init__(protocol, filesystem)
         filesystem.retries = 1  # attempts are counted in one place
+
+    def settled(self, source: str, stated: str) -> str:
+        """Return the version that was stated: listings and answers have the same ETag."""
+        return stated
 
     def fetch(self, source: str, start: int, end: int, size: int, version: str, seconds: float) -> bytes:
         from fsspec.asyn import sync
@@ -143,6 +152,10 @@ class Hub(Store):
         """
         # The package asks for each page several times by itself.
         return attempt(self.url(path), lambda seconds: [dict(one) for one in self._ls(path, seconds)], most=2)
+
+    def settled(self, source: str, stated: str) -> str:
+        """Return the digests that were stated; a file of the Hub that has no commit is asked about."""
+        return stated if "://" in source else super().settled(source, stated)
 
     def source(self, path: str) -> str:
         """Return the address of a path at the commit that its branch or tag has now."""
