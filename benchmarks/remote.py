@@ -149,7 +149,8 @@ def measure(pool: Path, delay: float, repeats: int, threads: int, dcql: list[str
         shutil.rmtree(home)
     lines = [
         f"{every / 1e6:.0f} MB in {len(list(pool.glob('*.parquet')))} files, of which {RECIPE} needs "
-        f"{needed / 1e6:.1f} MB; every request waits {delay * 1000:.0f} ms; {threads} threads; medians of {repeats} rounds.",
+        f"{needed / 1e6:.1f} MB; every request waits {delay * 1000:.0f} ms; {threads} threads; medians of {repeats} "
+        "rounds.",
         "",
         "| what | requests | MB asked for | of those needed | CPU s | wall s |",
         "|---|--:|--:|--:|--:|--:|",

@@ -51,6 +51,7 @@ DOCUMENTS = (
     "docs/models.md",
     "docs/notebook.md",
     "docs/pools.md",
+    "docs/remote.md",
     "docs/report.md",
     "docs/reshard.md",
     "docs/semantics.md",
