@@ -16,6 +16,8 @@ PIECE = 8 << 20  # the largest block: what a connection to an object store carri
 GRID = 4 << 20
 _SMALL = 1 << 16  # chunks below this cost less with their neighbour than alone
 _HEAD = 4
+# DuckDB asks for more of the end of a larger file: it gets that, and not the column that reaches into it.
+_TAILS = tuple(TAIL << doubled for doubled in range(5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def parquet(footer: bytes, size: int) -> Layout:
 
 def _layout(found: list[tuple[int, int, int, str]], size: int, groups: int) -> Layout:
     tail = max(0, size - TAIL)
-    edges = {0, tail, size} | {start for start, *_ in found} | {end for _, end, *_ in found}
+    edges = {0, size} | {max(0, size - more) for more in _TAILS} | {start for start, *_ in found} | {end for _, end, *_ in found}
     cuts = tuple(_cuts(sorted(edges - ({_HEAD} if tail > _HEAD else set())), tail))
     chunks: dict[tuple[int, str], Range] = {}
     columns: dict[int, tuple[int, str]] = {}

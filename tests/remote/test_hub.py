@@ -101,9 +101,7 @@ def test_an_added_pool(hub: Hub, tmp_path: Path) -> None:
         open_pool("small")
 
 
-@pytest.mark.parametrize(
-    "fault", [faults.slow, faults.reset, faults.unavailable, faults.truncated], ids=lambda fault: fault.__name__
-)
+@pytest.mark.parametrize("fault", [faults.reset, faults.truncated], ids=lambda fault: fault.__name__)
 def test_one_hash_through_faults(fault: faults.Fault, hub: Hub, tmp_path: Path) -> None:
     hub.push(NAME, pool_of(tmp_path / "pool"))
     proxy(hub).fault = fault

@@ -91,6 +91,7 @@ def test_a_cache_that_is_much_too_small(s3: Proxy, tmp_path: Path, home: Path, m
     assert 0 < held <= 12_000_000
 
 
+@pytest.mark.slow
 def test_an_add_that_is_killed_goes_on(s3: Proxy, tmp_path: Path, home: Path) -> None:
     bucket = buckets.make(s3.url, tmp_path / "pool", files=4, rows=1_500)
     s3.well()

@@ -70,6 +70,15 @@ def test_a_large_chunk_has_blocks_of_its_own(tmp_path: Path) -> None:
     assert layout.groups == 2
 
 
+def test_the_end_of_a_file_is_not_the_column_that_reaches_into_it() -> None:
+    """DuckDB asks for 64 KiB of the end of a small file, and for twice as much of a larger one."""
+    size = 100 << 20
+    layout = _layout([(4, 20 << 20, 0, "uid"), (20 << 20, size - 2_000, 0, "sha256")], size, 1)
+    for asked in (TAIL, 2 * TAIL, 4 * TAIL):
+        first = next(layout.blocks(size - asked, size))
+        assert first[0] == size - asked
+
+
 @pytest.mark.parametrize("footer", [b"", b"PAR1", b"\xff" * 100, b"\0\0\0\0PAR1"])
 def test_a_footer_that_is_none(footer: bytes) -> None:
     with pytest.raises(ValueError, match=r"(?i)parquet|thrift|footer"):
