@@ -16,7 +16,7 @@ class Files:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store = store.fresh()
         self._infos: dict[str, Info] = {}
 
     def __getattr__(self, name: str) -> Any:

@@ -95,7 +95,12 @@ def parquet(footer: bytes, size: int) -> Layout:
 
 def _layout(found: list[tuple[int, int, int, str]], size: int, groups: int) -> Layout:
     tail = max(0, size - TAIL)
-    edges = {0, size} | {max(0, size - more) for more in _TAILS} | {start for start, *_ in found} | {end for _, end, *_ in found}
+    edges = (
+        {0, size}
+        | {max(0, size - more) for more in _TAILS}
+        | {start for start, *_ in found}
+        | {end for _, end, *_ in found}
+    )
     cuts = tuple(_cuts(sorted(edges - ({_HEAD} if tail > _HEAD else set())), tail))
     chunks: dict[tuple[int, str], Range] = {}
     columns: dict[int, tuple[int, str]] = {}

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from dcql.errors import RunError
 from dcql.remote import faults, settings
@@ -215,7 +216,7 @@ class Known:
         source = store.source(path)
         with self._lock:
             before = self._files.get(url)
-            if before is not None and stated and _about(before) == (store, source, size, stated):
+            if before is not None and stated and _about(before) == (store.identity, source, size, stated):
                 return before
             found = self._files[url] = RemoteFile(store, url, source, size, stated)
             return found
@@ -226,8 +227,8 @@ class Known:
             self._files.pop(url, None)
 
 
-def _about(file: RemoteFile) -> tuple[Store, str, int, str]:
-    return file.store, file.source, file.size, file.stated
+def _about(file: RemoteFile) -> tuple[Any, str, int, str]:
+    return file.store.identity, file.source, file.size, file.stated
 
 
 known = Known()

@@ -35,6 +35,15 @@ class Store:
         """Whether files lie on this machine, so that nothing of them needs to be kept."""
         return self.protocol in _NEAR
 
+    def fresh(self) -> "Store":
+        """Return a store for one piece of work, within which branches do not move."""
+        return self
+
+    @property
+    def identity(self) -> Any:
+        """What stores have in common that give the same bytes for the same path."""
+        return self
+
     def url(self, path: str) -> str:
         """Return a path as a URL."""
         return str(self.filesystem.unstrip_protocol(path))
@@ -157,14 +166,24 @@ class Hub(Store):
         """Return the digests that were stated; a file of the Hub that has no commit is asked about."""
         return stated if "://" in source else super().settled(source, stated)
 
+    def fresh(self) -> "Store":
+        """Return a store that asks anew which commits its branches have, and then keeps to them."""
+        self.filesystem.invalidate_cache()  # of what was not there, too
+        return Hub(self.protocol, self.filesystem)
+
+    @property
+    def identity(self) -> Any:
+        """The address of the Hub: two stores of one give the same bytes."""
+        return self.filesystem.endpoint
+
     def source(self, path: str) -> str:
-        """Return the address of a path at the commit that its branch or tag has now."""
+        """Return the address of a path at the commit that its branch or tag has."""
         from huggingface_hub import hf_hub_url
 
         place = self.filesystem.resolve_path(path)
         if not hasattr(place, "repo_id"):
             return path  # a bucket of the Hub has no commits
-        commit = self._commit(place.repo_type, place.repo_id, place.revision)
+        commit = self._commit(place)
         name, endpoint = place.path_in_repo, self.filesystem.endpoint
         return str(hf_hub_url(place.repo_id, name, repo_type=place.repo_type, revision=commit, endpoint=endpoint))
 
@@ -182,26 +201,45 @@ class Hub(Store):
         content = bytes(answer.content)
         return content[start:end] if len(content) == size != end - start else content
 
+    def _info(self, path: str, seconds: float) -> Any:
+        place = self.filesystem.resolve_path(path)
+        if not hasattr(place, "repo_id"):
+            return super()._info(path, seconds)
+        return self._named(place, self.filesystem.info(self._at_commit(place)))
+
     def _ls(self, path: str, seconds: float) -> Any:
-        # Whether a branch moved is looked at when files are listed, and then alone.
-        self._commits.clear()
-        return super()._ls(path, seconds)
+        place = self.filesystem.resolve_path(path)
+        if not hasattr(place, "repo_id"):
+            return super()._ls(path, seconds)
+        # At the commit that is read later: a push in between would give one file the digest of another.
+        return [self._named(place, one) for one in self.filesystem.ls(self._at_commit(place), detail=True)]
+
+    def _at_commit(self, place: Any) -> str:
+        prefix = {"dataset": "datasets/", "space": "spaces/"}.get(place.repo_type, "")
+        return f"{prefix}{place.repo_id}@{self._commit(place)}/{place.path_in_repo}".rstrip("/")
+
+    def _named(self, place: Any, info: Info) -> Info:
+        """Return what is said of a path at a commit, under the name that the user's URL gives it."""
+        within = str(info["name"]).partition(f"@{self._commit(place)}")[2]
+        return {**info, "name": place.root + within}
 
     @functools.cached_property
     def _commits(self) -> dict[tuple[str, str, str], str]:
         return {}
 
-    def _commit(self, kind: str, name: str, revision: str) -> str:
-        found = self._commits.get((kind, name, revision))
+    def _commit(self, place: Any) -> str:
+        key = (place.repo_type, place.repo_id, place.revision)
+        found = self._commits.get(key)
         if found is None:
             from huggingface_hub import HfApi
 
             api = HfApi(endpoint=self.filesystem.endpoint, token=self.filesystem.token)
+            kind, name, revision = key
 
             def ask(seconds: float) -> Any:
                 return api.repo_info(name, repo_type=kind, revision=revision, timeout=seconds)
 
-            found = self._commits[kind, name, revision] = str(attempt(f"hf://{kind}s/{name}", ask).sha)
+            found = self._commits[key] = str(attempt(f"hf://{kind}s/{name}", ask).sha)
         return found
 
 

@@ -14,7 +14,7 @@ from remote.test_s3 import CLIP, READ, TAIL, WORDS, first_time, hash_of
 from dcql.catalog.pool import open_pool
 from dcql.engine.add import add
 from dcql.errors import RunError
-from dcql.remote import settings
+from dcql.remote import objects, settings
 
 NAME = "somebody/small"
 URL = f"hf://datasets/{NAME}"
@@ -75,16 +75,39 @@ def test_a_revision(hub: Hub, tmp_path: Path) -> None:
 def test_a_push_in_the_middle_of_a_run(hub: Hub, tmp_path: Path) -> None:
     """What is read is of the commit that was listed."""
     hub.push(NAME, pool_of(tmp_path / "first"))
-    pushed: list[str] = []
+    second = pool_of(tmp_path / "second", seed=7)
 
     def before(asked: Asked) -> None:
-        if asked.path.startswith("/far/") and not pushed:
-            pushed.append(hub.push(NAME, pool_of(tmp_path / "second", seed=7)))
+        if asked.path.startswith("/far/"):
+            hub.push(NAME, second)
 
     proxy(hub).before = before
     assert hash_of(CLIP, URL) == hash_of(CLIP, tmp_path / "first")
-    assert pushed
+    proxy(hub).well()
     assert hash_of(CLIP, URL) == hash_of(CLIP, tmp_path / "second")
+
+
+def test_a_push_between_two_questions(hub: Hub, tmp_path: Path) -> None:
+    """What is listed and what is read is of one commit, whenever it comes."""
+    first, second = pool_of(tmp_path / "first"), pool_of(tmp_path / "second", seed=7)
+    hub.push(NAME, first)
+    expected = {hash_of(CLIP, tmp_path / name) for name in ("first", "second")}
+    for number in range(5):
+        asked_so_far = 0
+
+        def before(asked: Asked, number: int = number) -> None:
+            nonlocal asked_so_far
+            asked_so_far += 1
+            if asked_so_far == number + 1:
+                hub.push(NAME, second)
+
+        proxy(hub).before = before
+        assert hash_of(CLIP, URL) in expected
+        assert asked_so_far > number
+        proxy(hub).well()
+        hub.push(NAME, first)
+        objects.blocks.drop()
+        assert hash_of(CLIP, URL) == hash_of(CLIP, tmp_path / "first")
 
 
 def test_an_added_pool(hub: Hub, tmp_path: Path) -> None:
