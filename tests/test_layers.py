@@ -34,6 +34,8 @@ LEAVES = (
     "run_folder",
     "scratch",
     "tars",
+    "tar_files",
+    "tar_headers",
     "images",
     "checksum",
     "extras",
