@@ -12,6 +12,7 @@ from dcql.catalog.models import (
     EmbeddingArgument,
     FeatureArgument,
     FeatureSpec,
+    CoverageArgument,
     ImageArgument,
     ModelArgument,
     OptionArgument,
@@ -222,6 +223,8 @@ def argument_text(argument: ModelArgument) -> str:
             return f"feature {_name(argument.feature.name)}"
         case ImageArgument():
             return "image"
+        case CoverageArgument():
+            return "coverage"
         case AssetArgument():
             return f"asset {_name(argument.asset.name)}"
         case OptionArgument():
