@@ -1,4 +1,4 @@
-"""The samples of a tar as img2dataset writes them: which files belong together, of which kind, and what a .json says."""
+"""The samples of a tar as img2dataset writes them: which files belong together, of which kind, and each .json."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -9,6 +9,7 @@ $DCQL_HOME/coverage/PLACE/          PLACE: the first 32 digits of a digest of th
 A state is a number of State, kept as three bit columns: (3, rows / 8) uint8, the lowest bit first.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -125,9 +126,20 @@ class Coverage:
         return found
 
 
-def packed(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return states, (rows,), as they are kept: (3, rows / 8)."""
-    return np.packbits([states >> plane & 1 for plane in range(_PLANES)], axis=1)
+def keep_states(folder: Path, states: NDArray[np.uint8]) -> str:
+    """Keep the states of a file's rows, (rows,) uint8, by their digest, and return it. Raises OSError."""
+    planes = np.packbits([states >> plane & 1 for plane in range(_PLANES)], axis=1)
+    header = b"dcql.coverage.v1\0" + len(states).to_bytes(8, "big")
+    digest = hashlib.sha256(header + planes.tobytes()).hexdigest()[:_DIGITS]
+    path = states_file(folder, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished(path) as place:
+        with place.open("wb") as file:
+            np.save(file, planes, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(place, path)
+    return digest
 
 
 def identity_of(file: PoolFile) -> str:

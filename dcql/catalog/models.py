@@ -242,7 +242,10 @@ class FeatureSpec:
 
 
 def input_to_json(argument: InputArgument) -> list[str]:
-    """Return an argument as plain data: the parameter, "column", "embedding", "feature", "image" or "coverage", and which."""
+    """Return an argument as plain data: the parameter, its kind, and which one where there are several.
+
+    The kinds are "column", "embedding", "feature", "image" and "coverage".
+    """
     match argument:
         case ColumnArgument():
             return [argument.parameter, "column", argument.column, argument.type.value]

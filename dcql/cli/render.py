@@ -61,6 +61,9 @@ def draw_funnel(console: "Console", told: Funnel, alone: "AloneTold | None" = No
         width = min(width, console.width - 28 - _BAR)
     draw = _Lines(console, told.samples, width, alone.clauses if alone is not None else {})
     draw.line(Text("pool", "bold"), told.samples)
+    if told.coverage is not None:
+        draw.line(Text("  available", "dim"), told.coverage.available)
+        draw.line(Text("  intact", "dim"), told.coverage.intact)
     for section in told.sections:
         draw.section(section)
     console.print()

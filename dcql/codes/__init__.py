@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    coverage,
     determinism,
     diff,
     editing,
@@ -57,6 +58,7 @@ CODES: dict[str, Code] = {
         determinism,
         limits,
         models,
+        coverage,
         run,
         lock,
         internal,

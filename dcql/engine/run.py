@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.arrays import numbers, present
+from dcql.catalog.coverage import Counted, known_coverage
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
@@ -49,13 +50,17 @@ class BlockCounts:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: the subset, its statistics stage by stage, the funnel, and what became of its features."""
+    """What a run found: the subset, its statistics stage by stage, the funnel, and what became of its features.
+
+    `coverage` is what is known of the pool's shards, None where nothing was recorded.
+    """
 
     subset: Subset
     samples: int
     stages: tuple[tuple[Found, ...], ...]
     funnel: tuple[BlockCounts, ...]
     features: "FeaturesReport | None" = None
+    coverage: Counted | None = None
 
 
 class BrokenPromiseError(RunError):
@@ -92,7 +97,10 @@ def run(
         report = ready.features.report() if ready.features is not None else None
     # Sorted once DuckDB has given its memory back.
     subset = found if isinstance(found, Subset) else _sorted(found)
-    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel(), report)
+    covered = known_coverage(pool)
+    counted = covered.counted if covered is not None else None
+    found_stages = tuple(tuple(stage) for stage in statistics.found)
+    result = Result(subset, pool.rows, found_stages, output.funnel(), report, counted)
     _keep_promises(program.promises, result)
     return result
 

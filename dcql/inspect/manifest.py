@@ -7,6 +7,7 @@ import dcql
 from dcql.catalog.pool import Pool
 from dcql.engine import duck
 from dcql.engine.run import Result
+from dcql.inspect.coverage import counted_to_json
 from dcql.inspect.features import features_to_json
 from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
 from dcql.lock import SEMANTICS
@@ -33,6 +34,7 @@ def manifest(source: Source, program: Program, pool: Pool, result: Result, *, lo
         "parameters": dict(program.parameters),
         "effect": program.effect,
         "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
+        **({"coverage": counted_to_json(result.coverage)} if result.coverage is not None else {}),
         "counts": counts_to_json(funnel(program, result)),
         **(features_to_json(result.features) if result.features is not None else {}),
         "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},

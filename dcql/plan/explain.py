@@ -9,10 +9,10 @@ from fractions import Fraction
 from dcql.catalog.models import (
     AssetArgument,
     ColumnArgument,
+    CoverageArgument,
     EmbeddingArgument,
     FeatureArgument,
     FeatureSpec,
-    CoverageArgument,
     ImageArgument,
     ModelArgument,
     OptionArgument,

@@ -130,14 +130,16 @@ def has_hashes(pool: Pool) -> bool:
 def ranks_of(file: PoolFile) -> NDArray[np.intp]:
     """Return the rank of each row of an added pool's file."""
     assert file.rank is not None
-    return np.load(file.rank).astype(np.intp)
+    ranks: NDArray[np.intp] = np.load(file.rank).astype(np.intp)
+    return ranks
 
 
 def _states(file: PoolFile, said: NDArray[np.void], *, has_hashes: bool) -> tuple[NDArray[np.uint8], int]:
     states = np.full(file.rows, State.ABSENT, np.uint8)
     ranks = ranks_of(file)
     by_rank = np.argsort(ranks)
-    rows, first = np.unique(by_rank[np.searchsorted(ranks, said["rank"].astype(np.intp), sorter=by_rank)], return_index=True)
+    places = np.searchsorted(ranks, said["rank"].astype(np.intp), sorter=by_rank)
+    rows, first = np.unique(by_rank[places], return_index=True)
     kept = said[first]
     recorded = np.zeros((len(rows), 32), np.uint8)
     known = np.zeros(len(rows), np.bool_)
@@ -172,7 +174,7 @@ def _hashes(file: PoolFile) -> Iterator[pa.Array]:
 
 
 def hash_bytes(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return hashes in hex, (n,), as bytes, (n, 32), and which of them are 64 digits; the others' bytes mean nothing."""
+    """Return hashes in hex, (n,), as bytes, (n, 32) uint8, and which of them are 64 digits; others mean nothing."""
     found = np.zeros((len(texts), 32), np.uint8)
     fits = pc.fill_null(pc.equal(pc.binary_length(texts), 64), False).to_numpy(zero_copy_only=False)
     places = np.flatnonzero(fits)

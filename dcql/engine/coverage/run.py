@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import posixpath
 import re
 import shutil
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dcql.catalog.coverage import (
     Counted,
@@ -22,7 +20,7 @@ from dcql.catalog.coverage import (
     State,
     coverage_folder,
     identity_of,
-    packed,
+    keep_states,
     save,
     states_file,
 )
@@ -31,7 +29,6 @@ from dcql.engine.coverage.join import Join, ranks_of
 from dcql.engine.coverage.scan import Scanned, scan_or_load
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate
-from dcql.scratch import unfinished
 from dcql.subset import Uids, hashes
 
 Progress = Callable[[str, int, int], None]
@@ -122,40 +119,24 @@ def _read(
 
 def _record(pool: Pool, join: Join, read: ShardsRead, folder: Path, tell: Progress) -> Coverage:
     """Keep the states of the pool's samples, file by file, and return the record of them."""
-    (folder / "states").mkdir(parents=True, exist_ok=True)
     files: dict[str, tuple[str, str]] = {}
     counts = np.zeros(len(State), np.int64)
     available, intact = np.zeros(pool.rows, np.bool_), np.zeros(pool.rows, np.bool_)
-    duplicates = done = 0
-    for file, states, again in join.states():
+    duplicates = 0
+    for done, (file, states, again) in enumerate(join.states()):
         if not done and read.members and join.strangers == read.members:
             _refuse_foreign(pool, join, read)
         duplicates += again
         counts += np.bincount(states, minlength=len(State))
         ranks = ranks_of(file)
         available[ranks], intact[ranks] = states != State.ABSENT, states == State.INTACT
-        files[file.name] = (identity_of(file), _keep(folder, states))
-        done += 1
-        tell("files", done, len(pool.files))
+        files[file.name] = (identity_of(file), keep_states(folder, states))
+        tell("files", done + 1, len(pool.files))
     uids: Uids = np.load(pool.uids, mmap_mode="r")  # type: ignore[arg-type]
     told = hashes(uids, [available, intact], [None, None])
     by_name = {state.name.lower(): int(counts[state]) for state in State}
     whole = replace(read, duplicates=duplicates, strangers=join.strangers, stranger=join.stranger)
     return Coverage(Counted(pool.rows, by_name, *told), whole, files, folder)
-
-
-def _keep(folder: Path, states: NDArray[np.uint8]) -> str:
-    """Keep the states of a file by their digest, and return it."""
-    planes = packed(states)
-    digest = hashlib.sha256(b"dcql.coverage.v1\0" + len(states).to_bytes(8, "big") + planes.tobytes()).hexdigest()
-    path = states_file(folder, digest[:_DIGITS])
-    with unfinished(path) as place:
-        with place.open("wb") as file:
-            np.save(file, planes, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(place, path)
-    return digest[:_DIGITS]
 
 
 def _missing(source: str, tars: tuple[Listed, ...]) -> tuple[str, ...]:

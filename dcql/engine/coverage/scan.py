@@ -1,8 +1,8 @@
 """What one tar says of its samples: their uids, and the SHA-256 of the bytes that their images were downloaded as.
 
-img2dataset hashes what it downloaded before it resizes and encodes it anew, and writes that into the .json. So the .json
-is what can be compared with a pool's `sha256`, and the image beside it cannot: where it was encoded anew it has another
-one. With `check_bytes` the images are read too, and held against their .json.
+img2dataset hashes what it downloaded, not what it made of it by resizing and encoding, and writes that into the .json.
+So the .json is what can be compared with a pool's `sha256`, and the image beside it cannot: where it was encoded anew
+it has another one. With `check_bytes` the images are read too, and held against their .json.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -208,9 +208,7 @@ def _load(path: Path, probe: str) -> Scanned | None:
         samples = kept["samples"]
         if about["form"] != _FORM or about["probe"] != probe or samples.dtype != SAMPLE or samples.ndim != 1:
             return None
-        counts = {name: int(about[name]) for name in ("incomplete", "unnamed", "as_downloaded", "before")}
-        found = Scanned(samples, **counts)
-        if about["damage"] is None:
-            return found
-        return replace(found, damage=(int(about["damage"][0]), str(about["damage"][1])))
+        damage = None if about["damage"] is None else (int(about["damage"][0]), str(about["damage"][1]))
+        counts = [int(about[name]) for name in ("incomplete", "unnamed", "as_downloaded", "before")]
+        return Scanned(samples, *counts[:3], damage, counts[3])
     return None

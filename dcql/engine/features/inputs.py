@@ -108,8 +108,8 @@ class Inputs:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the inputs of the rows at `positions` (ascending), at most `size` rows at a time.
 
-        Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None, the coverage
-        as (n,) uint8 of State.
+        Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None, and
+        the coverage as (n,) uint8 of State.
         `vectors` are those of the features that it reads, by parameter, (rows, d) for all rows of the file.
         Raises RunError where something cannot be read.
         """
