@@ -208,7 +208,12 @@ def _load(path: Path, probe: str) -> Scanned | None:
         samples = kept["samples"]
         if about["form"] != _FORM or about["probe"] != probe or samples.dtype != SAMPLE or samples.ndim != 1:
             return None
-        damage = None if about["damage"] is None else (int(about["damage"][0]), str(about["damage"][1]))
-        counts = [int(about[name]) for name in ("incomplete", "unnamed", "as_downloaded", "before")]
-        return Scanned(samples, *counts[:3], damage, counts[3])
+        return Scanned(
+            samples,
+            incomplete=int(about["incomplete"]),
+            unnamed=int(about["unnamed"]),
+            as_downloaded=int(about["as_downloaded"]),
+            damage=None if about["damage"] is None else (int(about["damage"][0]), str(about["damage"][1])),
+            before=int(about["before"]),
+        )
     return None
