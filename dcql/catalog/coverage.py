@@ -119,6 +119,8 @@ class Coverage:
             planes = np.asarray(map_npy(path))
             if planes.dtype != np.uint8 or planes.shape != (_PLANES, (file.rows + 7) // 8):
                 raise ValueError(f"it is {planes.dtype} {planes.shape}")
+            if digest_of(planes, file.rows) != self.key(file):
+                raise ValueError("it is not what its name says")
         except (OSError, ValueError, OverflowError) as error:
             _refuse_damaged(path, error)
         bits = np.unpackbits(planes, axis=1, count=file.rows)
@@ -129,8 +131,7 @@ class Coverage:
 def keep_states(folder: Path, states: NDArray[np.uint8]) -> str:
     """Keep the states of a file's rows, (rows,) uint8, by their digest, and return it. Raises OSError."""
     planes = np.packbits([states >> plane & 1 for plane in range(_PLANES)], axis=1)
-    header = b"dcql.coverage.v1\0" + len(states).to_bytes(8, "big")
-    digest = hashlib.sha256(header + planes.tobytes()).hexdigest()[:_DIGITS]
+    digest = digest_of(planes, len(states))
     path = states_file(folder, digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished(path) as place:
@@ -140,6 +141,11 @@ def keep_states(folder: Path, states: NDArray[np.uint8]) -> str:
             os.fsync(file.fileno())
         os.replace(place, path)
     return digest
+
+
+def digest_of(planes: NDArray[np.uint8], rows: int) -> str:
+    """Return the digest of the states of `rows` samples, (3, rows / 8) uint8: 32 hex digits."""
+    return hashlib.sha256(b"dcql.coverage.v1\0" + rows.to_bytes(8, "big") + planes.tobytes()).hexdigest()[:_DIGITS]
 
 
 def identity_of(file: PoolFile) -> str:
@@ -175,7 +181,7 @@ def open_coverage(pool: Pool) -> Coverage:
     try:
         return _from_json(parse_json(content), folder)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        _refuse_damaged(path, error)
+        _refuse_damaged(path, ValueError(f"it lacks or garbles {error}"))
 
 
 def known_coverage(pool: Pool) -> Coverage | None:

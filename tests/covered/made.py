@@ -59,7 +59,7 @@ def made(folder: Path, seed: int) -> Made:
         columns["sha256"], types["sha256"] = recorded, "string"
     layout = pools.Layout(files=r.randrange(1, 5), permutation=seed, row_group=r.choice([1, 7, 100]))
     pools.write(pools.Pool(columns, types), folder / "metadata", layout=layout)
-    _write_shards(r, folder / "shards", uids, hashes)
+    write_shards(r, folder / "shards", uids, hashes)
     return Made(folder, uids, recorded if has_hashes else None)
 
 
@@ -73,7 +73,8 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_shards(r: random.Random, folder: Path, uids: list[str], hashes: list[str]) -> None:
+def write_shards(r: random.Random, folder: Path, uids: list[str], hashes: list[str]) -> None:
+    """Write the shards of a pool, of which some samples are missing, and some tars are damaged."""
     rows = [row for row in range(len(uids)) if r.random() < 0.8]
     rows += [r.randrange(len(uids)) for _ in range(r.choice([0, 0, 1, 5]))]
     strangers = r.choice([0, 0, 1, 3])

@@ -1,6 +1,5 @@
 """100 pools with shards that are damaged, changed and mixed up: what is recorded is what a brute-force oracle says."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from dcql.catalog.coverage import State, known_coverage
 from dcql.engine.add import add
 from dcql.engine.coverage import join, run
 from dcql.engine.coverage.run import cover
-from dcql.errors import RunError
-from dcql.subset import join_words
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -1,9 +1,9 @@
 """What shards hold of the samples of a pool, by Python's own tarfile and json: the obvious way, everything in memory.
 
 The rules are those of docs/coverage.md. A sample is the members of a tar that stand side by side and share the name
-before the first dot. It is there where it has an image, a .txt and a .json whose `uid` is up to 32 hex digits. Of several
-samples with one uid the first counts, by the name of the tar and then by its place. Nothing of a tar counts that cannot
-be read to its end.
+before the first dot. It is there where it has an image, a .txt and a .json whose `uid` is up to 32 hex digits. Of
+several samples with one uid the first counts, by the name of the tar and then by its place. Nothing of a tar counts
+that cannot be read to its end.
 """
 
 import json

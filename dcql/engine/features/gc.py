@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dcql.catalog import store
+from dcql.catalog.coverage import coverage_folder
 from dcql.catalog.features import RAW, StoredFeature, stored_features
 from dcql.catalog.pool import Pool, list_pools, open_pool, read_recorded, unwritable
 from dcql.catalog.types import Type
@@ -52,6 +54,7 @@ def collect(*, everything: bool = False) -> Freed:
                 freed.busy.append(_called(stored))
                 continue
             _clean(stored, live, freed, everything=everything)
+    _clean_coverage(live, freed)
     return freed
 
 
@@ -87,6 +90,18 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         _remove(stored.folder, freed)
 
 
+def _clean_coverage(live: "_Live", freed: Freed) -> None:
+    """Remove what was recorded of shards of no added pool."""
+    folder = store.home() / "coverage"
+    needed = live.coverage_folders()
+    if needed is None or not folder.is_dir():
+        return
+    for place in sorted(folder.iterdir()):
+        if place not in needed:
+            freed.values += 1
+            _remove(place, freed)
+
+
 class _Live:
     """Which files of values the added pools need."""
 
@@ -103,6 +118,11 @@ class _Live:
             self._keys[kinds] = self._found(kinds)
         found = self._keys[kinds]
         return (True, None) if found is None else (key in found, found.get(key))
+
+    def coverage_folders(self) -> set[Path] | None:
+        """Return where the coverage of each pool is kept, None where that cannot be told."""
+        pools = [pool for _, pool, _ in self._pools]
+        return None if None in pools else {coverage_folder(pool) for pool in pools if pool is not None}
 
     @cached_property
     def _pools(self) -> list[tuple[str, Pool | None, bool]]:
