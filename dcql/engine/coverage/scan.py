@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def scan(read: Read, size: int, *, check_bytes: bool = False) -> Scanned:
     """
     files = files_of(read, size)
     try:
-        found = _scan(files, _checked(files, read) if check_bytes else _unchecked)
+        found = _scan(files, _checked(files, read) if check_bytes else None)
     except DamagedTarError as damage:
         return Scanned(np.zeros(0, SAMPLE), damage=(damage.offset, damage.reason))
     if files.damage is not None:
@@ -99,49 +99,45 @@ def scan(read: Read, size: int, *, check_bytes: bool = False) -> Scanned:
     return found
 
 
-# What the look at an image gives: its state, and whether it is what was downloaded.
-_Look = Callable[[int, "dict[str, Any]"], tuple[int, bool]]
+# Tells of an image, by its position and its .json, whether it is damaged, and whether it is what was downloaded.
+_Look = Callable[[int, "dict[str, Any]"], tuple[bool, bool]] | None
 
 
 def _scan(files: TarFiles, look: _Look) -> Scanned:
     of = files.samples()
-    described = dict(_described(files))
-    uids = [uid_in(described.get(at, {})) for at in of.json.tolist()]
-    named = np.array([uid is not None for uid in uids], np.bool_)
+    count = len(of.json)
     whole = files.are_whole(of.caption, of.image)
-    kept = np.flatnonzero(named & whole)
-    samples = np.zeros(len(kept), SAMPLE)
+    number_of = np.full(len(files.kind), -1, np.int64)
+    number_of[of.json[of.json >= 0]] = np.flatnonzero(of.json >= 0)
+    samples, named = np.zeros(count, SAMPLE), np.zeros(count, np.bool_)
+    stated: list[int] = []
+    digits: list[str] = []
     downloaded = 0
-    for place, number in enumerate(kept.tolist()):
-        about = described[int(of.json[number])]
-        uid = uids[number]
-        assert uid is not None
-        samples["uid"][place] = (uid >> 64, uid & _LOW)
-        stated = about.get("sha256")
-        if isinstance(stated, str) and _SHA256.fullmatch(stated):
-            samples["sha256"][place] = np.frombuffer(bytes.fromhex(stated), np.uint8)
-            samples["state"][place] = STATED
-        state, same = look(int(of.image[number]), about)
-        downloaded += same
-        if state == DAMAGED:
-            samples["state"][place] = DAMAGED
+    for at, content in files.jsons():
+        number = int(number_of[at])
+        about = described_by(content) if number >= 0 and content is not None else None
+        uid = uid_in(about) if about is not None else None
+        if about is None or uid is None:
+            continue
+        samples["uid"][number], named[number] = (uid >> 64, uid & _LOW), True
+        if not whole[number]:
+            continue
+        text = about.get("sha256")
+        if isinstance(text, str) and _SHA256.fullmatch(text):
+            stated.append(number)
+            digits.append(text)
+        if look is not None:
+            is_damaged, is_same = look(int(of.image[number]), about)
+            downloaded += is_same
+            samples["state"][number] = DAMAGED if is_damaged else UNSTATED
+    samples["sha256"][stated] = np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, 32)
+    samples["state"][stated] = np.where(samples["state"][stated] == DAMAGED, DAMAGED, STATED)
     return Scanned(
-        samples,
+        samples[named & whole],
         incomplete=int((named & ~whole).sum()),
         unnamed=int(((of.image >= 0) & ~named).sum()),
         as_downloaded=downloaded,
     )
-
-
-def _described(files: TarFiles) -> Iterator[tuple[int, dict[str, Any]]]:
-    for at, content in files.jsons():
-        about = None if content is None else described_by(content)
-        if about is not None:
-            yield at, about
-
-
-def _unchecked(image: int, about: dict[str, Any]) -> tuple[int, bool]:
-    return STATED, False
 
 
 def _checked(files: TarFiles, read: Read) -> _Look:
@@ -151,18 +147,18 @@ def _checked(files: TarFiles, read: Read) -> _Look:
     are an image, decode to their end, and have the size that the .json gives.
     """
 
-    def look(image: int, about: dict[str, Any]) -> tuple[int, bool]:
+    def look(image: int, about: dict[str, Any]) -> tuple[bool, bool]:
         offset, size = int(files.offsets[image]), int(files.sizes[image])
         content = read(offset, size)
         if len(content) < size:
             raise DamagedTarError(offset, "it became shorter while it was read")
         if hashlib.sha256(content).hexdigest() == str(about.get("sha256")).lower():
-            return STATED, True
+            return False, True
         opened = open_rgb(content)
         if isinstance(opened, str):
-            return DAMAGED, False
+            return True, False
         stated = (about.get("width"), about.get("height"))
-        return (STATED if stated in (opened.size, (None, None)) else DAMAGED), False
+        return stated not in (opened.size, (None, None)), False
 
     return look
 
