@@ -12,7 +12,6 @@ import numpy as np
 from dcql.runtime.evaluate import layout
 from dcql.runtime.evaluate.layout import SPLIT, Reader
 from dcql.runtime.evaluate.tasks import Suite, Task, tasks
-from dcql.runtime.reshard.headers import plain_members
 from dcql.runtime.reshard.scan import scan
 from features.tars import uid, uids
 
@@ -28,6 +27,7 @@ from dcql.errors import Diagnostic, RunError
 from dcql.images import open_rgb
 from dcql.source import Source
 from dcql.subset import Subset
+from dcql.tar_headers import plain_members
 from dcql.tars import DamagedTarError, members
 from fuzz.judging import promise
 from fuzz.places import chosen, folder
