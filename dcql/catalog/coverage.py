@@ -25,7 +25,6 @@ from dcql.catalog import store
 from dcql.catalog.pool import Pool, PoolFile, unwritable
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError
-from dcql.files import LocalFiles, locate
 from dcql.json_text import parse_json
 from dcql.npy import map_npy
 from dcql.scratch import unfinished
@@ -155,8 +154,7 @@ def identity_of(file: PoolFile) -> str:
 
 def coverage_folder(pool: Pool) -> Path:
     """Return where the coverage of a pool is kept; it goes with the pool's source, so a raw pool has it too."""
-    filesystem, path = locate(pool.source)
-    place = path if isinstance(filesystem, LocalFiles) else pool.source
+    place = pool.source if "://" in pool.source else os.path.abspath(pool.source)
     return store.home() / "coverage" / sha256_of([place]).removeprefix("sha256:")[:_DIGITS]
 
 

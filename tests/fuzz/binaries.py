@@ -18,6 +18,7 @@ from features.tars import uid, uids
 from dcql.catalog.pool import open_pool
 from dcql.compiler import run
 from dcql.engine.add import add
+from dcql.engine.coverage.scan import scan as coverage_scan
 from dcql.engine.distribution import Distribution
 from dcql.engine.duck import Resources
 from dcql.engine.embeddings import Embeddings
@@ -27,7 +28,6 @@ from dcql.errors import Diagnostic, RunError
 from dcql.images import open_rgb
 from dcql.source import Source
 from dcql.subset import Subset
-from dcql.engine.coverage.scan import scan as coverage_scan
 from dcql.tar_headers import plain_members
 from dcql.tars import DamagedTarError, members
 from fuzz.judging import promise
