@@ -1,5 +1,6 @@
 """What is read and what is kept: nothing twice, nothing half, and nothing silently left out."""
 
+import hashlib
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from dcql.errors import DcqlError, LockError, RunError
 from dcql.lock_changes import changes
 from dcql.locking import check_lock, lock_of
 from dcql.source import Source
+from dcql.verify import conditions_for, perturb
 
 AVAILABLE = Source("recipe.dcql", "SELECT uid FROM pool WHERE available AND score >= q(0.2);")
 INTACT = Source("recipe.dcql", "SELECT uid FROM pool WHERE intact;")
@@ -232,6 +234,36 @@ def test_a_recipe_that_does_not_ask_is_locked_as_before(covered: Covered) -> Non
     after = dcql.run(recipe, covered.pool)
     assert lock_of(before).text() == lock_of(after).text()
     assert (before.result.coverage, after.result.coverage) == (None, open_coverage(covered.pool).counted)
+
+
+def test_no_condition_matters(covered: Covered) -> None:
+    covered.write_tar(2, range(20, 26), sha256=None)
+    (covered.shards / "00000001.tar").unlink()
+    covered.cover()
+    recipe = Source(
+        "recipe.dcql", "SELECT uid FROM pool WHERE score >= q(0.2) AND available AND coalesce(intact, TRUE);"
+    )
+    found = dcql.run(recipe, covered.pool, computing=ANY)
+    assert set(found.subset.hex()) == {uid(i) for i in (7, 8, 9, *range(20, 26), *range(30, 40))}
+    chosen = tuple(one for one in conditions_for(found, ANY) if not one.name.startswith("new process"))
+    outcomes = list(perturb(found, chosen, computing=ANY))
+    assert {one.name: one.difference or one.failure for one in outcomes if one.difference or one.failure} == {}
+    assert {"raw files", "row groups", "files merged", "cold store", "half a store"} <= {one.name for one in outcomes}
+
+
+def test_a_model_of_ones_own_takes_the_coverage(covered: Covered, tmp_path: Path) -> None:
+    covered.write_tar(3, range(30, 35), sha256=sha256(1000))
+    covered.cover()
+    code = b"def load(weights, assets, options):\n    return lambda states: [10 * state for state in states]\n"
+    (tmp_path / "tens.py").write_bytes(code)
+    digest = hashlib.sha256(code).hexdigest()
+    path = tmp_path / "own.dcql"
+    path.write_text(
+        f"MODEL tens(coverage COVERAGE) RETURNS INT VERSION 1 FROM 'tens.py' SHA256 '{digest}';\n"
+        "FEATURE state INT USING tens(coverage);\nSELECT uid FROM pool WHERE state = 30;\n"
+    )
+    allowed = Computing(own_code=True, workers=1)
+    assert set(dcql.run(path, covered.pool, computing=allowed).subset.hex()) == {uid(i) for i in range(30, 35)}
 
 
 # --- the bytes --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.arrays import indices
+from dcql.arrays import arrow_of, indices
 from dcql.catalog import store
 from dcql.catalog.coverage import Coverage, open_coverage
 from dcql.catalog.features import RAW
@@ -109,7 +109,7 @@ class Inputs:
         """Yield the inputs of the rows at `positions` (ascending), at most `size` rows at a time.
 
         Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None, and
-        the coverage as (n,) uint8 of State.
+        the coverage as an arrow array of uint8, the numbers of State.
         `vectors` are those of the features that it reads, by parameter, (rows, d) for all rows of the file.
         Raises RunError where something cannot be read.
         """
@@ -142,7 +142,7 @@ class Inputs:
                         piece.append(found)
                     case CoverageArgument():
                         assert states is not None
-                        piece.append(states[here])
+                        piece.append(arrow_of(states[here]))
             yield tuple(piece)
 
     def _images(self, uids: Any) -> list[bytes | None]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dcql.arrays import numbers
 from dcql.catalog.coverage import State
 from dcql.engine.udfs.answers import Answers, Model
 
@@ -30,11 +30,12 @@ def load_as_recorded(*, weights: Path | None, assets: Mapping[str, Any], options
     return _as_recorded
 
 
-def _in_shards(states: NDArray[np.uint8]) -> Answers:
-    return Answers(pa.array(states != State.ABSENT))
+def _in_shards(given: Any) -> Answers:
+    return Answers(pa.array(numbers(given) != State.ABSENT))
 
 
-def _as_recorded(states: NDArray[np.uint8]) -> Answers:
+def _as_recorded(given: Any) -> Answers:
+    states = numbers(given)
     unknown = np.isin(states, list(_REASONS))
     failures = {place: _REASONS[State(int(states[place]))] for place in np.flatnonzero(unknown).tolist()}
     return Answers(pa.array(states == State.INTACT, mask=unknown), failures)
