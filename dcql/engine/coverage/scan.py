@@ -65,15 +65,16 @@ def scan_or_load(tar: Listed, kept: Path, *, check_bytes: bool) -> Scanned:
     """
     filesystem, path = locate(tar.path)
     try:
+        # Two small reads, so that a tar behind a URL that is the same costs no more.
+        head = filesystem.cat_file(path, start=0, end=min(tar.size, _PROBE))
+        tail = filesystem.cat_file(path, start=max(0, tar.size - _PROBE), end=tar.size)
+        changed = os.stat(path).st_mtime_ns if isinstance(filesystem, LocalFiles) else 0
+        probe = f"{tar.size} {changed} {hashlib.sha256(head + tail).hexdigest()} {check_bytes}"
+        found = _load(kept, probe)
+        if found is not None:
+            return found
         with filesystem.open(path, "rb") as file:
-            read = _reader(filesystem, file)
-            head, tail = read(0, min(tar.size, _PROBE)), read(max(0, tar.size - _PROBE), min(tar.size, _PROBE))
-            changed = os.fstat(file.fileno()).st_mtime_ns if isinstance(filesystem, LocalFiles) else 0
-            probe = f"{tar.size} {changed} {hashlib.sha256(head + tail).hexdigest()} {check_bytes}"
-            found = _load(kept, probe)
-            if found is not None:
-                return found
-            found = scan(read, tar.size, check_bytes=check_bytes)
+            found = scan(_reader(filesystem, file), tar.size, check_bytes=check_bytes)
     except OSError as error:
         raise RunError(unreadable(tar.path, error)) from error
     try:
