@@ -146,7 +146,7 @@ def prediction(work: Work) -> str:
     """Return the table of what is predicted for the greatest pool."""
     small, large = sorted(work.runs)[:2]
     lines = [
-        f"CPU seconds, by the line through {small:,} and {large:,} samples; medians of {len(work.runs[large][ADD])} runs.",
+        f"CPU seconds, on the line through {small:,} and {large:,}; medians of {len(work.runs[large][ADD])} runs.",
         "",
     ]
     lines += [f"| | {small:,} | {large:,} | {GREATEST:,}, predicted |", "|---|--:|--:|--:|"]

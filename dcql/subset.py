@@ -98,22 +98,27 @@ class Subset(Displayed, Tabular):
         """The number of samples, copies counted."""
         return self.distinct if self.copies is None else _sum(self.copies)
 
+    def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
+        """Yield the distinct uids in order, (n,) of dtype u8,u8, and the copies of each, a piece at a time."""
+        for start in range(0, self.distinct, _CHUNK):
+            here = slice(start, start + _CHUNK)
+            yield self.uids[here], None if self.copies is None else self.copies[here]
+
     @cached_property
     def hash(self) -> str:
         """The hash `dcql1` of the bag (SEMANTICS §5)."""
         tree = MerkleTree(_DOMAIN)
-        for start in range(0, self.distinct, _CHUNK):
-            part = self.uids[start : start + _CHUNK]
+        for part, copies in self.pieces():
             records = _records(part)
-            if self.copies is not None:
-                records["copies"] = self.copies[start : start + _CHUNK]
+            if copies is not None:
+                records["copies"] = copies
             tree.update(np.ascontiguousarray(part["f0"]), records)
         return _sealed(tree, self.distinct, self.total)
 
     def hex(self) -> Iterator[str]:
         """Yield the distinct uids in order, 32 hex digits each."""
-        for start in range(0, self.distinct, _CHUNK):
-            for high, low in self.uids[start : start + _CHUNK].tolist():
+        for part, _ in self.pieces():
+            for high, low in part.tolist():
                 yield f"{high:016x}{low:016x}"
 
     def __len__(self) -> int:
@@ -169,12 +174,11 @@ class Subset(Displayed, Tabular):
             _refuse("E0736", f"cannot write subset `{path}`", error.strerror or str(error), _advice(error))
 
     def _write(self, file: BinaryIO) -> None:
-        for start in range(0, self.distinct, _CHUNK):
-            part = self.uids[start : start + _CHUNK]
-            if self.copies is None:
+        for part, taken in self.pieces():
+            if taken is None:
                 file.write(part.tobytes())
                 continue
-            copies = self.copies[start : start + _CHUNK].astype(np.int64)
+            copies = taken.astype(np.int64)
             # Where one chunk repeats to more than a few MB, it goes out uid by uid.
             if int(copies.sum()) <= 8 * _CHUNK:
                 file.write(np.repeat(part, copies).tobytes())

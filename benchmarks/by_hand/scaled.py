@@ -3,9 +3,9 @@
     python benchmarks/by_hand/scaled.py POOL [RECIPE ..]      # a line a recipe: name, distinct samples, hash
 
 It shares no code with dcql: thresholds by numpy.partition, ties and samples by hashlib, the tree of docs/semantics.md
-written again. It trusts a pool of benchmarks/pool.py: no NULL, no NaN, uids of 32 digits that come once, sides below 65,536.
-Columns are held whole (12 bytes a row) and the kept uids in 16 parts, one of which is sorted at a time: 128M samples
-take some 3 GB.
+written again. It trusts a pool of benchmarks/pool.py: no NULL, no NaN, uids of 32 digits that come once, sides below
+65,536. Columns are held whole (12 bytes a row) and the kept uids in 16 parts, one of which is sorted at a time: 128M
+samples take some 3 GB.
 """
 
 import hashlib

@@ -9,26 +9,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dcql.arrays import numbers, present
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
+from dcql.engine.marked import Marks, subset_of, uneven
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Demand, Program
 from dcql.plan.values import NamedSet, Promise
-from dcql.subset import UID, Subset
+from dcql.subset import Subset
 
 if TYPE_CHECKING:
     from dcql.engine.features.asking import Asking
     from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
-
-_UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -265,37 +263,15 @@ class _Output:
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
-        kept = np.zeros(self._pool.rows, np.bool_)
-        copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
+        assert self._pool.uids is not None
+        marks = Marks(self._pool.rows, self._program.has_copies)
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
-                # As wide as pointers, indices come several times faster.
-                places = ranks.astype(np.intp)
-                kept[places] = True
-                if copies is not None:
-                    copies[places] = taken
+                marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
-
-    def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
-        """Read the pool's sorted uids piece by piece and return those that are kept."""
-        assert self._pool.uids is not None
-        uids = np.empty(np.count_nonzero(kept), UID)
-        done = 0
-        # One piece of memory, used again and again: new ones cost more than the reading.
-        piece = np.empty(_UIDS_AT_ONCE, "V16")
-        with open(self._pool.uids, "rb", buffering=0) as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
-            for start in range(0, len(kept), _UIDS_AT_ONCE):
-                here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
-                file.readinto(piece[: len(kept) - start].data.cast("B"))
-                # Taken as 16-byte items, uids come several times faster than as pairs.
-                piece.take(here, out=uids.view("V16")[done : done + len(here)])
-                done += len(here)
-        return uids
+        return subset_of(marks, self._pool.uids)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
@@ -426,18 +402,6 @@ class InOrder:
         """Raise RunError where samples are left."""
         if len(self._ranks) or next(self._files, None) is not None:
             raise uneven()
-
-
-def uneven() -> RunError:
-    """Return the error of a pool whose files hold other samples than were added."""
-    return RunError(
-        Diagnostic(
-            "E0756",
-            "the pool's files do not hold the samples that were added",
-            label="more or fewer rows than ranks",
-            helps=("run `dcql pool add` again",),
-        )
-    )
 
 
 def holds(promise: Promise, kept: int, samples: int) -> bool:
