@@ -99,7 +99,7 @@ class Subset(Displayed, Tabular):
         return self.distinct if self.copies is None else _sum(self.copies)
 
     def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
-        """Yield the distinct uids in order, (n,) of dtype u8,u8, and the copies of each, a piece at a time."""
+        """Yield the distinct uids in order, (n,) of dtype u8,u8, and the copies of each, some at a time."""
         for start in range(0, self.distinct, _CHUNK):
             here = slice(start, start + _CHUNK)
             yield self.uids[here], None if self.copies is None else self.copies[here]

@@ -1,7 +1,7 @@
-"""A subset of an added pool as marks on the pool's sorted uids: a byte a sample of the pool, whatever is kept.
+"""A subset of an added pool as marks on the pool's sorted uids, by rank: a bit or a byte a sample, whatever is kept.
 
-The uids themselves are read when somebody asks for them, a piece at a time where all are wanted once: to hash a subset
-and to write it takes no memory that grows with it.
+Of a large subset the uids are read when somebody asks for them, a piece at a time where all are wanted once: to hash a
+subset and to write it takes no memory that grows with it.
 """
 
 from collections.abc import Iterator
@@ -16,94 +16,156 @@ from dcql.errors import Diagnostic, RunError
 from dcql.npy import read_header
 from dcql.subset import UID, Subset, Uids
 
-_PIECE = 1 << 16  # uids that are read at a time
-_ITEM = "V16"
+PIECE = 1 << 16  # samples that are gone over at a time, to stay in the cache
 # Up to here uids are read once and held, for to read them a second time takes longer.
-_HELD = 1 << 23
+_HELD = 1 << 22
+# Up to here a mark is a byte, for to set a bit takes longer.
+_BYTES = 1 << 24
 
 
-class Marks:
-    """How many copies are taken of each sample of a pool, by rank; as narrow as they go."""
+# What a run takes whatever DuckDB does: the interpreter with its libraries, batches on their way, uids that are held.
+_BESIDE = 320_000_000
 
-    def __init__(self, rows: int, has_copies: bool) -> None:
-        self.taken: NDArray[Any] = np.zeros(rows, np.uint8 if has_copies else np.bool_)
+
+def for_duckdb(memory: int, rows: int, has_copies: bool) -> int:
+    """Return what DuckDB may take of `memory` bytes, at least half, where a run marks so many samples beside it."""
+    marks = rows if has_copies or rows <= _BYTES else rows // 8
+    return max(memory // 2, memory - _BESIDE - marks)
+
+
+class Bytes:
+    """Which samples of a pool are taken, by rank, or how many copies of each, as narrow as they go."""
+
+    def __init__(self, rows: int, dtype: Any) -> None:
+        self.rows = rows
+        self._taken: NDArray[Any] = np.zeros(rows, dtype)
 
     def add(self, ranks: NDArray[Any], copies: NDArray[Any] | None) -> None:
-        """Take the samples of these ranks, (n,), `copies` times each, (n,), or once; IndexError beyond the pool."""
-        if copies is not None and self.taken.dtype == np.uint8 and len(copies) and copies.max() > 255:
-            self.taken = self.taken.astype(np.uint32)
+        """Take the samples of these ranks, (n,), `copies` of each, (n,), or one; IndexError for one beyond the pool."""
+        if copies is not None and self._taken.dtype == np.uint8 and int(copies.max(initial=0)) > 255:
+            self._taken = self._taken.astype(np.uint32)
         # As wide as pointers, indices come several times faster.
-        self.taken[ranks.astype(np.intp)] = True if copies is None else copies
+        self._taken[ranks.astype(np.intp)] = True if copies is None else copies
+
+    def pieces(self) -> Iterator[NDArray[Any]]:
+        """Yield truths or copies of all samples in order, PIECE of them at a time."""
+        for start in range(0, self.rows, PIECE):
+            yield self._taken[start : start + PIECE]
 
 
-def subset_of(marks: Marks, uids: Path) -> Subset:
-    """Return what is marked of the sorted uids in a .npy."""
-    marked = Marked(marks.taken, uids)
+class Bits:
+    """Which samples of a pool are taken, by rank: an eighth of the memory, for twice the time."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self._taken = np.zeros((rows + 7) // 8, np.uint8)
+
+    def add(self, ranks: NDArray[Any], copies: None) -> None:
+        """Take the samples of these ranks, (n,), each rank once; IndexError for one beyond the pool."""
+        if len(ranks) and int(ranks.max()) >= self.rows:
+            raise IndexError
+        bits = (ranks & ranks.dtype.type(7)).astype(np.uint8)
+        # All samples of one bit together, so that no byte comes twice in what is set at once.
+        order = np.argsort(bits, kind="stable")
+        places = (ranks >> ranks.dtype.type(3)).astype(np.intp)[order]
+        ends = np.cumsum(np.bincount(bits, minlength=8)).tolist()
+        for bit, start, end in zip(range(8), [0, *ends], ends, strict=False):
+            self._taken[places[start:end]] |= np.uint8(1 << bit)
+
+    def pieces(self) -> Iterator[NDArray[Any]]:
+        """Yield truths of all samples in order, PIECE of them at a time."""
+        for start in range(0, self.rows, PIECE):
+            part = self._taken[start // 8 : (start + PIECE) // 8]
+            yield np.unpackbits(part, count=min(PIECE, self.rows - start), bitorder="little").view(np.bool_)
+
+
+def marks_of(rows: int, has_copies: bool) -> Bytes | Bits:
+    """Return empty marks for a pool of so many samples."""
+    if has_copies:
+        return Bytes(rows, np.uint8)
+    return Bytes(rows, np.bool_) if rows <= _BYTES else Bits(rows)
+
+
+def subset_of(marks: Bytes | Bits, uids: Path) -> Subset:
+    """Return what is marked of the sorted uids in a .npy. Raises RunError where these are not the pool's."""
+    marked = Marked(marks, uids)
     return Subset(marked.uids, marked.copies) if marked.distinct <= _HELD else marked
 
 
 class Marked(Subset):
-    """A subset that reads its uids from the sorted uids of its pool, in a .npy, whenever it is asked for them.
+    """A subset that reads its uids from the sorted uids of its pool, in a .npy, whenever it is asked for them."""
 
-    It holds `taken`, (samples of the pool,) of dtype bool, or of a whole number of copies; 0 is not in the subset.
-    """
-
-    _taken: NDArray[Any]
+    _marks: Bytes | Bits
     _path: Path
 
-    def __init__(self, taken: NDArray[Any], path: Path) -> None:
-        vars(self).update(_taken=taken, _path=path)
+    def __init__(self, marks: Bytes | Bits, path: Path) -> None:
+        vars(self).update(_marks=marks, _path=path)
 
     @cached_property
     def distinct(self) -> int:
-        return int(np.count_nonzero(self._taken))
+        return sum(int(np.count_nonzero(taken)) for taken in self._marks.pieces())
 
     @cached_property
     def total(self) -> int:
-        return self.distinct if self._once else int(self._taken.sum(dtype=np.uint64))
+        return sum(int(taken.sum(dtype=np.uint64)) for taken in self._marks.pieces())
 
     @cached_property
     def uids(self) -> Uids:  # type: ignore[override]
         uids = np.empty(self.distinct, UID)
+        # Taken as 16-byte items, uids come several times faster than as pairs.
+        items = uids.view("V16")
         done = 0
-        for _, here, piece in self._read():
-            # Taken as 16-byte items, uids come several times faster than as pairs.
-            piece.take(here, out=uids.view(_ITEM)[done : done + len(here)])
+        for here, piece, _ in self._read():
+            # No place lies outside; to be told so saves a second pass over them.
+            piece.take(here, out=items[done : done + len(here)], mode="clip")
             done += len(here)
         return uids
 
     @cached_property
     def copies(self) -> NDArray[np.uint32] | None:  # type: ignore[override]
-        return None if self._once else self._taken[self._taken > 0].astype(np.uint32)
+        if self.total == self.distinct:
+            return None
+        return np.concatenate([taken[taken > 0].astype(np.uint32) for taken in self._marks.pieces()])
 
     def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
-        """Yield what Subset.pieces does, in smaller pieces; a piece is good until the next is asked for."""
-        for start, here, piece in self._read():
-            if len(here):
-                taken = None if self._once else self._taken[start : start + _PIECE][here].astype(np.uint32)
-                yield piece.take(here).view(UID), taken
+        """Yield what Subset.pieces does, without holding it."""
+        once = self.total == self.distinct
+        for here, piece, taken in self._read():
+            yield piece.take(here).view(UID), None if once else taken[here].astype(np.uint32)
 
-    @cached_property
-    def _once(self) -> bool:
-        return bool(self._taken.dtype == np.bool_) or int(self._taken.max(initial=0)) <= 1
-
-    def _read(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.void]]]:
-        """Yield the pool's uids piece by piece, the rank of each first one, and the places of those that are taken.
+    def _read(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.void], NDArray[Any]]]:
+        """Yield the pool's uids, 16 bytes each, PIECE at a time: which are taken, the uids, truths or copies of all.
 
         Raises RunError where the file holds other uids than the pool has samples.
         """
-        rows = len(self._taken)
-        # One piece of memory, used again and again: new ones cost more than the reading.
-        memory = np.empty(min(rows, _PIECE), _ITEM)
-        with self._path.open("rb", buffering=0) as file:
+        for piece, taken in zip(uids_in_turn(self._path, self._marks.rows), self._marks.pieces(), strict=True):
+            here = np.flatnonzero(taken)
+            if len(here):
+                yield here, piece, taken
+
+
+def uids_in_turn(path: Path, rows: int) -> Iterator[NDArray[np.void]]:
+    """Yield a pool's `rows` sorted uids, 16 bytes each, PIECE of them at a time.
+
+    A piece is good until the next is asked for. Raises RunError where the file holds others than so many.
+    """
+    # One piece of memory, used again and again: new ones cost more than the reading.
+    memory = np.empty(min(rows, PIECE), "V16")
+    with path.open("rb", buffering=0) as file:
+        try:
             shape, _, dtype = read_header(file)
-            if shape != (rows,) or dtype != UID:
-                raise uneven()
-            for start in range(0, rows, _PIECE):
-                piece = memory[: rows - start]
-                if file.readinto(piece.data.cast("B")) != piece.nbytes:
+        except ValueError:
+            raise uneven() from None
+        if shape != (rows,) or dtype != UID:
+            raise uneven()
+        for start in range(0, rows, PIECE):
+            piece = memory[: rows - start]
+            rest = piece.view(np.uint8).data
+            while len(rest):
+                if not (more := file.readinto(rest)):
                     raise uneven()
-                yield start, np.flatnonzero(self._taken[start : start + _PIECE]), piece
+                rest = rest[more:]
+            yield piece
 
 
 def uneven() -> RunError:

@@ -15,7 +15,7 @@ from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.marked import Marks, subset_of, uneven
+from dcql.engine.marked import for_duckdb, marks_of, subset_of, uneven
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
@@ -150,6 +150,9 @@ def opened(
     needs_models = bool(program.features or program.asset_sets)
     with ExitStack() as stack:
         folders = (features_folder(),) if needs_models else ()
+        if resources.memory is not None and pool.added:
+            share = for_duckdb(resources.memory, pool.rows, program.has_copies)
+            resources = Resources(resources.threads, share)
         open_session = stack.enter_context(session(every_path(pool), resources, folders))
         store_inputs(program, pool, open_session)
         features = None
@@ -264,7 +267,7 @@ class _Output:
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         assert self._pool.uids is not None
-        marks = Marks(self._pool.rows, self._program.has_copies)
+        marks = marks_of(self._pool.rows, self._program.has_copies)
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
