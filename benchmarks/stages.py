@@ -46,7 +46,11 @@ RUN = {
     "statistics": ("dcql.engine.statistics:Statistics.compute",),
     "last scan: DuckDB": ("dcql.engine.duck:Session.batches",),
     "last scan: count the funnel": ("dcql.engine.run:_Output._count",),
-    "last scan: ranks, marks": ("dcql.engine.run:InOrder.take", "dcql.engine.marked:Marks.add"),
+    "last scan: ranks, marks": (
+        "dcql.engine.run:InOrder.take",
+        "dcql.engine.marked:Bytes.add",
+        "dcql.engine.marked:Bits.add",
+    ),
     "last scan: the rest": ("dcql.engine.run:_Output.of_added",),
     "raw: parse uids": ("dcql.engine.run:parse_items", "dcql.engine.uids:Gathered.add"),
     "raw: the rest of the scan": ("dcql.engine.run:_Output.of_raw",),
