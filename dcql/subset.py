@@ -102,12 +102,14 @@ class Subset(Displayed, Tabular):
     def hash(self) -> str:
         """The hash `dcql1` of the bag (SEMANTICS §5)."""
         tree = MerkleTree(_DOMAIN)
-        for start in range(0, self.distinct, _CHUNK):
-            part = self.uids[start : start + _CHUNK]
-            records = _records(part)
+        memory = np.ones(min(self.distinct, _SHARED_CHUNK), _RECORD)
+        for start in range(0, self.distinct, _SHARED_CHUNK):
+            part = self.uids[start : start + _SHARED_CHUNK]
+            records = memory[: len(part)]
+            records["high"], records["low"] = part["f0"], part["f1"]
             if self.copies is not None:
-                records["copies"] = self.copies[start : start + _CHUNK]
-            tree.update(np.ascontiguousarray(part["f0"]), records)
+                records["copies"] = self.copies[start : start + _SHARED_CHUNK]
+            tree.update(part["f0"], records)
         return _sealed(tree, self.distinct, self.total)
 
     def hex(self) -> Iterator[str]:
@@ -172,7 +174,7 @@ class Subset(Displayed, Tabular):
         for start in range(0, self.distinct, _CHUNK):
             part = self.uids[start : start + _CHUNK]
             if self.copies is None:
-                file.write(part.tobytes())
+                file.write(part.view(np.uint8).data)
                 continue
             copies = self.copies[start : start + _CHUNK].astype(np.int64)
             # Where one chunk repeats to more than a few MB, it goes out uid by uid.
