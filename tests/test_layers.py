@@ -20,6 +20,7 @@ LEAVES = (
     "errors",
     "codes",
     "digest",
+    "merkle",
     "subset",
     "lock",
     "lock_changes",

@@ -178,7 +178,9 @@ class Session:
         """Give the memory of a stored table back."""
         self._connection.execute(f'DROP TABLE "{name}"')
 
-    def _submit(self, statement: Statement, source: Source, parameters: Parameters, how: Literal["rows", "stream"]) -> Any:
+    def _submit(
+        self, statement: Statement, source: Source, parameters: Parameters, how: Literal["rows", "stream"]
+    ) -> Any:
         given = self._given(statement, source, parameters)
         return self._connection._submit(_with_samples(statement, source), given, how, _BATCH_ROWS)
 

@@ -4,9 +4,12 @@ Both are read into memory that is used again and again: to map a file, or to tak
 than what is done with it.
 """
 
+import os
+import weakref
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,7 @@ from numpy.typing import NDArray
 from dcql.catalog.pool import PoolFile
 from dcql.errors import Diagnostic, RunError
 from dcql.npy import read_header
-from dcql.subset import UID, Uids
-
-# So few samples that what lies between reading and the answer stays in the cache.
-PIECE = 1 << 16
+from dcql.subset import PIECE, UID, Subset, Uids, checked_copies, first_descent
 
 
 class InOrder:
@@ -86,26 +86,75 @@ def _fill(stream: BinaryIO, array: NDArray[Any]) -> None:
         rest = rest[more:]
 
 
-def uids_where(kept: NDArray[np.bool_], path: Path) -> Uids:
-    """Return those of a pool's sorted uids that are kept, of which `kept`, (n,), says it of each by its rank.
+class RankedSubset(Subset):
+    """A subset of an added pool: which of the pool's sorted uids it keeps. They are read when they are asked for.
 
-    Raises RunError where the file holds fewer.
+    `kept` is (n,) bool, by rank; `path` is the pool's uids.npy, and is held open; `copies` is as in a Subset.
+    Raises RunError where the file holds other than n uids.
     """
-    uids = np.empty(np.count_nonzero(kept), UID)
-    # Taken as 16-byte items, uids come several times faster than as pairs.
-    items = uids.view("V16")
-    memory = np.empty(PIECE, "V16")
-    done = 0
-    with path.open("rb", buffering=0) as stream:
-        read_header(stream)
-        for start in range(0, len(kept), PIECE):
-            here = np.flatnonzero(kept[start : start + PIECE])
-            piece = memory[: len(kept) - start]
-            _fill(stream, piece)
-            # No place lies outside; to be told so saves a second pass over them.
-            piece.take(here, out=items[done : done + len(here)], mode="clip")
-            done += len(here)
-    return uids
+
+    _kept: NDArray[np.bool_]
+    _distinct: int
+    _file: int
+    _start: int
+
+    def __init__(self, kept: NDArray[np.bool_], path: Path, copies: NDArray[np.uint32] | None = None) -> None:
+        distinct = int(np.count_nonzero(kept))
+        # A pool that is added again or removed meanwhile takes nothing away.
+        file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, file)
+        with open(file, "rb", buffering=0, closefd=False) as stream:
+            shape, _, dtype = read_header(cast(BinaryIO, stream))
+            start = stream.tell()
+        if shape != kept.shape or dtype != UID:
+            _refuse_uneven()
+        # As its base class, it is frozen.
+        vars(self).update(_kept=kept, _distinct=distinct, _file=file, _start=start)
+        vars(self)["copies"] = checked_copies(copies, distinct)
+
+    @property
+    def distinct(self) -> int:
+        """The number of distinct uids."""
+        return self._distinct
+
+    @cached_property
+    def uids(self) -> Uids:  # type: ignore[override]
+        """The uids, (distinct,) of dtype u8,u8, strictly ascending; all of them in memory from then on."""
+        found = np.empty(self.distinct, UID)
+        done = 0
+        for part, _ in self.pieces():
+            found[done : done + len(part)] = part
+            done += len(part)
+        found.flags.writeable = False
+        return found
+
+    def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
+        """Yield the uids as a Subset does, read from the file."""
+        memory, taken = np.empty(PIECE, "V16"), np.empty(PIECE, "V16")
+        last: Any = None
+        done = 0
+        for start in range(0, len(self._kept), PIECE):
+            here = np.flatnonzero(self._kept[start : start + PIECE])
+            if not len(here):
+                continue
+            first, end = int(here[0]), int(here[-1]) + 1
+            read = memory[: end - first]
+            if (
+                os.preadv(self._file, [read.view(np.uint8).data], self._start + UID.itemsize * (start + first))
+                < read.nbytes
+            ):
+                _refuse_uneven()
+            # Taken as 16-byte items, uids come several times faster than as pairs. No place lies outside: to be told
+            # so saves a second pass over them.
+            part = read.take(here - first, out=taken[: len(here)], mode="clip").view(UID)
+            if first_descent(part, strict=True) is not None or (last is not None and not last < part[0].item()):
+                raise ValueError("the pool's uids ascend strictly")
+            last = part[-1].item()
+            yield part, None if self.copies is None else self.copies[done : done + len(part)]
+            done += len(part)
+
+    def __reduce__(self) -> Any:
+        return Subset, (self.uids, self.copies)
 
 
 def uneven() -> RunError:

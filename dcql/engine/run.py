@@ -14,14 +14,14 @@ from dcql.arrays import count_true, numbers, present
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.ranks import PIECE, InOrder, uids_where, uneven
+from dcql.engine.ranks import InOrder, RankedSubset, uneven
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Demand, Program
 from dcql.plan.values import NamedSet, Promise
-from dcql.subset import Subset
+from dcql.subset import PIECE, Subset
 
 if TYPE_CHECKING:
     from dcql.engine.features.asking import Asking
@@ -279,7 +279,7 @@ class _Output:
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
         assert self._pool.uids is not None
-        return Subset(uids_where(kept, self._pool.uids), copies[kept] if copies is not None else None)
+        return RankedSubset(kept, self._pool.uids, copies[kept] if copies is not None else None)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Subset, Uids, Words, sort_order
+from dcql.merkle import Words
+from dcql.subset import UID, Subset, Uids, sort_order
 
 _DIGITS = 32
 _ITEM = "V16"
