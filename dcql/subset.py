@@ -49,7 +49,14 @@ class Subset(Displayed, Tabular):
         if first_descent(self.uids, strict=True) is not None:
             raise ValueError("uids ascend strictly: Subset.from_uids sorts")
         object.__setattr__(self, "uids", _read_only(self.uids))
-        object.__setattr__(self, "copies", checked_copies(self.copies, self.distinct))
+        if self.copies is None:
+            return
+        if self.copies.dtype != np.uint32 or self.copies.shape != self.uids.shape:
+            raise ValueError(f"copies are uint32, one a uid, not {self.copies.dtype} of shape {self.copies.shape}")
+        if len(self.copies) and int(self.copies.min()) < 1:
+            raise ValueError("copies are 1 or more: Subset.from_uids refuses others with a diagnostic")
+        once = not len(self.copies) or int(self.copies.max()) == 1
+        object.__setattr__(self, "copies", None if once else _read_only(self.copies))
 
     @classmethod
     def from_uids(cls, uids: Uids, copies: NDArray[Any] | None = None) -> "Subset":
@@ -105,8 +112,8 @@ class Subset(Displayed, Tabular):
 
     def hex(self) -> Iterator[str]:
         """Yield the distinct uids in order, 32 hex digits each."""
-        for start in range(0, self.distinct, _CHUNK):
-            for high, low in self.uids[start : start + _CHUNK].tolist():
+        for part, _ in self.pieces():
+            for high, low in part.tolist():
                 yield f"{high:016x}{low:016x}"
 
     def __len__(self) -> int:
@@ -424,17 +431,6 @@ def _rows(file: BinaryIO, size: int, path: Path) -> int:
             "copy or write it again",
         )
     return rows
-
-
-def checked_copies(copies: NDArray[np.uint32] | None, distinct: int) -> NDArray[np.uint32] | None:
-    """Return the copies of so many uids, read-only, or None where each is taken once. Raises ValueError for others."""
-    if copies is None:
-        return None
-    if copies.dtype != np.uint32 or copies.shape != (distinct,):
-        raise ValueError(f"copies are uint32, one a uid, not {copies.dtype} of shape {copies.shape}")
-    if len(copies) and int(copies.min()) < 1:
-        raise ValueError("copies are 1 or more: Subset.from_uids refuses others with a diagnostic")
-    return None if not len(copies) or int(copies.max()) == 1 else _read_only(copies)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

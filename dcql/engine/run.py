@@ -14,7 +14,8 @@ from dcql.arrays import count_true, numbers, present
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.ranks import InOrder, RankedSubset, uneven
+from dcql.engine.marked import Marked, Marks, uneven
+from dcql.engine.ranks import InOrder
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
@@ -266,20 +267,15 @@ class _Output:
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
-        kept = np.zeros(self._pool.rows, np.bool_)
-        copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
+        assert self._pool.uids is not None
+        marks = Marks(self._pool.rows, self._program.has_copies)
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
-                # As wide as pointers, indices come several times faster.
-                places = ranks.astype(np.intp)
-                kept[places] = True
-                if copies is not None:
-                    copies[places] = taken
+                marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        assert self._pool.uids is not None
-        return RankedSubset(kept, self._pool.uids, copies[kept] if copies is not None else None)
+        return Marked(marks.taken, self._pool.uids)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""

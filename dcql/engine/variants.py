@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
-from dcql.engine.ranks import InOrder, uneven
+from dcql.engine.marked import uneven
+from dcql.engine.ranks import InOrder
 from dcql.engine.run import Opened, Progress, opened, repeated, silent
 from dcql.engine.statistics import Found
 from dcql.engine.uids import Gathered, parse_items
