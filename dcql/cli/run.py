@@ -20,7 +20,6 @@ from dcql.cli.options import (
 )
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
-from dcql.engine import folder
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
@@ -64,6 +63,10 @@ def run(
     Without --pool it runs on the pool of its lock with --locked or --frozen, else on the demo pool, which is made on
     first use. The subset is written as DataComp's own .npy.
     """
+    # First, and from here: further down, its import crosses the end of a piece of Python's stack a thousand times.
+    import numpy  # noqa: F401
+
+    from dcql.engine import folder
     from dcql.engine.run import BrokenPromiseError
     from dcql.inspect.manifest import manifest
 

@@ -3,8 +3,9 @@
 The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's
 own configuration says.
 
-It imports the engine itself, `_duckdb`, and not the package around it, whose relations take four times as long to
-import as the engine. `_submit` is what they run on; pyproject.toml holds duckdb to one minor release.
+It imports the engine itself, `_duckdb`, and the package around it only where Arrow is scanned: the package's relations
+take four times as long to import as the engine. `_submit` is what they run on; pyproject.toml holds duckdb to one minor
+release.
 """
 
 import os
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,6 +97,7 @@ class Session:
         if rows:
             import pyarrow
 
+            _let_scan_arrow()
             arrays = [
                 pyarrow.array([row[i] for row in rows], _arrow_type(type_)) for i, (_, type_) in enumerate(columns)
             ]
@@ -106,6 +109,8 @@ class Session:
     def store_batches(self, name: str, statement: Statement, schema: Any, batches: Iterator[Any]) -> None:
         """Make a table of a statement over Arrow record batches. What reading them raises comes out as it is."""
         import pyarrow
+
+        _let_scan_arrow()
 
         failed: list[Exception] = []
 
@@ -194,6 +199,11 @@ class Session:
             if name in named
         }
         return {name: given[name] for name in named}
+
+
+def _let_scan_arrow() -> None:
+    """Import the package around the engine, which brings in what scans Arrow."""
+    import_module("duckdb")
 
 
 def _with_samples(statement: Statement, source: Source) -> str:
