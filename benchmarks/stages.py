@@ -47,7 +47,7 @@ RUN = {
     "last scan: DuckDB": ("dcql.engine.duck:Session.batches",),
     "last scan: count the funnel": ("dcql.engine.run:_Output._count",),
     "last scan: ranks, marks": (
-        "dcql.engine.run:InOrder.take",
+        "dcql.engine.ranks:InOrder.take",
         "dcql.engine.marked:Bytes.add",
         "dcql.engine.marked:Bits.add",
     ),
@@ -60,7 +60,7 @@ RUN = {
         "dcql.engine.marked:Marked._read",
         "dcql.engine.marked:Marked.pieces",
     ),
-    "hash": ("dcql.subset:MerkleTree.update", "dcql.subset:MerkleTree.seal", "dcql.subset:_records"),
+    "hash": ("dcql.subset:_Hashing.update", "dcql.subset:_Hashing.of"),
     "write": ("dcql.subset:Subset.save",),
 }
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dcql.engine.marked import PIECE, Bits, Bytes, Marked, for_duckdb, marks_of, subset_of
+from dcql.engine.marked import Bits, Bytes, Marked, for_duckdb, marks_of
 from dcql.errors import RunError
-from dcql.subset import UID, Subset
+from dcql.subset import PIECE, UID, Subset
 
 # More than two pieces, and no multiple of one, nor of 8.
 ROWS = 2 * PIECE + 13
@@ -84,7 +84,7 @@ def test_uids_that_are_not_those_of_the_pool(fault: str, tmp_path: Path) -> None
     marks = marks_of(100, has_copies=False)
     marks.add(np.arange(50, dtype=np.uint32), None)
     with pytest.raises(RunError) as raised:
-        subset_of(marks, path)
+        Marked(marks, path).hash  # noqa: B018
     assert raised.value.diagnostics[0].code == "E0756"
 
 

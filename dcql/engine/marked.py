@@ -1,24 +1,24 @@
 """A subset of an added pool as marks on the pool's sorted uids, by rank: a bit or a byte a sample, whatever is kept.
 
-Of a large subset the uids are read when somebody asks for them, a piece at a time where all are wanted once: to hash a
-subset and to write it takes no memory that grows with it.
+The uids themselves are read when somebody asks for them, a piece at a time where all are wanted once: to hash a subset
+and to write it takes no memory that grows with it.
 """
 
+import os
+import weakref
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
 from dcql.npy import read_header
-from dcql.subset import UID, Subset, Uids
+from dcql.subset import PIECE, UID, Subset, Uids, first_descent
 
-PIECE = 1 << 16  # samples that are gone over at a time, to stay in the cache
-# Up to here uids are read once and held, for to read them a second time takes longer.
-_HELD = 1 << 22
+_ITEM = "V16"
 # Up to here a mark is a byte, for to set a bit takes longer.
 _BYTES = 1 << 24
 
@@ -47,6 +47,11 @@ class Bytes:
         # As wide as pointers, indices come several times faster.
         self._taken[ranks.astype(np.intp)] = True if copies is None else copies
 
+    @property
+    def has_copies(self) -> bool:
+        """Whether copies are counted."""
+        return bool(self._taken.dtype != np.bool_)
+
     def pieces(self) -> Iterator[NDArray[Any]]:
         """Yield truths or copies of all samples in order, PIECE of them at a time."""
         for start in range(0, self.rows, PIECE):
@@ -55,6 +60,8 @@ class Bytes:
 
 class Bits:
     """Which samples of a pool are taken, by rank: an eighth of the memory, for twice the time."""
+
+    has_copies = False
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -86,20 +93,30 @@ def marks_of(rows: int, has_copies: bool) -> Bytes | Bits:
     return Bytes(rows, np.bool_) if rows <= _BYTES else Bits(rows)
 
 
-def subset_of(marks: Bytes | Bits, uids: Path) -> Subset:
-    """Return what is marked of the sorted uids in a .npy. Raises RunError where these are not the pool's."""
-    marked = Marked(marks, uids)
-    return Subset(marked.uids, marked.copies) if marked.distinct <= _HELD else marked
-
-
 class Marked(Subset):
-    """A subset that reads its uids from the sorted uids of its pool, in a .npy, whenever it is asked for them."""
+    """A subset that reads its uids from the sorted uids of its pool, in a .npy, whenever it is asked for them.
+
+    The file stays open, so that a pool that is added again or removed meanwhile takes nothing away. Raises RunError
+    where it holds other uids than the pool has samples.
+    """
 
     _marks: Bytes | Bits
-    _path: Path
+    _file: BinaryIO
+    _first: int
 
     def __init__(self, marks: Bytes | Bits, path: Path) -> None:
-        vars(self).update(_marks=marks, _path=path)
+        file = path.open("rb", buffering=0)
+        weakref.finalize(self, file.close)
+        try:
+            shape, _, dtype = read_header(file)
+        except ValueError:
+            raise uneven() from None
+        if shape != (marks.rows,) or dtype != UID:
+            raise uneven()
+        vars(self).update(_marks=marks, _file=file, _first=file.tell())
+
+    def __reduce__(self) -> Any:
+        return Subset, (self.uids, self.copies)
 
     @cached_property
     def distinct(self) -> int:
@@ -107,18 +124,18 @@ class Marked(Subset):
 
     @cached_property
     def total(self) -> int:
+        if not self._marks.has_copies:
+            return self.distinct
         return sum(int(taken.sum(dtype=np.uint64)) for taken in self._marks.pieces())
 
     @cached_property
     def uids(self) -> Uids:  # type: ignore[override]
         uids = np.empty(self.distinct, UID)
-        # Taken as 16-byte items, uids come several times faster than as pairs.
-        items = uids.view("V16")
         done = 0
-        for here, piece, _ in self._read():
-            # No place lies outside; to be told so saves a second pass over them.
-            piece.take(here, out=items[done : done + len(here)], mode="clip")
-            done += len(here)
+        for part, _ in self.pieces():
+            uids[done : done + len(part)] = part
+            done += len(part)
+        uids.flags.writeable = False
         return uids
 
     @cached_property
@@ -128,43 +145,35 @@ class Marked(Subset):
         return np.concatenate([taken[taken > 0].astype(np.uint32) for taken in self._marks.pieces()])
 
     def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
-        """Yield what Subset.pieces does, without holding it."""
+        """Yield what Subset.pieces does; a piece is good until the next is asked for."""
         once = self.total == self.distinct
-        for here, piece, taken in self._read():
-            yield piece.take(here).view(UID), None if once else taken[here].astype(np.uint32)
-
-    def _read(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.void], NDArray[Any]]]:
-        """Yield the pool's uids, 16 bytes each, PIECE at a time: which are taken, the uids, truths or copies of all.
-
-        Raises RunError where the file holds other uids than the pool has samples.
-        """
-        for piece, taken in zip(uids_in_turn(self._path, self._marks.rows), self._marks.pieces(), strict=True):
+        part = np.empty(PIECE, _ITEM)
+        last: Any = None
+        for piece, taken in zip(self._read(), self._marks.pieces(), strict=True):
             here = np.flatnonzero(taken)
-            if len(here):
-                yield here, piece, taken
+            if not len(here):
+                continue
+            # Taken as 16-byte items, uids come several times faster than as pairs. No place lies outside: to be told
+            # so saves a second pass over them.
+            uids = piece.take(here, out=part[: len(here)], mode="clip").view(UID)
+            if first_descent(uids, strict=True) is not None or (last is not None and not last < uids[0].item()):
+                raise ValueError("the pool's uids ascend strictly")
+            last = uids[-1].item()
+            yield uids, None if once else taken[here].astype(np.uint32)
 
-
-def uids_in_turn(path: Path, rows: int) -> Iterator[NDArray[np.void]]:
-    """Yield a pool's `rows` sorted uids, 16 bytes each, PIECE of them at a time.
-
-    A piece is good until the next is asked for. Raises RunError where the file holds others than so many.
-    """
-    # One piece of memory, used again and again: new ones cost more than the reading.
-    memory = np.empty(min(rows, PIECE), "V16")
-    with path.open("rb", buffering=0) as file:
-        try:
-            shape, _, dtype = read_header(file)
-        except ValueError:
-            raise uneven() from None
-        if shape != (rows,) or dtype != UID:
-            raise uneven()
+    def _read(self) -> Iterator[NDArray[np.void]]:
+        """Yield the pool's uids, PIECE of them at a time."""
+        rows = self._marks.rows
+        # One piece of memory, used again and again: new ones cost more than the reading.
+        memory = np.empty(min(rows, PIECE), _ITEM)
         for start in range(0, rows, PIECE):
             piece = memory[: rows - start]
-            rest = piece.view(np.uint8).data
-            while len(rest):
-                if not (more := file.readinto(rest)):
-                    raise uneven()
-                rest = rest[more:]
+            # From a place of its own, for somebody else may be reading the same subset.
+            if (
+                os.preadv(self._file.fileno(), [piece.data.cast("B")], self._first + UID.itemsize * start)
+                != piece.nbytes
+            ):
+                raise uneven()
             yield piece
 
 

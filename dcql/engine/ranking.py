@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.fingerprint import DIGEST, PoolTree
-from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks, row_dtype
+from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks
+from dcql.engine.ranks import row_dtype
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, join_words, sort_order
 

@@ -9,9 +9,8 @@ from dcql.engine import duck
 from dcql.engine.run import Result
 from dcql.inspect.features import features_to_json
 from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
-from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
-from dcql.source import Source
+from dcql.source import LANGUAGE, Source
 
 
 def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:
@@ -35,5 +34,5 @@ def manifest(source: Source, program: Program, pool: Pool, result: Result, *, lo
         "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
         "counts": counts_to_json(funnel(program, result)),
         **(features_to_json(result.features) if result.features is not None else {}),
-        "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
+        "versions": {"dcql": dcql.__version__, "semantics": LANGUAGE, "duckdb": duck.VERSION},
     }
