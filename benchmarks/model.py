@@ -25,9 +25,10 @@ STAGES = {
     "rank": 24 + 84 + 8 + 107 + 26 + 1,
 }
 RANKING = "rank"
-LAST_SCAN = 24  # clip30 on an added pool: one column, the funnel, marks as bits
-UIDS = 9  # reading uids.npy once, for the hash and for the file each
-KEPT = 40  # for each kept sample: hash, write
+SCAN = 6  # clip30 on an added pool: DuckDB, one column
+MARKS = 1 + 1 + 5 + 2  # the funnel, ranks, bits, and what lies between: one process
+UIDS = 4  # reading uids.npy once
+KEPT = 17 + 10  # for each kept sample: hash, write
 START = 0.45  # seconds: the interpreter, numpy, DuckDB
 FILE = 0.0003  # seconds for each file that a scan opens
 OPEN = 0.00002  # seconds for each place of a file that ranking reads a piece from
@@ -81,8 +82,8 @@ def add_seconds(rows: int, piece_memory: float) -> tuple[float, float]:
 def run_seconds(rows: int) -> tuple[float, float]:
     """Return CPU seconds of clip30 that spread over files, and those of the one process that marks and writes."""
     files = -(-rows // FILE_ROWS)
-    spread = LAST_SCAN * 1e-9 * rows + FILE * files
-    return spread, START + (2 * UIDS + KEPT * KEPT_SHARE) * 1e-9 * rows
+    spread = SCAN * 1e-9 * rows + FILE * files
+    return spread, START + (MARKS + UIDS + KEPT * KEPT_SHARE) * 1e-9 * rows
 
 
 def table(rows: int) -> str:
@@ -116,7 +117,7 @@ def _on(place: Place, rows: int, kinds: dict[str, float]) -> dict[str, str]:
     added = max(spread / cores, reading) + max(alone, ranking_traffic)
     run_spread, run_alone = run_seconds(rows)
     scan = (4 + kinds["ranks"] / rows) * rows / gb / (place.disk * place.nodes)
-    uids = (2 * 16 + 16 * KEPT_SHARE) * rows / gb / (place.disk if place.nodes == 1 else place.network)
+    uids = (16 + 16 * KEPT_SHARE) * rows / gb / (place.disk if place.nodes == 1 else place.network)
     ran = max(run_spread / cores, scan) + max(run_alone, uids)
     money = place.nodes * place.price / 3600
     moved = 0.0 if place.nodes == 1 else (48 + 8) * rows

@@ -168,7 +168,7 @@ def prediction(work: Work) -> str:
 def report(work: Work, memory: str, threads: int) -> tuple[str, bool]:
     """Return the tables, and whether every hash is the oracle's."""
     lines = [f"`--memory {memory}`, {threads} threads, {os.cpu_count()} cores; medians."]
-    sizes = sorted(work.runs)
+    sizes = sorted(rows for rows in work.runs if all(work.runs[rows].get(name) for name in (ADD, *RECIPES)))
     head = [f"{rows:,}" for rows in sizes]
     lines += ["", "CPU seconds, and what a million samples cost relative to the size before:", ""]
     lines += ["| | " + " | ".join(head) + " |", "|---" + "|--:" * len(head) + "|"]
