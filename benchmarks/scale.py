@@ -222,7 +222,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="sizes to measure now")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
-        "--only", nargs="+", choices=(ADD, *RECIPES), default=[ADD, *RECIPES], help="what to measure (default: all)"
+        "--only", nargs="*", choices=(ADD, *RECIPES), default=[ADD, *RECIPES], help="what to measure (default: all)"
     )
     parser.add_argument("--memory", default="4GB")
     parser.add_argument("--threads", type=int, default=2)
