@@ -90,26 +90,31 @@ class Work:
             making.rename(folder)
         return folder
 
-    def measure(self, rows: int, repeats: int) -> None:
-        """Add the pool of so many samples and run every recipe, `repeats` times each."""
-        pool, home = self.pool(rows), self.folder / f"home-{rows}"
-        found: dict[str, list[Run]] = {name: [] for name in (ADD, *RECIPES)}
-        self.runs[rows] = found
-        for _ in range(repeats):
-            shutil.rmtree(home, ignore_errors=True)
-            self._once(found, ADD, ["pool", "add", "scaled", str(pool), "--memory", self._memory], home, True)
+    def measure(self, rows: int, repeats: int, commands: list[str]) -> None:
+        """Add the pool of so many samples and run the recipes, those of `commands`, `repeats` times each."""
+        pool, added = self.pool(rows), f"rows-{rows}"
+        found = self.runs.setdefault(rows, {})
+        found |= {name: [] for name in commands}
+        home = self.folder / "home"
+        for _ in range(repeats if ADD in commands else 0):
+            shutil.rmtree(home / "pools" / added, ignore_errors=True)
+            self._once(found, ADD, ["pool", "add", added, str(pool), "--memory", self._memory], counted=True)
+        # The first run of a recipe compiles it, for pools of all sizes.
+        smallest = min(int(folder.name.removeprefix("rows-")) for folder in (home / "pools").iterdir())
         for repeat in range(repeats + 1):
-            for name in RECIPES:
+            for name in (name for name in RECIPES if name in commands):
                 out = self.folder / "out"
                 shutil.rmtree(out, ignore_errors=True)
-                words = ["run", str(HERE / "scaled" / f"{name}.dcql"), "--pool", "scaled", "--out", str(out)]
+                on = added if repeat else f"rows-{smallest}"
+                words = ["run", str(HERE / "scaled" / f"{name}.dcql"), "--pool", on, "--out", str(out)]
                 words += ["--memory", self._memory, "--threads", str(self._threads)]
-                self._once(found, name, words, home, repeat > 0)
+                self._once(found, name, words, counted=repeat > 0)
                 shutil.rmtree(out)
 
-    def _once(self, found: dict[str, list[Run]], name: str, words: list[str], home: Path, counted: bool) -> None:
+    def _once(self, found: dict[str, list[Run]], name: str, words: list[str], counted: bool) -> None:
         watches: list[Watch] = []
         log = self.folder / "log"
+        home = self.folder / "home"
         try:
             cpu, wall, most = spend([*self._dcql, *words], log, home, lambda process: watches.append(Watch(process)))
         finally:
@@ -163,7 +168,7 @@ def prediction(work: Work) -> str:
 def report(work: Work, memory: str, threads: int) -> tuple[str, bool]:
     """Return the tables, and whether every hash is the oracle's."""
     lines = [f"`--memory {memory}`, {threads} threads, {os.cpu_count()} cores; medians."]
-    sizes = sorted(work.runs)
+    sizes = sorted(rows for rows in work.runs if all(work.runs[rows].get(name) for name in (ADD, *RECIPES)))
     head = [f"{rows:,}" for rows in sizes]
     lines += ["", "CPU seconds, and what a million samples cost relative to the size before:", ""]
     lines += ["| | " + " | ".join(head) + " |", "|---" + "|--:" * len(head) + "|"]
@@ -216,6 +221,9 @@ def main() -> int:
     parser.add_argument("work", type=Path, help="folder for pools, stores and figures, outside the repository")
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="sizes to measure now")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--only", nargs="+", choices=(ADD, *RECIPES), default=[ADD, *RECIPES], help="what to measure (default: all)"
+    )
     parser.add_argument("--memory", default="4GB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--predict", action="store_true", help="print what the two smaller pools say of 128M")
@@ -229,7 +237,7 @@ def main() -> int:
     work = Work(arguments.work.absolute(), dcql, arguments.memory, arguments.threads)
     try:
         for rows in arguments.rows:
-            work.measure(rows, arguments.repeats)
+            work.measure(rows, arguments.repeats, arguments.only)
             work.ask(rows)
         if arguments.predict:
             text, same, markers = prediction(work), True, (PREDICT_BEGIN, PREDICT_END)

@@ -44,19 +44,16 @@ RUN = {
     "compile, or find the program": ("dcql.compiler:compile_once",),
     "open the session": ("dcql.engine.duck:session",),
     "statistics": ("dcql.engine.statistics:Statistics.compute",),
-    "last scan: DuckDB": ("dcql.engine.duck:Session.batches",),
+    "last scan: DuckDB": ("dcql.engine.duck:Session.batches", "dcql.engine.duck:Session.marks"),
     "last scan: count the funnel": ("dcql.engine.run:_Output._count",),
-    "last scan: ranks, marks": ("dcql.engine.run:InOrder.take", "dcql.engine.marked:Marks.add"),
+    "last scan: ranks": ("dcql.engine.ranks:InOrder.take",),
+    "last scan: marks": ("dcql.engine.marked:Bytes.add", "dcql.engine.marked:Bits.add"),
     "last scan: the rest": ("dcql.engine.run:_Output.of_added",),
     "raw: parse uids": ("dcql.engine.run:parse_items", "dcql.engine.uids:Gathered.add"),
     "raw: the rest of the scan": ("dcql.engine.run:_Output.of_raw",),
     "raw: sort": ("dcql.engine.uids:Gathered.subset",),
-    "uids: read": (
-        "dcql.engine.marked:subset_of",
-        "dcql.engine.marked:Marked._read",
-        "dcql.engine.marked:Marked.pieces",
-    ),
-    "hash": ("dcql.subset:MerkleTree.update", "dcql.subset:MerkleTree.seal", "dcql.subset:_records"),
+    "uids: read": ("dcql.engine.marked:Marked.pieces",),
+    "hash": ("dcql.subset:_Hashing.update", "dcql.subset:_Hashing.of"),
     "write": ("dcql.subset:Subset.save",),
 }
 
@@ -151,8 +148,8 @@ def main() -> int:
                 clock.spent.clear()
             started = time.process_time()
             done = run(recipe, pool, resources=Resources(1, memory))
-            print(done.hash)
             done.subset.save(Path(folder) / "subset.npy")
+            print(done.hash)
             rows = done.result.samples
         total = time.process_time() - started
         if arguments.what == "add":

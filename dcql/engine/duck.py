@@ -42,7 +42,7 @@ Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a run may use: threads, and bytes of memory for DuckDB; None lets DuckDB choose."""
+    """What a run may use: threads, and bytes of memory, most of which are DuckDB's; None lets DuckDB choose."""
 
     threads: int | None = None
     memory: int | None = None

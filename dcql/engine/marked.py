@@ -1,4 +1,4 @@
-"""A subset of an added pool as marks on the pool's sorted uids: a byte a sample of the pool, whatever is kept.
+"""A subset of an added pool as marks on the pool's sorted uids, by rank: a bit or a byte a sample, whatever is kept.
 
 The uids themselves are read when somebody asks for them, a piece at a time where all are wanted once: to hash a subset
 and to write it takes no memory that grows with it.
@@ -19,52 +19,114 @@ from dcql.npy import read_header
 from dcql.subset import PIECE, UID, Subset, Uids, first_descent
 
 _ITEM = "V16"
+# Up to here a mark is a byte, for to set a bit takes longer.
+_BYTES = 1 << 24
 
 
-class Marks:
-    """How many copies are taken of each sample of a pool, by rank; as narrow as they go."""
+# What a run takes whatever DuckDB does: the interpreter with its libraries, batches on their way, uids that are held.
+_BESIDE = 320_000_000
 
-    def __init__(self, rows: int, has_copies: bool) -> None:
-        self.taken: NDArray[Any] = np.zeros(rows, np.uint8 if has_copies else np.bool_)
+
+def for_duckdb(memory: int, rows: int, has_copies: bool) -> int:
+    """Return what DuckDB may take of `memory` bytes, at least half, where a run marks so many samples beside it."""
+    marks = rows if has_copies or rows <= _BYTES else rows // 8
+    return max(memory // 2, memory - _BESIDE - marks)
+
+
+class Bytes:
+    """Which samples of a pool are taken, by rank, or how many copies of each, as narrow as they go."""
+
+    def __init__(self, rows: int, dtype: Any) -> None:
+        self.rows = rows
+        self._taken: NDArray[Any] = np.zeros(rows, dtype)
 
     def add(self, ranks: NDArray[Any], copies: NDArray[Any] | None) -> None:
-        """Take the samples of these ranks, (n,), `copies` times each, (n,), or once; IndexError beyond the pool."""
-        if copies is not None and self.taken.dtype == np.uint8 and len(copies) and copies.max() > 255:
-            self.taken = self.taken.astype(np.uint32)
+        """Take the samples of these ranks, (n,), `copies` of each, (n,), or one; IndexError for one beyond the pool."""
+        if copies is not None and self._taken.dtype == np.uint8 and int(copies.max(initial=0)) > 255:
+            self._taken = self._taken.astype(np.uint32)
         # As wide as pointers, indices come several times faster.
-        self.taken[ranks.astype(np.intp)] = True if copies is None else copies
+        self._taken[ranks.astype(np.intp)] = True if copies is None else copies
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether copies are counted."""
+        return bool(self._taken.dtype != np.bool_)
+
+    def pieces(self) -> Iterator[NDArray[Any]]:
+        """Yield truths or copies of all samples in order, PIECE of them at a time."""
+        for start in range(0, self.rows, PIECE):
+            yield self._taken[start : start + PIECE]
+
+
+class Bits:
+    """Which samples of a pool are taken, by rank: an eighth of the memory, for twice the time."""
+
+    has_copies = False
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self._taken = np.zeros((rows + 7) // 8, np.uint8)
+
+    def add(self, ranks: NDArray[Any], copies: None) -> None:
+        """Take the samples of these ranks, (n,), each rank once; IndexError for one beyond the pool."""
+        if len(ranks) and int(ranks.max()) >= self.rows:
+            raise IndexError
+        bits = (ranks & ranks.dtype.type(7)).astype(np.uint8)
+        # All samples of one bit together, so that no byte comes twice in what is set at once.
+        order = np.argsort(bits, kind="stable")
+        places = (ranks >> ranks.dtype.type(3)).astype(np.intp)[order]
+        ends = np.cumsum(np.bincount(bits, minlength=8)).tolist()
+        for bit, start, end in zip(range(8), [0, *ends], ends, strict=False):
+            self._taken[places[start:end]] |= np.uint8(1 << bit)
+
+    def pieces(self) -> Iterator[NDArray[Any]]:
+        """Yield truths of all samples in order, PIECE of them at a time."""
+        for start in range(0, self.rows, PIECE):
+            part = self._taken[start // 8 : (start + PIECE) // 8]
+            yield np.unpackbits(part, count=min(PIECE, self.rows - start), bitorder="little").view(np.bool_)
+
+
+def marks_of(rows: int, has_copies: bool) -> Bytes | Bits:
+    """Return empty marks for a pool of so many samples."""
+    if has_copies:
+        return Bytes(rows, np.uint8)
+    return Bytes(rows, np.bool_) if rows <= _BYTES else Bits(rows)
 
 
 class Marked(Subset):
     """A subset that reads its uids from the sorted uids of its pool, in a .npy, whenever it is asked for them.
 
-    It holds `taken`, (samples of the pool,) of dtype bool, or of a whole number of copies; 0 is not in the subset.
     The file stays open, so that a pool that is added again or removed meanwhile takes nothing away. Raises RunError
     where it holds other uids than the pool has samples.
     """
 
-    _taken: NDArray[Any]
+    _marks: Bytes | Bits
     _file: BinaryIO
     _first: int
 
-    def __init__(self, taken: NDArray[Any], path: Path) -> None:
+    def __init__(self, marks: Bytes | Bits, path: Path) -> None:
         file = path.open("rb", buffering=0)
         weakref.finalize(self, file.close)
-        shape, _, dtype = read_header(file)
-        if shape != taken.shape or dtype != UID:
+        try:
+            shape, _, dtype = read_header(file)
+        except ValueError:
+            raise uneven() from None
+        if shape != (marks.rows,) or dtype != UID:
             raise uneven()
-        vars(self).update(_taken=taken, _file=file, _first=file.tell())
+        vars(self).update(_marks=marks, _file=file, _first=file.tell())
 
     def __reduce__(self) -> Any:
         return Subset, (self.uids, self.copies)
 
     @cached_property
     def distinct(self) -> int:
-        return int(np.count_nonzero(self._taken))
+        return sum(int(np.count_nonzero(taken)) for taken in self._marks.pieces())
 
     @cached_property
     def total(self) -> int:
-        return self.distinct if self._once else int(self._taken.sum(dtype=np.uint64))
+        if not self._marks.has_copies:
+            return self.distinct
+        return sum(int(taken.sum(dtype=np.uint64)) for taken in self._marks.pieces())
 
     @cached_property
     def uids(self) -> Uids:  # type: ignore[override]
@@ -78,13 +140,17 @@ class Marked(Subset):
 
     @cached_property
     def copies(self) -> NDArray[np.uint32] | None:  # type: ignore[override]
-        return None if self._once else self._taken[self._taken > 0].astype(np.uint32)
+        if self.total == self.distinct:
+            return None
+        return np.concatenate([taken[taken > 0].astype(np.uint32) for taken in self._marks.pieces()])
 
     def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
         """Yield what Subset.pieces does; a piece is good until the next is asked for."""
+        once = self.total == self.distinct
         part = np.empty(PIECE, _ITEM)
         last: Any = None
-        for start, here, piece in self._read():
+        for piece, taken in zip(self._read(), self._marks.pieces(), strict=True):
+            here = np.flatnonzero(taken)
             if not len(here):
                 continue
             # Taken as 16-byte items, uids come several times faster than as pairs. No place lies outside: to be told
@@ -93,15 +159,11 @@ class Marked(Subset):
             if first_descent(uids, strict=True) is not None or (last is not None and not last < uids[0].item()):
                 raise ValueError("the pool's uids ascend strictly")
             last = uids[-1].item()
-            yield uids, None if self._once else self._taken[start : start + PIECE][here].astype(np.uint32)
+            yield uids, None if once else taken[here].astype(np.uint32)
 
-    @cached_property
-    def _once(self) -> bool:
-        return bool(self._taken.dtype == np.bool_) or int(self._taken.max(initial=0)) <= 1
-
-    def _read(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.void]]]:
-        """Yield the pool's uids piece by piece, the rank of each first one, and the places of those that are taken."""
-        rows = len(self._taken)
+    def _read(self) -> Iterator[NDArray[np.void]]:
+        """Yield the pool's uids, PIECE of them at a time."""
+        rows = self._marks.rows
         # One piece of memory, used again and again: new ones cost more than the reading.
         memory = np.empty(min(rows, PIECE), _ITEM)
         for start in range(0, rows, PIECE):
@@ -112,7 +174,7 @@ class Marked(Subset):
                 != piece.nbytes
             ):
                 raise uneven()
-            yield start, np.flatnonzero(self._taken[start : start + PIECE]), piece
+            yield piece
 
 
 def uneven() -> RunError:

@@ -14,7 +14,7 @@ from dcql.arrays import count_true, numbers, present
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.duck import Resources, Session, session
-from dcql.engine.marked import Marked, Marks, uneven
+from dcql.engine.marked import Marked, for_duckdb, marks_of, uneven
 from dcql.engine.ranks import InOrder
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
@@ -154,6 +154,9 @@ def opened(
             from dcql.catalog.features import features_folder  # few recipes have features
 
             folders = (features_folder(),)
+        if resources.memory is not None and pool.added:
+            share = for_duckdb(resources.memory, pool.rows, program.has_copies)
+            resources = Resources(resources.threads, share)
         open_session = stack.enter_context(session(every_path(pool), resources, folders))
         store_inputs(program, pool, open_session)
         features = None
@@ -268,14 +271,14 @@ class _Output:
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         assert self._pool.uids is not None
-        marks = Marks(self._pool.rows, self._program.has_copies)
+        marks = marks_of(self._pool.rows, self._program.has_copies)
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
                 marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        return Marked(marks.taken, self._pool.uids)
+        return Marked(marks, self._pool.uids)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
