@@ -79,6 +79,8 @@ def spend(
     `started` is called with the id of its process.
     """
     environment = dict(os.environ) | ({"DCQL_HOME": str(home)} if home else {})
+    # As for a user: what was imported once lies there compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("wb") as stream:
         streams = [(os.POSIX_SPAWN_DUP2, stream.fileno(), descriptor) for descriptor in (1, 2)]
         start = time.perf_counter()
