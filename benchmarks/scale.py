@@ -199,19 +199,17 @@ def report(work: Work, memory: str, threads: int) -> tuple[str, bool]:
         cells = [f"{statistics.median(run.wall for run in work.runs[rows][name]):.1f}" for rows in sizes]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines.append("")
-    same = True
+    same, silent = True, list[str]()
     for rows in sizes:
-        wrong = [
-            name
-            for name in RECIPES
-            if any(run.hash != work.oracle.get(rows, {}).get(name, (0, ""))[1] for run in work.runs[rows][name])
-        ]
+        said = work.oracle.get(rows, {})
+        wrong = [name for name in said if any(run.hash != said[name][1] for run in work.runs[rows][name])]
         same = same and not wrong
         if wrong:
             lines.append(f"**At {rows:,} samples other hashes than the oracle's: {', '.join(wrong)}.**")
+        if silent := [name for name in RECIPES if name not in said]:
+            lines += [f"The oracle was not asked about {', '.join(silent)} at {rows:,} samples.", ""]
     if same:
-        lines.append("Every hash of every run is the oracle's. At the largest size:")
-        lines.append("")
+        lines += ["Every other hash is the oracle's." if silent else "Every hash of every run is the oracle's.", ""]
         lines += [f"    {name:9}{kept:>12,}  {text}" for name, (kept, text) in work.oracle[sizes[-1]].items()]
     return "\n".join(lines), same
 
