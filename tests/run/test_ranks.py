@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcql.catalog.pool import PoolFile
-from dcql.engine.marked import Marked
+from dcql.engine.marked import Marked, marks_of
 from dcql.engine.ranks import InOrder
 from dcql.errors import RunError
 from dcql.subset import UID, Subset
@@ -80,6 +80,15 @@ def pool_of(tmp_path: Path, rows: int) -> np.ndarray:
     return uids
 
 
+def marked(taken: np.ndarray, path: Path) -> Marked:
+    """Return a subset that takes each sample so often, or those that are True."""
+    has_copies = taken.dtype != np.bool_
+    marks = marks_of(len(taken), has_copies)
+    ranks = np.flatnonzero(taken).astype(np.uint32)
+    marks.add(ranks, taken[ranks] if has_copies else None)
+    return Marked(marks, path)
+
+
 @settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_marks_are_the_subset_of_their_uids(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -91,14 +100,14 @@ def test_marks_are_the_subset_of_their_uids(data: st.DataObject, tmp_path_factor
     copies = data.draw(st.sampled_from([None, 1, 3]))
     taken = rng.random(rows) < share
     marks = taken if copies is None else np.where(taken, rng.integers(1, copies + 1, rows), 0).astype(np.uint8)
-    found = Marked(marks, folder / "uids.npy")
+    found = marked(marks, folder / "uids.npy")
     wanted = Subset.from_uids(uids[taken], None if copies is None else marks[taken].astype(np.int64))
     assert (found.distinct, found.total) == (wanted.distinct, wanted.total)
     found.save(folder / "found.npy")
     wanted.save(folder / "wanted.npy")
     assert (folder / "found.npy").read_bytes() == (folder / "wanted.npy").read_bytes()
     assert found.hash == Subset.from_uids(uids[taken], wanted.copies).hash
-    assert Marked(marks, folder / "uids.npy").hash == wanted.hash
+    assert marked(marks, folder / "uids.npy").hash == wanted.hash
     assert found == wanted
     assert list(found.hex())[:5] == list(wanted.hex())[:5]
     assert pickle.loads(pickle.dumps(found)) == wanted
@@ -107,7 +116,7 @@ def test_marks_are_the_subset_of_their_uids(data: st.DataObject, tmp_path_factor
 
 def test_uids_stay_when_their_pool_goes(tmp_path: Path) -> None:
     uids = pool_of(tmp_path, 100)
-    found = Marked(np.arange(100) % 2 == 0, tmp_path / "uids.npy")
+    found = marked(np.arange(100) % 2 == 0, tmp_path / "uids.npy")
     (tmp_path / "uids.npy").unlink()
     assert np.array_equal(found.uids, uids[::2])
     assert not found.uids.flags.writeable
@@ -116,12 +125,12 @@ def test_uids_stay_when_their_pool_goes(tmp_path: Path) -> None:
 def test_uids_of_another_pool_are_told(tmp_path: Path) -> None:
     uids = pool_of(tmp_path, 100)
     with pytest.raises(RunError, match="E0756"):
-        Marked(np.ones(99, np.bool_), tmp_path / "uids.npy")
+        marked(np.ones(99, np.bool_), tmp_path / "uids.npy")
     content = (tmp_path / "uids.npy").read_bytes()
     (tmp_path / "uids.npy").write_bytes(content[:-1])
     with pytest.raises(RunError, match="E0756"):
-        _ = Marked(np.ones(100, np.bool_), tmp_path / "uids.npy").hash
+        _ = marked(np.ones(100, np.bool_), tmp_path / "uids.npy").hash
     uids[50] = uids[49]
     np.save(tmp_path / "uids.npy", uids)
     with pytest.raises(ValueError, match="ascend"):
-        _ = Marked(np.ones(100, np.bool_), tmp_path / "uids.npy").hash
+        _ = marked(np.ones(100, np.bool_), tmp_path / "uids.npy").hash
