@@ -31,7 +31,7 @@ UIDS = 4  # reading uids.npy once
 KEPT = 17 + 10  # for each kept sample: hash, write
 START = 0.45  # seconds: the interpreter, numpy, DuckDB
 FILE = 0.0003  # seconds for each file that a scan opens
-OPEN = 0.00002  # seconds for each place of a file that ranking reads a piece from
+OPEN = 0.00002  # seconds for each place of a file that ranking reads a piece from; estimated, not measured
 
 POOL = 239  # bytes of metadata a sample, as in DataComp
 FILE_ROWS = 512_000
