@@ -10,9 +10,8 @@ from dcql.engine.run import Result
 from dcql.inspect.coverage import counted_to_json
 from dcql.inspect.features import features_to_json
 from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
-from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
-from dcql.source import Source
+from dcql.source import LANGUAGE, Source
 
 
 def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:
@@ -37,5 +36,5 @@ def manifest(source: Source, program: Program, pool: Pool, result: Result, *, lo
         **({"coverage": counted_to_json(result.coverage)} if result.coverage is not None else {}),
         "counts": counts_to_json(funnel(program, result)),
         **(features_to_json(result.features) if result.features is not None else {}),
-        "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
+        "versions": {"dcql": dcql.__version__, "semantics": LANGUAGE, "duckdb": duck.VERSION},
     }
