@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    coverage,
     determinism,
     diff,
     editing,
@@ -58,6 +59,7 @@ CODES: dict[str, Code] = {
         determinism,
         limits,
         models,
+        coverage,
         run,
         remote,
         lock,

@@ -1,6 +1,7 @@
 """Features and assets within a run: asked for stage by stage, and what became of them at the end."""
 
 import types
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -165,4 +166,4 @@ def _ones(bits: NDArray[np.uint8]) -> int:
 
 def _starts(pool: Pool) -> list[int]:
     """Return how many samples lie before each file."""
-    return [sum(file.rows for file in pool.files[:number]) for number in range(len(pool.files))]
+    return list(accumulate((file.rows for file in pool.files), initial=0))[:-1]

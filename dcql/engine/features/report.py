@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from dcql.catalog.models import FeatureSpec
+if TYPE_CHECKING:
+    from dcql.catalog.models import FeatureSpec  # every run says what may be computed, and few have features
 
 # Called before a model computes anything, with the names of the demands that are not met yet.
 BeforeModels = Callable[[frozenset[str]], None]
@@ -35,7 +37,7 @@ class Use:
     asked whose model failed, `reasons` how often for each reason.
     """
 
-    spec: FeatureSpec
+    spec: "FeatureSpec"
     id: str
     weights: str
     asked: int = 0
