@@ -16,7 +16,8 @@ PIECE = 8 << 20  # the largest block: what a connection to an object store carri
 GRID = 4 << 20
 _SMALL = 1 << 16  # chunks below this cost less with their neighbour than alone
 _HEAD = 4
-# DuckDB asks for more of the end of a larger file: it gets that, and not the column that reaches into it.
+# DuckDB asks for more of the end of a large file: it gets that, and not the column that reaches into it.
+_LARGE = 32 << 20
 _TAILS = tuple(TAIL << doubled for doubled in range(5))
 
 
@@ -97,7 +98,8 @@ def _layout(found: list[tuple[int, int, int, str]], size: int, groups: int) -> L
     tail = max(0, size - TAIL)
     edges = (
         {0, size}
-        | {max(0, size - more) for more in _TAILS}
+        | {size - more for more in _TAILS if size > _LARGE}
+        | {tail}
         | {start for start, *_ in found}
         | {end for _, end, *_ in found}
     )
