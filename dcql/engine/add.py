@@ -19,11 +19,12 @@ from dcql.catalog import files, parquet, store
 from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
 from dcql.catalog.types import Schema
 from dcql.engine.distribution import Distribution, distribution_file
-from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
+from dcql.engine.intake import Progress, Work, read_work, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
-from dcql.errors import Diagnostic, RunError
-from dcql.files import current_size, list_files
+from dcql.engine.taking import Taking
+from dcql.errors import RunError
+from dcql.files import list_files
 
 
 def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
@@ -149,38 +150,18 @@ def _take_in_all(
         kept = folder / "work" / keys[name]
         work = read_work(kept)
         if work is None:
-            shutil.rmtree(kept, ignore_errors=True)
 
             def tell(rows: int, name: str = name, before: int = before) -> None:
                 if progress is not None:
                     progress(name, before + rows, total)
 
-            take_in(footer, unfinished / keys[name], memory, tell)
-            _refuse_change(footer)
-            kept.parent.mkdir(exist_ok=True)
-            os.rename(unfinished / keys[name], kept)
+            Taking(footer, unfinished, kept, memory).take(tell)
             work = read_work(kept)
         if work is None:
             raise OSError(f"{kept} was lost")
         works[name] = work
         before += footer.rows
     return works
-
-
-def _refuse_change(footer: parquet.Footer) -> None:
-    """Raise RunError where the file is no longer the one whose footer was read at the start."""
-    size = current_size(footer.file)
-    changed = size != footer.file.size or parquet.read_footers([footer.file])[0].digest != footer.digest
-    if changed:
-        raise RunError(
-            Diagnostic(
-                "E0714",
-                f"`{footer.file.name}` changed while it was added",
-                None,
-                "its size or footer is not what it was at the start",
-                ("run `dcql pool add` again when nothing writes to the pool any more",),
-            )
-        )
 
 
 def _merge_distributions(works: dict[str, Work], schema: Schema, folder: Path) -> None:
