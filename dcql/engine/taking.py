@@ -80,7 +80,7 @@ def refuse_change(footer: parquet.Footer) -> None:
 
 
 def refuse_unseen(file: Listed, digest: str) -> None:
-    """Raise RunError where this machine does not see a file of a pool, or sees another one; `digest` is its footer's."""
+    """Raise RunError where this machine does not see a file of a pool, or sees one with another footer."""
     size = current_size(file)
     share = "put the pool where every node of the cluster sees it under one path, or name it by a URL"
     if size is None:

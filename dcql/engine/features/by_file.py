@@ -136,8 +136,9 @@ class Share:
         return self.pool.files[0]
 
     def compute(self, model: Loaded) -> int:
-        """Ask the model of the rows that are not known yet, and store what it answers; return how many rows those are.
+        """Ask the model of the rows that are not known yet, and store what it answers; return how many rows there are.
 
+        An earlier try may have stored some of them.
         Raises RunError where something cannot be read or written; what was answered before that is stored.
         """
         file, spec = self.file, self.spec
@@ -148,9 +149,13 @@ class Share:
         inputs = Inputs(self.pool)
         if self.images is not None:
             inputs.shards = self.images
-        for where, answers in answers_for(model, inputs, spec, file, positions, lambda inner, _: self.inner[inner.name]):
+
+        def path_of(inner: FeatureSpec, file: PoolFile) -> Path:
+            return self.inner[inner.name]
+
+        for where, answers in answers_for(model, inputs, spec, file, positions, path_of):
             files.merge(self.stored, self.key, file.rows, spec, where, answers)
-        return len(positions)
+        return len(self.positions)
 
 
 def loading_of(spec: FeatureSpec, assets: Assets, computing: Computing) -> Loading:

@@ -1,7 +1,7 @@
 """The features of a run: which samples each is asked of, what is stored, and computing what is not."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -117,7 +117,7 @@ class Features:
             if self.before_models is not None:
                 met = self.asked.keys() - {name}
                 self.before_models(frozenset(demand.name for demand in self.program.demands if demand.name not in met))
-            self._compute(spec, stored, missing, total, tell)
+            self._compute(spec, missing, total, tell)
         self._told(spec)
 
     def holds_some(self, spec: FeatureSpec) -> bool:
@@ -170,9 +170,7 @@ class Features:
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
-    def _compute(
-        self, spec: FeatureSpec, stored: StoredFeature, missing: list[NDArray[np.int64]], total: int, tell: Tell
-    ) -> None:
+    def _compute(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int, tell: Tell) -> None:
         if not self.computing.compute:
             raise RunError(
                 Diagnostic(
@@ -183,21 +181,40 @@ class Features:
                     (f"run without --no-compute, or `dcql feature compute {spec.name} --pool {self.pool.name}`",),
                 )
             )
+        tell(spec.name, 0, total)
+        done = 0
+        for rows in self._elsewhere(spec, missing) if self.computing.spread else self._here(spec, missing, total):
+            done += rows
+            tell(spec.name, done, total)
+        self.uses[spec.name].computed += done
+
+    def _here(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int) -> Iterator[int]:
+        """Compute and store a feature for rows of each file; yield how many more rows are stored."""
         done = 0
         started = time.monotonic()
         with Running(spec, self.assets, self.computing, total) as running:
-            tell(spec.name, 0, total)
             for file, positions in zip(self.pool.files, missing, strict=True):
                 if not len(positions):
                     continue
                 key = self.inputs.key(file, spec)
                 for where, answers in answers_for(running, self.inputs, spec, file, positions, self.path):
-                    files.merge(stored, key, file.rows, spec, where, answers)
+                    files.merge(self.stored(spec), key, file.rows, spec, where, answers)
                     done += len(where)
-                    tell(spec.name, done, total)
+                    yield len(where)
             lanes = running.lanes
-        self.uses[spec.name].computed += done
         note_rate(spec.model.name, done, time.monotonic() - started, lanes)
+
+    def _elsewhere(self, spec: FeatureSpec, missing: list[NDArray[np.int64]]) -> Iterator[int]:
+        """Let others compute and store a feature for rows of each file; yield how many more rows are stored."""
+        from dcql.engine.features.by_file import loading_of, share_of
+
+        assert self.computing.spread is not None
+        shares = (
+            share_of(spec, self.inputs, file, self.stored(spec), positions, self.path)
+            for file, positions in zip(self.pool.files, missing, strict=True)
+            if len(positions)
+        )
+        yield from self.computing.spread(loading_of(spec, self.assets, self.computing), shares)
 
     def _told(self, spec: FeatureSpec) -> None:
         """Count what was asked for until now, and refuse a model that failed too often."""
