@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, MemoryOption, PoolName, complete_pool
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
 
@@ -23,6 +23,7 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the pool.")],
     path: Annotated[str, typer.Argument(metavar="PATH", help="A folder, .parquet file or URL in DataComp's layout.")],
     memory: MemoryOption = None,
+    limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Read a pool once and remember what later runs need of it.

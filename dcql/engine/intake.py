@@ -33,6 +33,7 @@ from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.files import first_line, locate
 from dcql.json_text import parse_json
+from dcql.limits import held
 from dcql.subset import UID, join_words, sort_order
 
 MARK_EVERY = 256
@@ -222,8 +223,20 @@ def _batches(footer: Footer, memory: int) -> Iterator[Any]:
         with filesystem.open(path, "rb") as handle:
             file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20)
             yield from (batch for batch in file.iter_batches(batch_size=size) if batch.num_rows)
+    except MemoryError as error:  # Arrow's is one of its own exceptions too
+        raise _too_large(footer, error) from error
     except (OSError, pa.ArrowException) as error:
         raise damaged(footer.file.name, f"reading it fails: {first_line(error)}") from error
+
+
+def _too_large(footer: Footer, error: Exception) -> RunError:
+    """Return the error of a file that takes more memory than there is."""
+    helps = ["check the file, or fetch it again: a page that states a wrong size asks for memory that it does not need"]
+    if held().memory is not None:
+        helps.append("if the file is right, allow more: `--limits memory=16GB`")
+    return RunError(
+        Diagnostic("E0750", f"not enough memory to read `{footer.file.name}`", None, first_line(error), tuple(helps))
+    )
 
 
 def _check_text(batch: Any, name: str) -> None:

@@ -14,15 +14,13 @@ import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pool.samples import change, samples, uid, write
+from pool.samples import uid
 
 from dcql.subset import UID
 
+from .made_pools import POOLS, on_own, pool_of
 from .made_tables import TABLES
 
 Arguments = list[str]
@@ -206,124 +204,7 @@ def _asset(folder: Path, content: bytes) -> Arguments:
     return recipe(folder, f"ASSET a FROM 'a.npy' SHA256 '{digest}';\nSELECT uid FROM pool WHERE width IN a;\n")
 
 
-# --- pools ------------------------------------------------------------------------------------------------------------
-
-
-def pool_of(folder: Path, table: Any = None, **options: Any) -> Path:
-    """Write a pool of one file; return the file."""
-    path = folder / "own" / "a.parquet"
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(samples(200) if table is None else table, path, **options)
-    return path
-
-
-def _in_footer(path: Path, old: bytes, new: bytes) -> None:
-    """Replace bytes in the footer of a parquet file by as many others."""
-    content = path.read_bytes()
-    start = len(content) - 8 - int(struct.unpack("<I", content[-8:-4])[0])
-    assert old in content[start:]
-    path.write_bytes(content[:start] + content[start:].replace(old, new))
-
-
-def on_own(folder: Path, text: str = "SELECT uid FROM pool WHERE clip_l14 >= 0.2;\n") -> Arguments:
-    """Return the arguments that count a recipe on the pool of the case."""
-    recipe(folder, text)
-    return ["count", "recipe.dcql", "--pool", "own"]
-
-
-def pool_that_states_more_rows(folder: Path) -> Arguments:
-    path = pool_of(folder)
-    _in_footer(path, b"\x90\x03", b"\x90\x07")  # 200 and 456 as Thrift writes them
-    return on_own(folder)
-
-
-def pool_that_states_fewer_rows(folder: Path) -> Arguments:
-    path = pool_of(folder)
-    _in_footer(path, b"\x90\x03", b"\x90\x02")  # 200 and 136
-    return on_own(folder, "SELECT uid FROM pool WHERE width > 0 OR width <= 0 OR width IS NULL;\n")
-
-
-def pool_with_lying_statistics(folder: Path) -> Arguments:
-    """Its footer says that no score is above 0.1, where half of them are."""
-    table = samples(200)
-    path = pool_of(folder, table)
-    column = pq.read_metadata(path).row_group(0).column(6)
-    assert column.path_in_schema == "clip_l14_similarity_score"
-    _in_footer(path, struct.pack("<f", column.statistics.max), struct.pack("<f", 0.1))
-    return on_own(folder)
-
-
-def pool_that_unpacks_to_much(folder: Path) -> Arguments:
-    """A hundred thousand bytes that stand for 200 million."""
-    table = change(samples(200), "text", 0, "a" * 200_000_000)
-    path = pool_of(folder, table, compression="zstd")
-    assert path.stat().st_size < 1_000_000
-    return [*on_own(folder, "SELECT uid FROM pool WHERE caption LIKE '%b%';\n"), "--limits", "time=60,memory=200MB"]
-
-
-def pool_with_a_footer_of_two_gigabytes(folder: Path) -> Arguments:
-    path = pool_of(folder)
-    content = path.read_bytes()
-    path.write_bytes(content[:-8] + struct.pack("<I", 2_000_000_000) + b"PAR1")
-    return on_own(folder)
-
-
-def pool_with_a_garbled_footer(folder: Path) -> Arguments:
-    path = pool_of(folder)
-    content = bytearray(path.read_bytes())
-    length = struct.unpack("<I", content[-8:-4])[0]
-    content[-8 - length : -8] = bytes([0x1C]) * length  # a structure in a structure in a structure
-    path.write_bytes(content)
-    return on_own(folder)
-
-
-def pool_with_columns_that_inject(folder: Path) -> Arguments:
-    """Names of columns are text of strangers as well: they are drawn, and stand in SQL."""
-    names = [
-        "x\" FROM read_text('/etc/passwd') --",
-        "\x1b[31mred\x1b[0m",
-        "<script>alert(1)</script>",
-        "\u202eevil",
-        "a\nb",
-    ]
-    table = samples(200)
-    for name in names:
-        table = table.append_column(name, pa.array([1] * 200))
-    pool_of(folder, table)
-    return ["pool", "show", "own"]
-
-
-def pool_with_columns_that_inject_json(folder: Path) -> Arguments:
-    return [*pool_with_columns_that_inject(folder), "--format", "json"]
-
-
-def pool_with_columns_that_inject_runs(folder: Path) -> Arguments:
-    pool_with_columns_that_inject(folder)
-    return on_own(folder)
-
-
-def pool_with_a_uid_that_draws(folder: Path) -> Arguments:
-    pool_of(folder, change(samples(200), "uid", 5, "\x1b[2J\u202e<b>uid</b>"))
-    return ["pool", "add", "drawn", "own"]
-
-
-def pool_with_files_that_draw(folder: Path) -> Arguments:
-    write(samples(20), folder / "own" / "\x1b[2Ja\u202e.parquet")
-    write(samples(20, first=100), folder / "own" / "b*[?].parquet")
-    return ["pool", "add", "drawn", "own"]
-
-
-def pool_that_is_a_pipe(folder: Path) -> Arguments:
-    pool_of(folder)
-    os.mkfifo(folder / "own" / "b.parquet")
-    return on_own(folder)
-
-
-def pool_that_binds_what_is_outside(folder: Path) -> Arguments:
-    pool_of(folder)
-    digest = sha256(b"").hexdigest()
-    (folder / "own" / "assets.toml").write_text(f'[a]\nfile = "../../../secret/secret.txt"\nsha256 = "{digest}"\n')
-    return on_own(folder, "ASSET a FROM pool;\nSELECT uid FROM pool WHERE caption IN a;\n")
+# --- embeddings and tars of a pool ------------------------------------------------------------------------------------
 
 
 def pool_whose_embeddings_are_compressed(folder: Path) -> Arguments:
@@ -354,9 +235,6 @@ def _embedded(folder: Path) -> Arguments:
     digest = sha256((folder / "a.npy").read_bytes()).hexdigest()
     text = f"ASSET a FROM 'a.npy' SHA256 '{digest}';\nFEATURE f INT USING nearest(l14_img, a);\n"
     return on_own(folder, text + "SELECT uid FROM pool WHERE f = 1;\n")
-
-
-# --- tars -------------------------------------------------------------------------------------------------------------
 
 
 def tar_that_leaves_its_folder(folder: Path) -> Arguments:
@@ -476,9 +354,9 @@ def _recorded(folder: Path, name: str, keep: str = "3/10") -> Arguments:
     return ["verify", "run"]
 
 
-CASES = TABLES | {
+CASES = TABLES | POOLS | {
     name: case
     for name, case in globals().items()
     if callable(case) and not name.startswith("_") and getattr(case, "__module__", "") == __name__
-    and name not in ("recipe", "set_of", "model", "npy", "pool_of", "on_own")
+    and name not in ("recipe", "set_of", "model", "npy")
 }  # fmt: skip
