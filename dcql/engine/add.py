@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,19 @@ from dcql.errors import RunError
 from dcql.files import list_files
 
 
-def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
+def add(
+    name: str,
+    path: str | Path,
+    *,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
+    elsewhere: Callable[[Sequence[Taking], Progress], None] | None = None,
+) -> Pool:
     """Read the pool at `path` (a folder, .parquet file or URL) once and keep what runs need of it under `name`.
 
     Working memory stays near `memory` bytes at most. `progress` is called with a file's name, the rows done and all
-    rows. Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
+    rows. With `elsewhere`, others take the files in, each with that much memory; the pool is the same.
+    Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
     """
     source = path if isinstance(path, str) and "://" in path else os.fspath(Path(path).absolute())
     folder = store.pool_folder(name)
@@ -41,6 +49,8 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
         keys = _keys(footers)
         if _same(name, source, footers, keys):
             return read_recorded(name)
+        if elsewhere is not None:
+            elsewhere(_missing(footers, keys, folder, unfinished, memory), progress or (lambda *_: None))
         works = _take_in_all(footers, keys, folder, unfinished, memory, progress)
         spelled = {field.name: parquet.spelling(field.type) for field in footers[0].schema}
         version = unfinished / "version"
@@ -96,7 +106,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     """Give a folder for unfinished work, emptied before and removed after; a killed add may have left one."""
     path = folder / "unfinished"
     shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)  # what a cluster did for a killed add may be ending only now
     try:
         yield path
     finally:
@@ -131,6 +141,14 @@ def _same(name: str, source: str, footers: tuple[parquet.Footer, ...], keys: dic
     numeric = [column.name for column in recorded.schema.columns if column.type.numeric]
     folder = recorded.distributions
     return folder is not None and all(distribution_file(folder, column).exists() for column in numeric)
+
+
+def _missing(
+    footers: tuple[parquet.Footer, ...], keys: dict[str, str], folder: Path, unfinished: Path, memory: int
+) -> list[Taking]:
+    """Return what is to be taken in: the files of which no work is kept."""
+    kept = ((footer, folder / "work" / keys[footer.file.name]) for footer in footers)
+    return [Taking(footer, unfinished, place, memory) for footer, place in kept if read_work(place) is None]
 
 
 def _take_in_all(

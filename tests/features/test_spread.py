@@ -1,9 +1,5 @@
-"""Features that are computed elsewhere: what travels, and that the store holds the same as when they are computed here.
+"""Features that are computed elsewhere: what travels, and that the store is the same as when they are computed here."""
 
-Here that elsewhere is another process without a cluster: everything goes there and back as a cluster would send it.
-"""
-
-import pickle
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,16 +7,20 @@ from typing import Any
 
 import numpy as np
 import pools
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cluster.posted import posted
 from conformance import ONE_THREAD
 from features.own import own_model, recipe_file, stored_files
+from features.tars import sample, uid, write_tar
 from features.vectors import World, use
 from pools.featured import write_named
 
 import dcql
 from dcql.compiler import run_compiled
 from dcql.engine.add import add
+from dcql.engine.cluster.features import spread_over
 from dcql.engine.features.by_file import Loading, Share
 from dcql.engine.features.report import Computing
 from dcql.source import Source
@@ -29,11 +29,8 @@ MODELS = "SELECT uid FROM pool WHERE lang = 'en' AND image_cluster < 3"
 
 
 def elsewhere(loading: Loading, shares: Iterable[Share]) -> Iterator[int]:
-    """Compute shares one after the other, the last one first, each twice: a task may be done again."""
-    model = pickle.loads(pickle.dumps(loading)).load()
-    for share in reversed([pickle.loads(pickle.dumps(share)) for share in shares]):
-        assert share.compute(model) == share.compute(model)
-        yield len(share.positions)
+    """Compute shares in a cluster without processes, the last one first and each twice."""
+    return spread_over(posted())(loading, shares)
 
 
 def stored_values(home: Path) -> dict[str, Any]:
@@ -94,3 +91,29 @@ def test_a_users_code_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     texts = pq.read_table(tmp_path / "pool", columns=["uid", "text"]).to_pydict()
     want = {uid for uid, text in zip(texts["uid"], texts["text"], strict=True) if len(text or "") > 9}
     assert set(result.subset.hex()) == want
+
+
+def test_images_are_found_without_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What travels of the index is the part for the file's samples."""
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    for name, numbers in (("b", range(5)), ("a", range(5, 12))):
+        (tmp_path / "pool").mkdir(exist_ok=True)
+        pq.write_table(pa.table({"uid": [uid(number) for number in numbers]}), tmp_path / "pool" / f"{name}.parquet")
+    for tar, numbers in ((0, (1, 3, 11)), (1, (99,)), (2, (4, 6, 7))):
+        members = [member for number in numbers for member in sample(str(number), number)]
+        write_tar(tmp_path / "pool" / "shards" / f"{tar}.tar", members)
+    code = "def load(weights, assets, options):\n    return lambda them: [one and len(one) for one in them]\n"
+    model = own_model(tmp_path, "size", code, "image IMAGE", "INT")
+    recipe = f"{model.statement}FEATURE bytes INT USING size(image);\nSELECT uid FROM pool WHERE bytes > 0;\n"
+    tars = []
+
+    def counted(loading: Loading, shares: Iterable[Share]) -> Iterator[int]:
+        read = list(shares)
+        tars.extend([tar.name for tar in share.images.tars] for share in read)
+        monkeypatch.setattr("dcql.engine.shards.index", lambda *_: pytest.fail("the tars were walked"))
+        return elsewhere(loading, read)
+
+    computing = Computing(own_code=True, spread=counted, max_failures=Fraction(1))
+    result = dcql.run(recipe_file(tmp_path, recipe), add("p", tmp_path / "pool"), computing=computing).result
+    assert set(result.subset.hex()) == {uid(number) for number in (1, 3, 4, 6, 7, 11)}
+    assert tars == [["0.tar", "2.tar"], ["0.tar", "2.tar"]]

@@ -22,9 +22,12 @@ _SECONDS_BETWEEN_MERGES = 30.0
 
 
 class Asked(Protocol):
-    """A model that is ready to answer; `rows` is how many samples it takes at once."""
+    """A model that is ready to answer."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """How many samples it takes at once."""
+        ...
 
     def ask(self, pieces: Iterable[tuple[Any, ...]]) -> Iterator[Answers]:
         """Yield the answers for pieces of inputs, in their order."""

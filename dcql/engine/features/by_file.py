@@ -46,7 +46,7 @@ class NamedFile:
         if self.path.startswith(LIBRARY):
             path = Path(str(package_files("dcql.stdlib") / self.path.removeprefix(LIBRARY)))
         if not path.is_file():
-            raise RunError(absent(str(path), model))
+            raise RunError(_absent(str(path), model))
         if self.sha256:
             checked_sha256(path, self.sha256, f"MODEL {model}")
         return path
@@ -68,6 +68,12 @@ class Loading:
     code: bytes | None
     rows: int
 
+    def on(self, device: str) -> "Loading":
+        """Return how to load it for `device`, where it is a model that runs on several."""
+        if "device" not in options_of(self.spec, Computing()):
+            return self
+        return replace(self, options={**self.options, "device": device})
+
     def load(self) -> "Loaded":
         """Load the model here. Raises RunError where a library or a file is missing."""
         model = self.spec.model
@@ -77,7 +83,7 @@ class Loading:
             case WeightsFile():
                 weights = weights_path(self.weights)
                 if weights is None:
-                    raise RunError(absent(self.weights.file, model.name))
+                    raise RunError(_absent(self.weights.file, model.name))
                 checked_sha256(weights, self.weights.sha256, f"MODEL {model.name}")
             case None:
                 weights = None
@@ -118,15 +124,15 @@ class Loaded:
 class Share:
     """Rows of one file of a pool that a feature is asked of, and where everything for them lies.
 
-    `pool` holds that file alone. `key` is the file's in the store, `inner` the values of the features that are read, by
-    name, and `images` where the file's images lie, where the model reads any.
+    `pool` holds that file alone. `key` is the file's in the store, `asked` one bit a row of the file, packed, `inner`
+    the values of the features that are read, by name, and `images` where the rows' images lie, for a model of images.
     """
 
     spec: FeatureSpec
     pool: Pool
     key: str
     stored: StoredFeature
-    positions: NDArray[np.int64]
+    asked: NDArray[np.uint8]
     inner: Mapping[str, Path] = field(default_factory=dict)
     images: Any = None
 
@@ -134,6 +140,19 @@ class Share:
     def file(self) -> PoolFile:
         """The file."""
         return self.pool.files[0]
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """The rows that the feature is asked of, ascending."""
+        return np.flatnonzero(np.unpackbits(self.asked, count=self.file.rows))
+
+    def is_stored(self) -> bool:
+        """Return whether all of it is in the store, as this machine sees that."""
+        return bool(self._known()[self.positions].all())
+
+    def _known(self) -> NDArray[np.bool_]:
+        newest = self.stored.newest(self.key)
+        return files.read_known(newest, self.file.rows) if newest is not None else np.zeros(self.file.rows, np.bool_)
 
     def compute(self, model: Loaded) -> int:
         """Ask the model of the rows that are not known yet, and store what it answers; return how many rows there are.
@@ -143,9 +162,8 @@ class Share:
         """
         file, spec = self.file, self.spec
         refuse_unseen(Listed(file.name, file.path, file.size), file.footer)
-        newest = self.stored.newest(self.key)
-        known = files.read_known(newest, file.rows) if newest is not None else np.zeros(file.rows, np.bool_)
-        positions = self.positions[~known[self.positions]]
+        asked = self.positions
+        positions = asked[~self._known()[asked]]
         inputs = Inputs(self.pool)
         if self.images is not None:
             inputs.shards = self.images
@@ -155,7 +173,7 @@ class Share:
 
         for where, answers in answers_for(model, inputs, spec, file, positions, path_of):
             files.merge(self.stored, self.key, file.rows, spec, where, answers)
-        return len(self.positions)
+        return len(asked)
 
 
 def loading_of(spec: FeatureSpec, assets: Assets, computing: Computing) -> Loading:
@@ -189,11 +207,12 @@ def share_of(
     if any(isinstance(one, ImageArgument) for one in spec.inputs):
         uids = inputs.uids(file)[positions]
         images = inputs.shards.of(uids[sort_order(np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))])
-    return Share(spec, alone, inputs.key(file, spec), stored, positions, inner, images)
+    asked = np.zeros(file.rows, np.bool_)
+    asked[positions] = True
+    return Share(spec, alone, inputs.key(file, spec), stored, np.packbits(asked), inner, images)
 
 
-def absent(path: str, model: str) -> Diagnostic:
-    """Return the diagnostic that a file which a model needs is not on this machine."""
+def _absent(path: str, model: str) -> Diagnostic:
     return Diagnostic(
         "E0793",
         f"`{path}` is not on the node `{socket.gethostname()}`",
