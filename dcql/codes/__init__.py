@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    cluster,
     determinism,
     diff,
     editing,
@@ -58,6 +59,7 @@ CODES: dict[str, Code] = {
         limits,
         models,
         run,
+        cluster,
         lock,
         internal,
         reshard,
