@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    cluster,
     determinism,
     diff,
     editing,
@@ -59,6 +60,7 @@ CODES: dict[str, Code] = {
         limits,
         models,
         run,
+        cluster,
         nodes,
         lock,
         internal,
