@@ -57,8 +57,10 @@ class Dying(Taking):
 
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[Cluster]:
-    with ray_cluster(None, 2) as cluster:
-        yield cluster
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # its processes import this file
+        with ray_cluster(None, 2) as cluster:
+            yield cluster
 
 
 def test_a_worker_is_killed_while_it_takes_a_file_in(
