@@ -151,7 +151,7 @@ def test_what_ends_after_its_command_harms_nothing(pool: Path) -> None:
 def test_two_nodes_take_one_file_in_at_once(pool: Path) -> None:
     sent: list[Item] = []
     add_by(posted(sent.append, times=1), pool)
-    taking = sent[-1].given
+    taking = sent[0].given
     before = content()
     shutil.rmtree(taking.kept)
     threads = [threading.Thread(target=taking.take, args=(lambda rows: None,)) for _ in range(4)]
@@ -161,3 +161,14 @@ def test_two_nodes_take_one_file_in_at_once(pool: Path) -> None:
         thread.join()
     shutil.rmtree(taking.unfinished)
     assert content() == before
+
+
+def test_the_first_one_that_is_done_keeps_its_work(pool: Path) -> None:
+    """Others may read it already."""
+    sent: list[Item] = []
+    add_by(posted(sent.append, times=1), pool)
+    taking = sent[0].given
+    before = taking.kept.stat().st_ino
+    shutil.copytree(taking.kept, taking.unfinished / "late")
+    taking._keep(taking.unfinished / "late")
+    assert taking.kept.stat().st_ino == before

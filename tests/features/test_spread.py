@@ -1,6 +1,7 @@
 """Features that are computed elsewhere: what travels, and that the store is the same as when they are computed here."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pools
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cluster.posted import posted
+from cluster.posted import Posted, posted
 from conformance import ONE_THREAD
 from features.own import own_model, recipe_file, stored_files
 from features.tars import sample, uid, write_tar
@@ -20,7 +21,9 @@ from pools.featured import write_named
 import dcql
 from dcql.compiler import run_compiled
 from dcql.engine.add import add
+from dcql.engine.cluster.doing import Cluster
 from dcql.engine.cluster.features import spread_over
+from dcql.engine.cluster.work import Attempt, Item, Work
 from dcql.engine.features.by_file import Loading, Share
 from dcql.engine.features.report import Computing
 from dcql.source import Source
@@ -117,3 +120,24 @@ def test_images_are_found_without_the_index(tmp_path: Path, monkeypatch: pytest.
     result = dcql.run(recipe_file(tmp_path, recipe), add("p", tmp_path / "pool"), computing=computing).result
     assert set(result.subset.hex()) == {uid(number) for number in (1, 3, 4, 6, 7, 11)}
     assert tars == [["0.tar", "2.tar"], ["0.tar", "2.tar"]]
+
+
+@pytest.mark.parametrize(("gpus", "device", "on"), [(2, "auto", "cuda"), (2, "cpu", "cpu"), (0, "auto", "cpu")])
+def test_a_model_gets_a_gpu_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, device: str, on: str
+) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    write_named("many_scripts", tmp_path / "pool")
+    asked = []
+
+    class Noting(Posted):
+        def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
+            loading = work.given[1]
+            asked.append((work.name, work.needs.gpus, loading.options.get("device")))
+            there = replace(work, given=(work.given[0], loading.on("cpu")))
+            return super().attempts(there, items)
+
+    spread = spread_over(Cluster(Noting(gpus=gpus)))
+    computing = Computing(device=device, spread=spread, max_failures=Fraction(1))
+    dcql.run(Source("models", MODELS), add("p", tmp_path / "pool"), computing=computing)
+    assert asked == [("lang", 0, None), ("image_cluster", 1 if on == "cuda" else 0, on)]
