@@ -48,7 +48,7 @@ def _imported() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise RunError(missing("--engine ray", "ray", error)) from error
+        raise missing("--engine ray", "ray", error) from error
     return ray
 
 
@@ -67,7 +67,7 @@ def _connect(ray: Any, address: str | None, threads: int | None) -> None:
         ray.shutdown()
         raise RunError(_unconnected(address, error)) from error
     # It prints a paragraph for each worker that is lost, and has no switch for that.
-    worker = importlib.import_module("ray._private.worker")
+    worker: Any = importlib.import_module("ray._private.worker")
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = _nothing
 
