@@ -63,7 +63,7 @@ def _connect(ray: Any, address: str | None, threads: int | None) -> None:
             ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECTS, **quiet)
         else:
             ray.init(address, **quiet)
-    except (RuntimeError, OSError, ValueError, ImportError) as error:
+    except Exception as error:  # a node that takes too long to start raises no narrower one
         ray.shutdown()
         raise RunError(_unconnected(address, error)) from error
     # It prints a paragraph for each worker that is lost, and has no switch for that.
@@ -112,6 +112,11 @@ class RayExecutor:
     def lanes(self) -> int:
         """The cores of the cluster now."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    @property
+    def threads(self) -> int:
+        """One: all cores have items of their own."""
+        return 1
 
     def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
         """Try every item, each again where its process or node is lost; no more are in flight than find room."""

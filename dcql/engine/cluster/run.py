@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.pool import Pool, PoolFile
-from dcql.engine.cluster.doing import Cluster
+from dcql.engine.cluster.doing import Cluster, here
 from dcql.engine.cluster.last import Asked, Gathering, last
+from dcql.engine.cluster.results import key_of, results
 from dcql.engine.cluster.spread import Spread, SpreadStatistics, alone
 from dcql.engine.cluster.statements import unpacked
 from dcql.engine.counts import Counts
@@ -43,6 +44,8 @@ def run_spread(
     Raises RunError as `engine.run.run` does, and where a file cannot be done.
     """
     tell = progress or silent
+    cluster.results.tidy()
+    cluster.results.note_run(_key(program, pool))
     with opened(program, pool, resources, tell, computing, before_models) as ready:
         spread = Spread(cluster, program, pool, ready.session, tell, resources.memory)
         ready = replace(ready, statistics=partial(SpreadStatistics, spread=spread))
@@ -53,6 +56,20 @@ def run_spread(
         statistics, (counts, found) = ready.compute(last_of, frozen or {})
         report = ready.features.report() if ready.features is not None else None
     return result_of(program, pool, statistics, found, counts.funnel(), report)
+
+
+def left_of(program: Program, pool: Pool, resources: Resources) -> Cluster | None:
+    """Return this process as a cluster where a run of this program on this pool was spread before, else None.
+
+    Then what was done of it need not be done again.
+    """
+    if not results().has_run(_key(program, pool)):
+        return None
+    return here(resources.threads)
+
+
+def _key(program: Program, pool: Pool) -> str:
+    return key_of("run", program.digest, pool.physical, pool.fingerprint)
 
 
 def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Counts, Subset | Gathered]:

@@ -17,7 +17,7 @@ from dcql.engine.cluster.results import key_of
 from dcql.engine.cluster.statements import FORM, Buckets, Fold, OneFile, Query, Values, run_statement
 from dcql.engine.cluster.work import Item, Work
 from dcql.engine.distribution import Distribution, Inside
-from dcql.engine.duck import VERSION, Session, Source
+from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import DTYPES, Statistics
 from dcql.lower.program import GroupedThreshold, Program, Scan, Statement, Threshold
@@ -68,7 +68,7 @@ class Spread:
             tables,
             every_path(self.pool),
             (features_folder(),),
-            self.memory,
+            Resources(self.cluster.executor.threads, self.memory),
         )
         made_of = [
             "statement", FORM, VERSION, fold.__qualname__, repr(of), statement.text, samples.text,

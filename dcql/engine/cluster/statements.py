@@ -34,7 +34,8 @@ Fold = Callable[[Iterator[Any], Any], bytes]
 class Query:
     """A statement, as it travels: with the `tables` that it reads, as Arrow streams, and the files it may read.
 
-    `samples` is what the table of that name is; `memory` is in bytes, None for an even part of the node's.
+    `samples` is what the table of that name is; `resources` are for DuckDB, of whose memory None is an even part of the
+    node's.
     """
 
     statement: Statement
@@ -45,7 +46,7 @@ class Query:
     tables: Mapping[str, bytes]
     files: tuple[str, ...]
     folders: tuple[Path, ...]
-    memory: int | None
+    resources: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,8 @@ class Ready:
     def __init__(self, query: Query) -> None:
         self.query = query
         self._held = ExitStack()
-        self.session: Session = self._held.enter_context(
-            session(query.files, Resources(1, query.memory or _even_part()), query.folders)
-        )
+        resources = replace(query.resources, memory=query.resources.memory or _even_part())
+        self.session: Session = self._held.enter_context(session(query.files, resources, query.folders))
         for name, content in query.tables.items():
             table = pa.ipc.open_stream(content).read_all()
             self.session.store_batches(name, EVERYTHING, table.schema, iter(table.to_batches()))

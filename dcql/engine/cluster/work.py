@@ -89,12 +89,19 @@ class Executor(Protocol):
     def lanes(self) -> int:
         """How many items are done at once, as far as is known."""
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads an item may use, None for all cores."""
+
     def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
         """Try every item; yield each once, in any order. Items are taken as there is room for them."""
 
 
+@dataclass(frozen=True)
 class InProcess:
     """Does work here, one item after the other."""
+
+    threads: int | None = None
 
     @property
     def lanes(self) -> int:
