@@ -1,12 +1,11 @@
 """`dcql feature`: the columns that models made, and are stored."""
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.cluster import AddressOption, Engine, EngineOption, cluster_of
+from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, OwnCodeOption, computing, percent
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, ThreadsOption, complete_pool, similar
 from dcql.cli.progress import progress
@@ -116,15 +115,11 @@ def compute(
     from dcql.cli.run import run_on
     from dcql.inspect.features import use_to_json
 
+    where = spread(engine, address)
     opened = pool_or_demo(pool)
     compiled = _compiled(name, recipe, opened.schema)
     allowed = computing(threads, own_code=own_code, max_failures=max_failures, device=device)
-    with cluster_of(engine, address, threads) as cluster:
-        if cluster is not None:
-            from dcql.engine.cluster.features import spread_over
-
-            allowed = replace(allowed, spread=spread_over(cluster))
-        report = run_on(compiled, opened, threads, memory, allowed=allowed).result.features
+    report = run_on(compiled, opened, threads, memory, allowed=allowed, where=where).result.features
     assert report is not None
     use = next(use for use in report.uses if use.spec.name == name)
     if format_ is Format.JSON:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.cluster import AddressOption, Engine, EngineOption, cluster_of
+from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
@@ -36,7 +36,8 @@ def add(
     """
     from dcql.engine.add import add as add_pool
 
-    with cluster_of(engine, address) as cluster, progress() as tell:
+    where = spread(engine, address)
+    with progress() as tell, where(None, tell) as cluster:
         by = None
         if cluster is not None:
             from dcql.engine.cluster.adding import take_in_by

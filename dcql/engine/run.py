@@ -15,12 +15,13 @@ from dcql.arrays import numbers, present
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
+from dcql.engine.counts import BlockCounts, Counts
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Demand, Program
+from dcql.lower.program import Demand, Program
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import UID, Subset
 
@@ -32,19 +33,6 @@ _UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockCounts:
-    """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
-
-    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an
-    overflow, a threshold of an empty group.
-    """
-
-    block: Block
-    counts: tuple[int, ...]
-    undefined: int
 
 
 @dataclass(frozen=True)
@@ -90,9 +78,20 @@ def run(
 
         statistics, (output, found) = ready.compute(last, frozen or {})
         report = ready.features.report() if ready.features is not None else None
-    # Sorted once DuckDB has given its memory back.
+    return result_of(program, pool, statistics, found, output.counts.funnel(), report)
+
+
+def result_of(
+    program: Program,
+    pool: Pool,
+    statistics: Statistics,
+    found: Subset | Gathered,
+    funnel: tuple[BlockCounts, ...],
+    report: "FeaturesReport | None",
+) -> Result:
+    """Return a run's result, once DuckDB has given its memory back. Raises RunError for a promise that is broken."""
     subset = found if isinstance(found, Subset) else _sorted(found)
-    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), output.funnel(), report)
+    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), funnel, report)
     _keep_promises(program.promises, result)
     return result
 
@@ -107,6 +106,7 @@ class Opened:
     sources: Sources
     features: "Asking | None"
     tell: Progress
+    statistics: Callable[..., Statistics] = Statistics
 
     def observe(self, batch: Any, file: PoolFile | None) -> None:
         """Note what a batch of the last query says of features: its rows go on in order, or are rows of one file."""
@@ -120,13 +120,14 @@ class Opened:
         done = self._attempt(last, frozen)
         if self.features is not None and not self.features.confirmed():
             done = self._attempt(last, frozen)
-        check_copies(self.program.checks, self.pool, self.session, self.sources, done[0].parameters)
+        known = done[0].parameters
+        check_copies(self.program.checks, self.pool, self.session, self.sources, known, done[0].worst)
         return done
 
     def _attempt(self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found]) -> tuple[Statistics, T]:
         features = self.features
         satisfy = features.satisfy if features is not None else _nobody
-        statistics = Statistics(self.program, self.pool, self.session, self.sources, satisfy, frozen)
+        statistics = self.statistics(self.program, self.pool, self.session, self.sources, satisfy, frozen)
 
         def advance() -> None:
             done = len(statistics.found)
@@ -259,9 +260,7 @@ class _Output:
         self._sources = sources
         self._parameters = parameters
         self._observe = observe
-        # One count for each number of clauses passed, and one more for samples that the SELECT does not read.
-        self._depths = [np.zeros(len(block.clauses) + 2, np.int64) for block in program.blocks]
-        self._undefined = [0] * len(program.blocks)
+        self.counts = Counts(program.blocks)
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
@@ -277,25 +276,7 @@ class _Output:
                     copies[places] = taken
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        return Subset(self._uids_where(kept), copies[kept] if copies is not None else None)
-
-    def _uids_where(self, kept: NDArray[np.bool_]) -> NDArray[np.void]:
-        """Read the pool's sorted uids piece by piece and return those that are kept."""
-        assert self._pool.uids is not None
-        uids = np.empty(np.count_nonzero(kept), UID)
-        done = 0
-        # One piece of memory, used again and again: new ones cost more than the reading.
-        piece = np.empty(_UIDS_AT_ONCE, "V16")
-        with open(self._pool.uids, "rb", buffering=0) as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
-            for start in range(0, len(kept), _UIDS_AT_ONCE):
-                here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
-                file.readinto(piece[: len(kept) - start].data.cast("B"))
-                # Taken as 16-byte items, uids come several times faster than as pairs.
-                piece.take(here, out=uids.view("V16")[done : done + len(here)])
-                done += len(here)
-        return uids
+        return subset_where(self._pool, kept, copies)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
@@ -352,7 +333,7 @@ class _Output:
             gathered.add(items, *(() if taken is None else (taken,)))
         kept = gathered.count
         if one_clause:
-            self._depths[0] += (self._pool.rows - kept, kept, 0)
+            self.counts.depths[0] += (self._pool.rows - kept, kept, 0)
         return gathered
 
     def _count_all(self, tell: Progress) -> None:
@@ -380,25 +361,31 @@ class _Output:
     def _count(self, batch: Any, file: PoolFile | None = None) -> None:
         """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
         self._observe(batch, file)
-        for number, block in enumerate(self._program.blocks):
-            depths = numbers(batch.column(block.depth))
-            counted = self._depths[number]
-            if len(counted) <= 8:
-                # Faster than bincount, which widens every number to 64 bits first; the first count is what is left.
-                found = [int(np.count_nonzero(depths == passed)) for passed in range(1, len(counted))]
-                counted += [len(depths) - sum(found), *found]
-            else:
-                counted += np.bincount(depths, minlength=len(counted))
-            if block.undefined is not None:
-                self._undefined[number] += batch.column(block.undefined).true_count
+        self.counts.add(batch)
 
-    def funnel(self) -> tuple[BlockCounts, ...]:
-        """Return the counts of every SELECT, clauses in text order."""
-        result: list[BlockCounts] = []
-        for block, depths, undefined in zip(self._program.blocks, self._depths, self._undefined, strict=True):
-            left = np.cumsum(depths[:-1][::-1])[::-1]
-            result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
-        return tuple(result)
+
+def subset_where(pool: Pool, kept: NDArray[np.bool_], copies: NDArray[np.uint32] | None) -> Subset:
+    """Return the samples of an added pool whose ranks are `kept`, (n,), with their `copies`, (n,), or one of each."""
+    return Subset(_uids_where(pool, kept), copies[kept] if copies is not None else None)
+
+
+def _uids_where(pool: Pool, kept: NDArray[np.bool_]) -> NDArray[np.void]:
+    """Read the pool's sorted uids piece by piece and return those that are kept."""
+    assert pool.uids is not None
+    uids = np.empty(np.count_nonzero(kept), UID)
+    done = 0
+    # One piece of memory, used again and again: new ones cost more than the reading.
+    piece = np.empty(_UIDS_AT_ONCE, "V16")
+    with open(pool.uids, "rb", buffering=0) as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        for start in range(0, len(kept), _UIDS_AT_ONCE):
+            here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
+            file.readinto(piece[: len(kept) - start].data.cast("B"))
+            # Taken as 16-byte items, uids come several times faster than as pairs.
+            piece.take(here, out=uids.view("V16")[done : done + len(here)])
+            done += len(here)
+    return uids
 
 
 class InOrder:

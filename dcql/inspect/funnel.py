@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dcql.catalog.types import Type
-from dcql.engine.run import BlockCounts, Result
+from dcql.engine.counts import BlockCounts
+from dcql.engine.run import Result
 from dcql.engine.statistics import Found, Groups
 from dcql.lower.program import Program
 

@@ -100,7 +100,7 @@ pause() {
 
 stop() {
     local started
-    for started in "${sruns[@]}"; do
+    for started in $(jobs -p); do
         kill "$started" 2>/dev/null || true
     done
     wait
@@ -128,7 +128,6 @@ main() {
     start "$address" "${#names[@]}" "${names[0]}"
     # In the background, so that a signal does not have to wait for it.
     dcql "$@" --engine ray --address "$address" &
-    sruns+=("$!")
     wait "$!"
 }
 

@@ -18,6 +18,7 @@ class Posted:
     before: Callable[[Item], None] = lambda item: None
     times: int = 2
     lanes: int = 1
+    threads: int | None = 1
     gpus: int = 0
     sent: list[str] = field(default_factory=list)
 

@@ -1,7 +1,6 @@
 """The work of many files: kept results first, the others as they are done."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dcql.engine.cluster.results import Results, results
@@ -26,10 +25,9 @@ class Cluster:
     kept: int = 0
 
 
-@contextmanager
-def here() -> Iterator[Cluster]:
-    """Give a cluster that is this process."""
-    yield Cluster(InProcess())
+def here(threads: int | None = None) -> Cluster:
+    """Return a cluster that is this process, with so many threads, one a core without."""
+    return Cluster(InProcess(threads))
 
 
 def done_of(

@@ -48,7 +48,7 @@ def _imported() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise RunError(missing("--engine ray", "ray", error)) from error
+        raise missing("--engine ray", "ray", error) from error
     return ray
 
 
@@ -63,11 +63,11 @@ def _connect(ray: Any, address: str | None, threads: int | None) -> None:
             ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECTS, **quiet)
         else:
             ray.init(address, **quiet)
-    except (RuntimeError, OSError, ValueError, ImportError) as error:
+    except Exception as error:  # a node that takes too long to start raises no narrower one
         ray.shutdown()
         raise RunError(_unconnected(address, error)) from error
     # It prints a paragraph for each worker that is lost, and has no switch for that.
-    worker = importlib.import_module("ray._private.worker")
+    worker: Any = importlib.import_module("ray._private.worker")
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = _nothing
 
@@ -117,6 +117,11 @@ class RayExecutor:
     def gpus(self) -> int:
         """The GPUs of the cluster now."""
         return int(self._ray.cluster_resources().get("GPU", 0))
+
+    @property
+    def threads(self) -> int:
+        """One: all cores have items of their own."""
+        return 1
 
     def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
         """Try every item, each again where its process or node is lost; no more are in flight than find room."""

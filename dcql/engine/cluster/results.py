@@ -1,6 +1,8 @@
 """What was done of a pool's files, kept by what it was done of.
 
-$DCQL_HOME/tasks/AB/KEY    the bytes, below their SHA-256; KEY begins with AB
+$DCQL_HOME/tasks/
+  AB/KEY      the bytes, below their SHA-256; KEY begins with AB
+  runs/KEY    empty: a run of this program on this pool was spread over a cluster, so that something is here
 
 A result is written under another name and renamed, so that it is whole or not there. Results of the last two weeks of
 use are kept.
@@ -35,10 +37,6 @@ class Results:
 
     folder: Path
 
-    def has(self, key: str) -> bool:
-        """Return whether there is a result, which may yet turn out to be damaged."""
-        return self._place(key).exists()
-
     def find(self, key: str) -> bytes | None:
         """Return a result, None where there is none that is whole."""
         place = self._place(key)
@@ -67,10 +65,22 @@ class Results:
         except OSError as error:
             raise RunError(unwritable(error)) from error
 
+    def note_run(self, key: str) -> None:
+        """Note that a run was spread, by its key. Raises RunError where the store cannot be written."""
+        try:
+            (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+            (self.folder / "runs" / key).touch()
+        except OSError as error:
+            raise RunError(unwritable(error)) from error
+
+    def has_run(self, key: str) -> bool:
+        """Return whether a run was spread, by its key."""
+        return (self.folder / "runs" / key).exists()
+
     def tidy(self) -> None:
         """Remove what was not used for two weeks."""
         before = time.time() - _KEPT
-        for place in self.folder.glob("??/*"):
+        for place in self.folder.glob("*/*"):
             with contextlib.suppress(OSError):
                 if place.stat().st_mtime < before:
                     place.unlink()

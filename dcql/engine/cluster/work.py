@@ -83,9 +83,15 @@ Attempt = Done | Failed
 
 
 class Executor(Protocol):
-    """Where work is done. `lanes` is how many items are done at once, as far as is known."""
+    """Where work is done."""
 
-    lanes: int
+    @property
+    def lanes(self) -> int:
+        """How many items are done at once, as far as is known."""
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads an item may use, None for all cores."""
 
     @property
     def gpus(self) -> int:
@@ -95,12 +101,17 @@ class Executor(Protocol):
         """Try every item; yield each once, in any order. Items are taken as there is room for them."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class InProcess:
     """Does work here, one item after the other."""
 
-    lanes: int = 1
+    threads: int | None = None
     gpus: int = 0
+
+    @property
+    def lanes(self) -> int:
+        """One."""
+        return 1
 
     def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
         """Try every item, in order."""
