@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcql.catalog import parquet
-from dcql.catalog.pool import unwritable
 from dcql.engine.intake import read_work, take_in
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, current_size
@@ -40,7 +39,7 @@ class Taking:
     def take(self, progress: Callable[[int], None]) -> None:
         """Take the file in and keep its work, unless it is kept already; `progress` is told the rows done.
 
-        Raises RunError where the file cannot be read or the store cannot be written, or the file changed.
+        Raises RunError where the file cannot be read or changed, OSError where the store cannot be written.
         """
         if read_work(self.kept) is not None:
             return
@@ -49,8 +48,6 @@ class Taking:
             take_in(self.footer, made, self.memory, progress)
             refuse_change(self.footer)
             self._keep(made)
-        except OSError as error:
-            raise RunError(unwritable(error)) from error
         finally:
             shutil.rmtree(made, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """What is said of a node that does not see what the others do."""
 
+import errno
 import hashlib
 import re
 import shutil
@@ -100,6 +101,21 @@ def no_gpu(tmp: Path, patch: pytest.MonkeyPatch) -> None:
     dcql.run(Source("clusters", "SELECT uid FROM pool WHERE image_cluster = 1"), "p", computing=computing)
 
 
+def disk_full_while_adding(tmp: Path, patch: pytest.MonkeyPatch) -> None:
+    folder = pool(tmp)
+    patch.setattr("dcql.engine.taking.take_in", no_space)
+    add("p", folder, elsewhere=take_in_by(posted()))
+
+
+def disk_full_while_computing(tmp: Path, patch: pytest.MonkeyPatch) -> None:
+    add("p", pool(tmp))
+    compute(tmp, posted(lambda item: patch.setattr("dcql.engine.features.files.pq.write_table", no_space)))
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def stored_unseen(tmp: Path, patch: pytest.MonkeyPatch) -> None:
     add("p", pool(tmp))
     patch.setattr(shared_store, "_PATIENCE", 0.01)
@@ -121,6 +137,8 @@ def compute(tmp: Path, cluster: Cluster) -> None:
 
 
 CASES = {
+    "E0713_disk_full_while_computing": disk_full_while_computing,
+    "E0783_disk_full_while_adding": disk_full_while_adding,
     "E0790_no_store": no_store,
     "E0791_file_unseen": file_unseen,
     "E0792_another_file": another_file,
@@ -139,6 +157,7 @@ def test_message(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upd
         CASES[name](tmp_path, monkeypatch)
     assert caught.value.diagnostics[0].code == name[:5]
     said = str(caught.value).replace(str(tmp_path), "<tmp>").replace(socket.gethostname(), "<node>") + "\n"
+    said = re.sub(r"process \d+", "process <id>", said)
     said = re.sub(r"(?<=features/)[0-9a-f]{32}/\w+", "<id>/<key>", said)
     expected = ERRORS / f"{name}.txt"
     if update:

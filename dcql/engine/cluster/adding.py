@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from dcql.engine.cluster.doing import Cluster, Tell
+from dcql.engine.cluster.faults import fault_of
 from dcql.engine.cluster.work import Done, Item, Needs, Work
 from dcql.engine.intake import read_work
 from dcql.engine.shared_store import Mark, marked, seen
 from dcql.engine.taking import Taking, refuse_change, refuse_unseen
-from dcql.errors import RunError
 
 TakeIn = Callable[[Sequence[Taking], Tell], None]
 
@@ -24,7 +24,7 @@ def take_in_by(cluster: Cluster) -> TakeIn:
             for item, attempt in cluster.executor.attempts(work, items):
                 if not isinstance(attempt, Done):
                     refuse_change(item.given.footer)  # where it is gone for everybody, the node is not to blame
-                    raise RunError(*attempt.diagnostics)
+                    raise fault_of(item, attempt)
                 cluster.done += 1
                 cluster.cpu_seconds += attempt.cpu_seconds
                 done += item.rows

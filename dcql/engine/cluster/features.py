@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dcql.engine.cluster.doing import Cluster
+from dcql.engine.cluster.faults import fault_of
 from dcql.engine.cluster.work import Done, Item, Needs, Work
 from dcql.engine.features.by_file import Loaded, Loading, Share
 from dcql.engine.features.report import Spread
 from dcql.engine.shared_store import Mark, marked, seen
-from dcql.engine.udfs import table
 from dcql.errors import Diagnostic, RunError
 
 
@@ -28,7 +28,7 @@ def spread_over(cluster: Cluster) -> Spread:
             work = Work(loading.spec.name, _compute, given, start=_load, needs=Needs(gpus=1.0 if on_gpu else 0.0))
             for item, attempt in cluster.executor.attempts(work, items):
                 if not isinstance(attempt, Done):
-                    raise RunError(*attempt.diagnostics)
+                    raise fault_of(item, attempt)
                 cluster.done += 1
                 cluster.cpu_seconds += attempt.cpu_seconds
                 done.append(replace(item.given, images=None))
@@ -42,9 +42,9 @@ def spread_over(cluster: Cluster) -> Spread:
 
 def _uses_gpu(loading: Loading, gpus: int) -> bool:
     """Return whether a model gets a GPU. Raises RunError where it must have one and there is none."""
-    if loading.spec.model.name not in table.ON_DEVICES:
+    device = loading.options.get("device") if loading.spec.model.code is None else None
+    if device is None:
         return False
-    device = loading.options["device"]
     if device == "cuda" and not gpus:
         raise RunError(
             Diagnostic(

@@ -27,6 +27,7 @@ from dcql.engine.features.running import options_of, refuse_unread, rows_at_once
 from dcql.engine.features.workers import Ask, loaded
 from dcql.engine.taking import refuse_unseen
 from dcql.engine.udfs.answers import Answers, Model
+from dcql.engine.udfs.own import unloadable
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed
 from dcql.scratch import scratch
@@ -70,9 +71,7 @@ class Loading:
 
     def on(self, device: str) -> "Loading":
         """Return how to load it for `device`, where it is a model that runs on several."""
-        if "device" not in options_of(self.spec, Computing()):
-            return self
-        return replace(self, options={**self.options, "device": device})
+        return replace(self, options=options_of(self.spec, Computing(device=device)))
 
     def load(self) -> "Loaded":
         """Load the model here. Raises RunError where a library or a file is missing."""
@@ -181,9 +180,16 @@ def loading_of(spec: FeatureSpec, assets: Assets, computing: Computing) -> Loadi
     refuse_unread(spec, computing)
     given = {one.parameter: _named(one.asset, assets) for one in spec.assets if one.kind == "ASSET"}
     own = [_named(one.asset, assets) for one in spec.assets if one.kind == "WEIGHTS"]
-    code = Path(spec.model.code_path).read_bytes() if spec.model.code is not None else None
+    code = _code(Path(spec.model.code_path)) if spec.model.code is not None else None
     weights = own[0] if own else weights_of(spec)
     return Loading(spec, weights, given, options_of(spec, computing), code, rows_at_once(spec, computing))
+
+
+def _code(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(unloadable(path, str(error.strerror))) from error
 
 
 def _named(asset: Asset, assets: Assets) -> NamedFile:

@@ -133,9 +133,9 @@ def rows_at_once(spec: FeatureSpec, computing: Computing) -> int:
 
 
 def options_of(spec: FeatureSpec, computing: Computing) -> dict[str, bool | int | float | str]:
-    """Return the options that a model of the library is loaded with: those of the feature, and its device."""
-    on_device = {"device": computing.device} if spec.model.name in table.ON_DEVICES else {}
-    return {**spec.options, **on_device}
+    """Return the options that a model is loaded with: the feature's, and the device where it runs on several."""
+    on_device = spec.model.code is None and spec.model.name in table.ON_DEVICES
+    return {**spec.options, **({"device": computing.device} if on_device else {})}
 
 
 def refuse_unread(spec: FeatureSpec, computing: Computing) -> None:
