@@ -165,9 +165,9 @@ class Session:
         """Return the names of the stored tables."""
         return tuple(name for (name,) in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall())
 
-    def table_in_order(self, name: str) -> Any:
-        """Return a stored table as an Arrow one, its rows in the order of all their values."""
-        return self._connection.sql(f'SELECT * FROM "{name}" ORDER BY ALL ASC NULLS FIRST').to_arrow_table()
+    def stored(self, name: str) -> Any:
+        """Return a stored table as an Arrow one, its rows in any order."""
+        return self._connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
 
     def beside(self, file: str) -> dict[str, str]:
         """Return what `stand_beside` has beside a file, by name."""

@@ -1,6 +1,5 @@
 """The statements of a run, spread over a cluster file by file, and their sum."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,10 +53,11 @@ class Spread:
             return
         samples = ready[0][1].samples
         named = (*samples.parameters, *statement.parameters)
-        tables = {
-            name: _stream(self.session.table_in_order(name))
-            for name in self.session.tables()
-            if f'"{name}"' in statement.text
+        read = {name: self.session.stored(name) for name in self.session.tables() if f'"{name}"' in statement.text}
+        # Not by their bytes: what stands in the place of a NULL is anything.
+        values = {
+            name: [str(table.schema), *self.session.checksum_of_rows(name, table.schema.names)]
+            for name, table in read.items()
         }
         query = Query(
             statement,
@@ -65,14 +65,14 @@ class Spread:
             {name: value for name, value in parameters.items() if name in named},
             fold,
             of,
-            tables,
+            {name: _stream(table) for name, table in read.items()},
             every_path(self.pool),
             (features_folder(),),
             Resources(self.cluster.executor.threads, self.memory),
         )
         made_of = [
             "statement", FORM, VERSION, fold.__qualname__, repr(of), statement.text, samples.text,
-            repr(sorted(query.parameters.items())), {name: _digest(content) for name, content in tables.items()},
+            repr(sorted(query.parameters.items())), values,
         ]  # fmt: skip
         everything = sha256_of(made_of)
         by_name = {file.name: file for file, _ in ready}
@@ -100,10 +100,6 @@ def _stream(table: Any) -> bytes:
         writer.write_table(table)
     content: bytes = sink.getvalue().to_pybytes()
     return content
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _version(path: str) -> list[Any]:
