@@ -96,7 +96,8 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
                 counts.merge(found["depths"], found["undefined"])
         asked = Asked(blocks, None, program.has_copies, () if skipping else demands, pool.name)
         statement, sources = program.kept or program.output, _uids_of_each(ready.sources)
-    for file, content in spread.each("samples", statement, sources, last, asked, parameters):
+    name = "uids" if skipping and not one_clause else "samples"
+    for file, content in spread.each(name, statement, sources, last, asked, parameters):
         told = gathering.add(file, content)
         if ready.features is not None:
             ready.features.note(file, told)
