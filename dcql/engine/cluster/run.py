@@ -5,6 +5,7 @@ the open session of a run as well: tables of sets, of groups and of what is firs
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from dcql.engine.cluster.doing import Cluster, here
 from dcql.engine.cluster.last import Asked, Gathering, last
 from dcql.engine.cluster.results import key_of, results
 from dcql.engine.cluster.spread import Spread, SpreadStatistics, alone
-from dcql.engine.cluster.statements import unpacked
+from dcql.engine.cluster.statements import close_session, unpacked
 from dcql.engine.counts import Counts
 from dcql.engine.duck import Resources, Source
 from dcql.engine.run import Opened, Progress, Result, opened, result_of, silent
@@ -46,7 +47,9 @@ def run_spread(
     tell = progress or silent
     cluster.results.tidy()
     cluster.results.note_run(_key(program, pool))
-    with opened(program, pool, resources, tell, computing, before_models) as ready:
+    with ExitStack() as stack:
+        stack.callback(close_session)
+        ready = stack.enter_context(opened(program, pool, resources, tell, computing, before_models))
         spread = Spread(cluster, program, pool, ready.session, tell, resources.memory)
         ready = replace(ready, statistics=partial(SpreadStatistics, spread=spread))
 
