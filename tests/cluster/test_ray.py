@@ -29,10 +29,9 @@ ray = pytest.importorskip("ray")
 FILES = 12
 # A scan, a second look into a bucket (more values than a distribution holds), a count by group, and the last query.
 TEXT = """
-PARAM keep DEFAULT 0.4;
-kept := SELECT uid FROM pool
-WHERE fine >= q(1 - keep) AND clip_l14 >= q(0.1 BY original_width % 3);
-SELECT uid FROM kept SAMPLE 1000 ROWS SEED 7;
+SELECT uid FROM pool
+WHERE fine >= q(0.6) AND clip_l14 >= q(0.1 BY original_width % 3)
+SAMPLE 1000 ROWS SEED 7;
 """
 PHASES = ("distribution", "bucket", "groups", "values", "samples")
 
