@@ -2,13 +2,18 @@
 
     python benchmarks/on_ray.py POOL [--raylets 1 2 4] [--turns 3]
 
-POOL is a folder of parquet files, such as benchmarks/pool.py writes. Each turn does the recipes below here, then on
-clusters of 1, 2 and 4 raylets, each with one core for each of this machine's divided among them (one at least), in turn.
+POOL is a folder of parquet files, such as benchmarks/pool.py writes. Each turn does the recipes below here, on all
+cores, then on clusters of 1, 2 and 4 raylets among which the cores are divided, one at least for each.
 
-What is counted, after start-up: a cluster is up and each of its workers has done a small run. From then on, user and
-system time of this process and of every process below it: the raylets, the store of the cluster, and the workers, with
-those that ended meanwhile. So what Ray itself takes is in it. Nothing is kept from one run to another, and every run
-must give the same hashes.
+What is counted, after start-up: a cluster is up and its workers have done a small run. From then on, user and system
+time of all processes below this one, with their ended children, in three parts:
+
+    run      this process: the driver, or the whole run here
+    workers  what executes tasks, between tasks too
+    Ray      its own processes (raylets, gcs_server, agents, monitors). They use CPU by the second, not by the row
+
+The measure is run + workers, against the run here. Nothing is kept from one run to another, and every run must give the
+same hashes.
 """
 
 import argparse
@@ -17,6 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 RECIPES = {
@@ -33,26 +39,51 @@ RECIPES = {
 }
 
 
-def spent() -> float:
-    """Return the CPU seconds of this process and all below it, ended children included."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds: of this process, of workers, of Ray's own processes."""
+
+    run: float
+    workers: float
+    ray: float
+
+    @property
+    def counted(self) -> float:
+        """The measure."""
+        return self.run + self.workers
+
+    def since(self, before: "Spent") -> "Spent":
+        """Return what was spent since."""
+        return Spent(self.run - before.run, self.workers - before.workers, self.ray - before.ray)
+
+
+def spent() -> Spent:
+    """Return the CPU seconds of this process and all below it so far."""
     tick = os.sysconf("SC_CLK_TCK")
     parents: dict[int, int] = {}
     used: dict[int, int] = {}
+    worker: dict[int, bool] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
             try:
                 fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
+                command = Path(entry.path, "cmdline").read_bytes()
             except OSError:
-                continue  # it ended between the two calls
-            parents[int(entry.name)] = int(fields[1])
-            used[int(entry.name)] = sum(map(int, fields[11:15]))
-    total = 0
+                continue  # it ended between the calls
+            process = int(entry.name)
+            parents[process] = int(fields[1])
+            used[process] = sum(map(int, fields[11:15]))
+            worker[process] = command.startswith(b"ray::")
+    own = os.getpid()
+    # Children that ended before are in the fields of this process too: those of an earlier cluster cancel out.
+    parts = {"run": used[own], "workers": 0, "ray": 0}
     for process, ticks in used.items():
-        above = process
-        while above not in (0, os.getpid()):
+        above = parents[process]
+        while above not in (0, own):
             above = parents.get(above, 0)
-        total += ticks if above else 0
-    return total / tick
+        if above and process != own:
+            parts["workers" if worker[process] else "ray"] += ticks
+    return Spent(**{name: ticks / tick for name, ticks in parts.items()})
 
 
 def main() -> int:
@@ -84,7 +115,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     rows = pool.rows * len(RECIPES) * arguments.repeats
     cores = os.cpu_count() or 1
 
-    def job(cluster: Cluster | None) -> tuple[float, float, tuple[str, ...]]:
+    def job(cluster: Cluster | None) -> tuple[Spent, float, tuple[str, ...]]:
         before, started = spent(), time.perf_counter()
         hashes = []
         for _ in range(arguments.repeats):
@@ -93,9 +124,9 @@ def _measure(arguments: argparse.Namespace) -> int:
                     if cluster is not None:
                         cluster.results = Results(Path(folder))
                     hashes.append(run_compiled(one, pool, Resources(), cluster=cluster).hash)
-        return spent() - before, time.perf_counter() - started, tuple(hashes)
+        return spent().since(before), time.perf_counter() - started, tuple(hashes)
 
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[Spent]] = {}
     walls: dict[str, list[float]] = {}
     told: set[tuple[str, ...]] = set()
 
@@ -104,8 +135,8 @@ def _measure(arguments: argparse.Namespace) -> int:
         told.add(hashes)
         found.setdefault(name, []).append(cpu)
         walls.setdefault(name, []).append(wall)
-        more = f"  tasks alone {cluster.cpu_seconds:6.1f} s" if cluster is not None else ""
-        print(f"{name:12} {cpu:7.1f} CPU s {wall:7.1f} s{more}", flush=True)
+        parts = f"run {cpu.run:6.1f}  workers {cpu.workers:6.1f}  Ray {cpu.ray:6.1f}"
+        print(f"{name:12} {cpu.counted:7.1f} CPU s ({parts}) {wall:7.1f} s", flush=True)
 
     for _ in range(arguments.turns):
         note("here", None)
@@ -117,22 +148,22 @@ def _measure(arguments: argparse.Namespace) -> int:
                 with ray_cluster(raylets.address) as cluster, tempfile.TemporaryDirectory() as folder:
                     cluster.results = Results(Path(folder))
                     run_compiled(compiled[0], pool, Resources(), cluster=cluster)
-                    cluster.cpu_seconds = 0.0
                     note(f"{count} raylets", cluster)
             finally:
                 raylets.shutdown()
     if len(told) != 1:
         print("the hashes differ", file=sys.stderr)
         return 1
-    here = statistics.median(found["here"])
+    here = [one.counted for one in found["here"]]
     print(f"\n{rows:,} rows a job ({pool.rows:,} x {rows // pool.rows}), hashes equal\n")
     for name, each in found.items():
-        cpu = statistics.median(each)
-        wall = statistics.median(walls[name])
-        pairs = sorted(one / other for one, other in zip(each, found["here"], strict=True))
+        cpu = statistics.median(one.counted for one in each)
+        ratios = sorted(one.counted / other for one, other in zip(each, here, strict=True))
+        with_ray = statistics.median((one.counted + one.ray) / other for one, other in zip(each, here, strict=True))
         print(
-            f"{name:12} {1e6 * cpu / rows:6.3f} CPU s / 1M rows  {cpu:7.1f} CPU s  {wall:6.1f} s"
-            f"  {cpu / here:5.3f} of here ({pairs[0]:.3f} to {pairs[-1]:.3f})"
+            f"{name:12} {1e6 * cpu / rows:6.3f} CPU s / 1M rows {cpu:7.1f} CPU s"
+            f"  {statistics.median(walls[name]):6.1f} s"
+            f"  {statistics.median(ratios):5.3f} of here ({ratios[0]:.3f} to {ratios[-1]:.3f}), {with_ray:.3f} with Ray"
         )
     return 0
 

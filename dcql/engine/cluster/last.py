@@ -62,7 +62,7 @@ def last(batches: Iterator[Any], of: Asked) -> bytes:
     order = np.argsort(np.concatenate(at)) if at else slice(None)
     none = np.empty(0, np.bool_)
     found: dict[str, Any] = {
-        "rows": np.array(rows),
+        "rows": np.array([rows]),
         "depths": np.concatenate([*counts.depths, np.empty(0, np.int64)]),
         "undefined": counts.undefined,
         **{f"asked/{name}": np.packbits(np.concatenate([none, *parts])[order]) for name, parts in asked.items()},
@@ -99,7 +99,7 @@ class Gathering:
             self._gathered.add(found["ids"], *(() if copies is None else (copies,)))
         else:
             self._mark(file, found, copies)
-        rows = int(found["rows"])
+        rows = int(found["rows"][0])
         start = len("asked/")
         return {
             name[start:]: np.unpackbits(bits, count=rows).view(np.bool_)
@@ -114,7 +114,7 @@ class Gathering:
 
     def _mark(self, file: PoolFile, found: dict[str, Any], copies: NDArray[Any] | None) -> None:
         ranks = np.load(file.rank, mmap_mode="r")  # type: ignore[arg-type]
-        if int(found["rows"]) != file.rows or len(ranks) != file.rows:
+        if int(found["rows"][0]) != file.rows or len(ranks) != file.rows:
             raise uneven()
         if "kept" in found:
             kept = np.unpackbits(found["kept"], count=file.rows).view(np.bool_)

@@ -5,6 +5,7 @@ the open session of a run as well: tables of sets, of groups and of what is firs
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from dcql.engine.cluster.doing import Cluster, here
 from dcql.engine.cluster.last import Asked, Gathering, last
 from dcql.engine.cluster.results import key_of, results
 from dcql.engine.cluster.spread import Spread, SpreadStatistics, alone
-from dcql.engine.cluster.statements import unpacked
+from dcql.engine.cluster.statements import close_session, unpacked
 from dcql.engine.counts import Counts
 from dcql.engine.duck import Resources, Source
 from dcql.engine.run import Opened, Progress, Result, opened, result_of, silent
@@ -46,7 +47,9 @@ def run_spread(
     tell = progress or silent
     cluster.results.tidy()
     cluster.results.note_run(_key(program, pool))
-    with opened(program, pool, resources, tell, computing, before_models) as ready:
+    with ExitStack() as stack:
+        stack.callback(close_session)
+        ready = stack.enter_context(opened(program, pool, resources, tell, computing, before_models))
         spread = Spread(cluster, program, pool, ready.session, tell, resources.memory)
         ready = replace(ready, statistics=partial(SpreadStatistics, spread=spread))
 
@@ -96,7 +99,8 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
                 counts.merge(found["depths"], found["undefined"])
         asked = Asked(blocks, None, program.has_copies, () if skipping else demands, pool.name)
         statement, sources = program.kept or program.output, _uids_of_each(ready.sources)
-    for file, content in spread.each("samples", statement, sources, last, asked, parameters):
+    name = "uids" if skipping and not one_clause else "samples"
+    for file, content in spread.each(name, statement, sources, last, asked, parameters):
         told = gathering.add(file, content)
         if ready.features is not None:
             ready.features.note(file, told)
