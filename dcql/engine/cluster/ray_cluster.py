@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -131,10 +132,13 @@ class RayExecutor:
         shared = ray.put(work)
         waiting: dict[Any, Item] = {}
         to_come = iter(items)
+        lanes, asked = self.lanes, time.monotonic()
         try:
             while True:
-                # Asked again each time, for nodes come and go.
-                room = _AHEAD * self.lanes - len(waiting)
+                if time.monotonic() - asked > _SECONDS:
+                    # Nodes come and go; to ask takes as long as a small file.
+                    lanes, asked = self.lanes, time.monotonic()
+                room = _AHEAD * lanes - len(waiting)
                 for _, item in zip(range(room), to_come, strict=False):
                     waiting[task.remote(shared, item.packed())] = item
                 if not waiting:
