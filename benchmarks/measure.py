@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +71,22 @@ def _files(home: Path | None) -> set[Path]:
     return {path for path in home.rglob("*") if path.is_file()} if home else set()
 
 
-def spend(words: list[str], log: Path, home: Path | None) -> tuple[float, float, int]:
-    """Run a command to its end; return CPU seconds, wall seconds and peak resident bytes."""
+def spend(
+    words: list[str], log: Path, home: Path | None, started: Callable[[int], None] | None = None
+) -> tuple[float, float, int]:
+    """Run a command to its end; return CPU seconds, wall seconds and peak resident bytes.
+
+    `started` is called with the id of its process.
+    """
     environment = dict(os.environ) | ({"DCQL_HOME": str(home)} if home else {})
+    # As for a user: what was imported once lies there compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("wb") as stream:
         streams = [(os.POSIX_SPAWN_DUP2, stream.fileno(), descriptor) for descriptor in (1, 2)]
         start = time.perf_counter()
         process = os.posix_spawnp(words[0], words, environment, file_actions=streams)
+        if started is not None:
+            started(process)
         _, status, usage = os.wait4(process, 0)
         wall = time.perf_counter() - start
     if status != 0:

@@ -1,6 +1,6 @@
 """Write a synthetic pool with DataComp's columns, file by file.
 
-    python benchmarks/pool.py FOLDER --rows 12800000 --files 25 [--seed 0]
+    python benchmarks/pool.py FOLDER --rows 12800000 --files 25 [--seed 0] [--columns uid,clip_l14_similarity_score]
 
 The widths follow the real metadata (about 230 bytes a row, one row group a file, snappy), and so do the scores: fp16
 values stored as float32, hence few distinct values and large groups of ties. Everything else is random. The same
@@ -11,6 +11,7 @@ one file.
 import argparse
 import binascii
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -135,25 +136,28 @@ def face_boxes(rng: np.random.Generator, rows: int) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(np.concatenate(([0], np.cumsum(faces))).astype(np.int32)), inner)
 
 
-def make_shard(rng: np.random.Generator, rows: int, words: pa.Array, hosts: pa.Array) -> pa.Table:
-    """Draw the table of one shard."""
+def make_shard(
+    rng: np.random.Generator, rows: int, words: pa.Array, hosts: pa.Array, columns: tuple[str, ...]
+) -> pa.Table:
+    """Draw the table of one shard; a column that is not asked for is not drawn."""
     b32, l14 = scores(rng, rows)
-    columns = [
-        hex_strings(rng, rows, 32),
-        urls(rng, rows, words, hosts),
-        captions(rng, rows, words),
-        pa.array(sizes(rng, rows)),
-        pa.array(sizes(rng, rows)),
-        pa.array(b32),
-        pa.array(l14),
-        face_boxes(rng, rows),
-        hex_strings(rng, rows, 64),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    draw: dict[str, Callable[[], pa.Array]] = {
+        "uid": lambda: hex_strings(rng, rows, 32),
+        "url": lambda: urls(rng, rows, words, hosts),
+        "text": lambda: captions(rng, rows, words),
+        "original_width": lambda: pa.array(sizes(rng, rows)),
+        "original_height": lambda: pa.array(sizes(rng, rows)),
+        "clip_b32_similarity_score": lambda: pa.array(b32),
+        "clip_l14_similarity_score": lambda: pa.array(l14),
+        "face_bboxes": lambda: face_boxes(rng, rows),
+        "sha256": lambda: hex_strings(rng, rows, 64),
+    }
+    schema = pa.schema([field for field in SCHEMA if field.name in columns])
+    return pa.Table.from_arrays([draw[name]() for name in schema.names], schema=schema)
 
 
-def write_pool(folder: Path, rows: int, files: int, seed: int) -> int:
-    """Write the pool and return its size in bytes."""
+def write_pool(folder: Path, rows: int, files: int, seed: int, columns: tuple[str, ...]) -> int:
+    """Write the pool, of these columns of SCHEMA, and return its size in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, 0])
     words = pa.array(make_words(rng, WORDS))
@@ -165,7 +169,8 @@ def write_pool(folder: Path, rows: int, files: int, seed: int) -> int:
         rng = np.random.default_rng([seed, 1 + index])
         path = folder / f"{rng.bytes(16).hex()}.parquet"
         # The default of pyarrow is one row group of up to 1,048,576 rows; a shard is one row group whatever its size.
-        pq.write_table(make_shard(rng, shard_rows, words, hosts), path, row_group_size=max(shard_rows, 1))
+        shard = make_shard(rng, shard_rows, words, hosts, columns)
+        pq.write_table(shard, path, row_group_size=max(shard_rows, 1))
         written += path.stat().st_size
         print(f"\r{index + 1}/{files} files", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -178,12 +183,21 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=12_800_000)
     parser.add_argument("--files", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--columns",
+        metavar="A,B,..",
+        default=",".join(SCHEMA.names),
+        help="the columns to write, all of them by default; uid is always there",
+    )
     arguments = parser.parse_args()
+    columns = ("uid", *arguments.columns.split(","))
+    if unknown := sorted(set(columns) - set(SCHEMA.names)):
+        parser.error(f"no column {unknown[0]!r}; there are {', '.join(SCHEMA.names)}")
     if arguments.rows < 1 or arguments.files < 1 or arguments.seed < 0:
         parser.error("--rows and --files must be at least 1, --seed at least 0")
     if arguments.folder.exists() and (not arguments.folder.is_dir() or any(arguments.folder.iterdir())):
         parser.error(f"{arguments.folder} is not an empty folder; name a new one")
-    written = write_pool(arguments.folder, arguments.rows, arguments.files, arguments.seed)
+    written = write_pool(arguments.folder, arguments.rows, arguments.files, arguments.seed, columns)
     print(f"{arguments.rows:,} rows in {arguments.files} files, {written / arguments.rows:.0f} bytes a row")
     return 0
 

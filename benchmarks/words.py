@@ -74,8 +74,8 @@ def seconds(run: Callable[[], object]) -> float:
 def beside_nltk(repeats: int) -> list[str]:
     """Return a table: the loop and dcql on the same captions."""
     try:
-        from features.wordnet30 import reader, unpack
         from nltk import __version__ as version
+        from wordnet30 import reader, unpack
     except ImportError as error:
         return [f"nltk was not measured: {error}."]
     texts = pq.read_table(Path(str(dcql.demo.__file__)).parent / "data" / "captions.parquet")["text"].to_pylist()

@@ -1,10 +1,12 @@
-"""Between numpy and Arrow without a third library: Arrow's own conversions import pandas where it is installed."""
+"""Between numpy and Arrow without a third library: Arrow's own conversions import pandas where it is installed.
+
+What only reads takes pyarrow's arrays and those of `dcql.engine.arrow_stream`, and imports neither.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 # What numpy calls otherwise than Arrow.
@@ -24,12 +26,16 @@ def present(array: Any) -> NDArray[np.bool_]:
 
 def indices(positions: NDArray[np.int64]) -> Any:
     """Return positions, (n,) int64, as an Arrow array."""
+    import pyarrow as pa
+
     contiguous = np.ascontiguousarray(positions, np.int64)
     return pa.Array.from_buffers(pa.int64(), len(contiguous), [None, pa.py_buffer(contiguous)])
 
 
 def arrow_of(values: NDArray[Any]) -> Any:
     """Return whole numbers or floats, (n,), as an Arrow array of the same type."""
+    import pyarrow as pa
+
     contiguous = np.ascontiguousarray(values)
     return pa.Array.from_buffers(
         pa.from_numpy_dtype(contiguous.dtype), len(contiguous), [None, pa.py_buffer(contiguous)]
@@ -38,6 +44,8 @@ def arrow_of(values: NDArray[Any]) -> Any:
 
 def texts_of(values: Sequence[bytes | None]) -> Any:
     """Return UTF-8 texts, of less than 2 GiB together, as an Arrow array of strings, None as NULL."""
+    import pyarrow as pa
+
     texts = [value or b"" for value in values]
     offsets = np.zeros(len(texts) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), out=offsets[1:])
@@ -54,6 +62,12 @@ def numbers(array: Any) -> NDArray[Any]:
     """Return the values of an Arrow array of numbers, any number where one is NULL; not to be written to."""
     dtype = _DTYPES.get(str(array.type), str(array.type))
     return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+
+
+def count_true(array: Any) -> int:
+    """Count the true values of an Arrow array of truth values."""
+    values = truths(array)
+    return int(np.count_nonzero(values & present(array) if array.null_count else values))
 
 
 def _bits(buffer: Any, array: Any) -> NDArray[np.bool_]:

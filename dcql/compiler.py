@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcql.catalog.models import ImageArgument
 from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import home, keep_program, program_file
@@ -250,8 +249,11 @@ def run_compiled(
     from dcql.engine.run import run as run_here
 
     given = resources or Resources()
-    if any(spec.reads(ImageArgument) for spec in compiled.program.features):
-        unpack_images(pool)
+    if compiled.program.features:
+        from dcql.catalog.models import ImageArgument
+
+        if any(spec.reads(ImageArgument) for spec in compiled.program.features):
+            unpack_images(pool)
     early = None
     if compiled.program.promises and compiled.program.features:
 

@@ -19,7 +19,7 @@ from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RecipeError
 from dcql.json_text import parse_json
 from dcql.lock import MAX_BYTES, SEMANTICS, Lock, read_lock, scalar_text
-from dcql.lock_changes import shown
+from dcql.lock_changes import short, shown
 from dcql.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
 from dcql.syntax.scan import read
@@ -247,9 +247,23 @@ def _check_manifest(recorded: Recorded, manifest: Mapping[str, Any], run: Run) -
         message = f"{recorded.name} records another result, of dcql {version}, whose library may be another"
         helps = (f"install dcql {version} to verify it, or run the recipe anew: `dcql run`",)
         raise LockError(Diagnostic("E0801", message, label=label, helps=helps))
+    if given := tuple(_feature_differences(manifest, run)):
+        label = "\n".join([*given, *lines])
+        message = f"{recorded.name} records another result, of features that gave other values"
+        raise LockError(Diagnostic("E0801", message, label=label, helps=("run the recipe anew: `dcql run`",)))
     message = f"one key, two values: the recipe and the pool are the same, and {recorded.name} records another result"
     helps = ("`dcql verify --perturb` runs it under other conditions and says which one matters",)
     raise LockError(Diagnostic("E0803", message, label=label, helps=helps))
+
+
+def _feature_differences(manifest: Mapping[str, Any], run: Run) -> Iterator[str]:
+    """Compare what came out of the features: another coverage, or another model, is another input."""
+    report, rows = run.result.features, manifest.get("features")
+    recorded = {row.get("name"): row.get("digest") for row in rows if isinstance(row, dict)} if rows else {}
+    for name, digest in report.digests.items() if report is not None else ():
+        was = recorded.get(name)
+        if isinstance(was, str) and was != digest:
+            yield f"what came out of feature `{name}`: {short(was)} -> {short(digest)}"
 
 
 def manifest_differences(manifest: Mapping[str, Any], run: Run) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """A subset: the sorted bag of uids that a recipe selects, with its hash and its file."""
 
 import errno
-import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -16,22 +15,21 @@ from numpy.typing import NDArray
 from dcql.displayed import Displayed
 from dcql.errors import Diagnostic, RunError
 from dcql.frames import Tabular
+from dcql.merkle import MerkleTree, Words, leaf_edges
 from dcql.npy import read_header
 from dcql.scratch import unfinished
 
 # A uid as DataComp's subset files hold it: the first and the last 16 hex digits as numbers.
 UID = np.dtype([("f0", "<u8"), ("f1", "<u8")])
 
-HASH_BITS = 12
 MAX_COPIES = 2**32 - 1
 _CHUNK = 1 << 18  # rows taken at a time, so that memory beside the uids themselves stays at a few MB
-_SHARED_CHUNK = 1 << 16  # the same where each chunk is gone over several times, and is to stay in the cache
+PIECE = 1 << 16  # the same where each piece is gone over several times, and is to stay in the cache
 _MAGIC = b"\x93NUMPY"
 _DOMAIN = b"dcql.subset.v1"
 _RECORD = np.dtype([("high", ">u8"), ("low", ">u8"), ("copies", ">u4")])
 
 Uids = NDArray[np.void]
-Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,7 @@ class Subset(Displayed, Tabular):
     def __post_init__(self) -> None:
         if self.uids.dtype != UID or self.uids.ndim != 1:
             raise ValueError(f"uids are of dtype u8,u8 in one dimension, not {self.uids.dtype} in {self.uids.ndim}")
-        if _first_descent(self.uids, strict=True) is not None:
+        if first_descent(self.uids, strict=True) is not None:
             raise ValueError("uids ascend strictly: Subset.from_uids sorts")
         object.__setattr__(self, "uids", _read_only(self.uids))
         if self.copies is None:
@@ -72,7 +70,7 @@ class Subset(Displayed, Tabular):
             raise ValueError("copies are whole numbers, one a uid")
         if copies is not None:
             _refuse_copies(uids, copies)
-        if _first_descent(uids, strict=True) is not None:
+        if first_descent(uids, strict=True) is not None:
             order = sort_order(np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))
             # Taken as 16-byte items, uids come several times faster than as pairs.
             uids = uids.view("V16").take(order).view(UID)
@@ -101,19 +99,21 @@ class Subset(Displayed, Tabular):
     @cached_property
     def hash(self) -> str:
         """The hash `dcql1` of the bag (SEMANTICS §5)."""
-        tree = MerkleTree(_DOMAIN)
-        for start in range(0, self.distinct, _CHUNK):
-            part = self.uids[start : start + _CHUNK]
-            records = _records(part)
-            if self.copies is not None:
-                records["copies"] = self.copies[start : start + _CHUNK]
-            tree.update(np.ascontiguousarray(part["f0"]), records)
-        return _sealed(tree, self.distinct, self.total)
+        hashing = _Hashing()
+        for uids, copies in self.pieces():
+            hashing.update(uids, copies)
+        return hashing.of(self.distinct, self.total)
+
+    def pieces(self) -> Iterator[tuple[Uids, NDArray[np.uint32] | None]]:
+        """Yield the distinct uids in order, some at a time, and their copies; they are good until the next ones."""
+        for start in range(0, self.distinct, PIECE):
+            here = slice(start, start + PIECE)
+            yield self.uids[here], None if self.copies is None else self.copies[here]
 
     def hex(self) -> Iterator[str]:
         """Yield the distinct uids in order, 32 hex digits each."""
-        for start in range(0, self.distinct, _CHUNK):
-            for high, low in self.uids[start : start + _CHUNK].tolist():
+        for part, _ in self.pieces():
+            for high, low in part.tolist():
                 yield f"{high:016x}{low:016x}"
 
     def __len__(self) -> int:
@@ -152,7 +152,8 @@ class Subset(Displayed, Tabular):
     def save(self, path: str | Path) -> None:
         """Write DataComp's subset file: .npy of dtype u8,u8, sorted, each uid as often as it has copies.
 
-        The file appears whole or not at all. Raises RunError where it cannot be written.
+        The file appears whole or not at all, and the hash is known from then on. Raises RunError where it cannot be
+        written.
         """
         path = Path(path)
         try:
@@ -169,19 +170,21 @@ class Subset(Displayed, Tabular):
             _refuse("E0736", f"cannot write subset `{path}`", error.strerror or str(error), _advice(error))
 
     def _write(self, file: BinaryIO) -> None:
-        for start in range(0, self.distinct, _CHUNK):
-            part = self.uids[start : start + _CHUNK]
-            if self.copies is None:
-                file.write(part.tobytes())
+        """Write the uids, and hash them on the way."""
+        hashing = _Hashing()
+        for part, copies in self.pieces():
+            hashing.update(part, copies)
+            if copies is None:
+                file.write(part.view(np.uint8).data)
                 continue
-            copies = self.copies[start : start + _CHUNK].astype(np.int64)
-            # Where one chunk repeats to more than a few MB, it goes out uid by uid.
-            if int(copies.sum()) <= 8 * _CHUNK:
-                file.write(np.repeat(part, copies).tobytes())
+            # Where one piece repeats to more than a few MB, it goes out uid by uid.
+            if int(copies.sum(dtype=np.uint64)) <= 8 * _CHUNK:
+                file.write(np.repeat(part, copies.astype(np.int64)).tobytes())
                 continue
             for uid, count in zip(part, copies.tolist(), strict=True):
                 for done in range(0, count, _CHUNK):
                     file.write(uid.tobytes() * min(_CHUNK, count - done))
+        vars(self)["hash"] = hashing.of(self.distinct, self.total)
 
     @classmethod
     def load(cls, path: str | Path) -> "Subset":
@@ -208,7 +211,7 @@ class Subset(Displayed, Tabular):
 
     @classmethod
     def _in_order(cls, uids: Uids, path: Path) -> "Subset":
-        place = _first_descent(uids, strict=False)
+        place = first_descent(uids, strict=False)
         if place is not None:
             _refuse(
                 "E0733",
@@ -219,63 +222,24 @@ class Subset(Displayed, Tabular):
         return cls.from_uids(uids)
 
 
-class MerkleTree:
-    """A SHA-256 tree over 2^12 leaves, one for each value of the uid's first 12 bits (SEMANTICS §5).
+class _Hashing:
+    """The hash of a bag whose uids come in order, some at a time."""
 
-    It is fed with records of one width in the order of their uids, in pieces of any size, and holds digests only.
-    """
+    def __init__(self) -> None:
+        self._tree = MerkleTree(_DOMAIN)
+        self._memory = np.ones(PIECE, _RECORD)  # new memory would take longer than what is done with it
 
-    def __init__(self, domain: bytes) -> None:
-        self._tag = domain + b"\0"
-        self._empty = hashlib.sha256(self._tag + b"\0").digest()
-        self._leaves = [self._empty] * 2**HASH_BITS
-        self._open: tuple[int, Any] | None = None
+    def update(self, uids: Uids, copies: NDArray[np.uint32] | None) -> None:
+        """Append at most PIECE uids."""
+        records = self._memory[: len(uids)]
+        records["high"], records["low"] = uids["f0"], uids["f1"]
+        if copies is not None:
+            records["copies"] = copies
+        self._tree.update(uids["f0"], records)
 
-    def update(self, high: Words, records: NDArray[Any]) -> None:
-        """Append `records`, (n, ..) contiguous, of the uids that begin with `high`, (n,) uint64 ascending."""
-        if len(high):
-            first, edges = leaf_edges(high)
-            self.update_leaves(first, edges, records)
-
-    def update_leaves(self, first: int, edges: NDArray[np.intp], records: NDArray[Any]) -> None:
-        """Append `records`, (n, ..) contiguous, of leaf `first` and those after it; each begins at one of `edges`."""
-        if not len(records):
-            return
-        data = records.view(np.uint8).reshape(-1).data
-        width = records.nbytes // len(records)
-        ends = (edges * width).tolist()
-        for leaf, start, end in zip(range(first, first + len(ends) + 1), [0, *ends], [*ends, len(data)], strict=True):
-            if start < end:
-                self._hash_of(leaf).update(data[start:end])
-
-    def _hash_of(self, leaf: int) -> Any:
-        if self._open is None or self._open[0] != leaf:
-            if self._open is not None and self._open[0] > leaf:
-                raise ValueError("records come in the order of their uids")
-            self._close()
-            self._open = (leaf, hashlib.sha256(self._tag + b"\0"))
-        return self._open[1]
-
-    def _close(self) -> None:
-        if self._open is not None:
-            self._leaves[self._open[0]] = self._open[1].digest()
-
-    def seal(self, header: bytes) -> bytes:
-        """Return the digest of the whole tree, bound to `header`; nothing may follow."""
-        self._close()
-        level = self._leaves
-        inner = self._tag + b"\1"
-        while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=True)
-            level = [hashlib.sha256(inner + left + right).digest() for left, right in pairs]
-        return hashlib.sha256(self._tag + b"\2" + bytes([HASH_BITS]) + header + level[0]).digest()
-
-
-def leaf_edges(high: Words) -> tuple[int, NDArray[np.intp]]:
-    """Return the leaf of the first of uids that begin with `high`, (n,) ascending, and where each later one begins."""
-    shift = np.uint64(64 - HASH_BITS)
-    first, last = int(high[0] >> shift), int(high[-1] >> shift)
-    return first, np.searchsorted(high, np.arange(first + 1, last + 1, dtype=np.uint64) << shift)
+    def of(self, distinct: int, total: int) -> str:
+        """Return the hash of all that was appended; nothing may follow."""
+        return _sealed(self._tree, distinct, total)
 
 
 def hashes(
@@ -286,8 +250,8 @@ def hashes(
     Each subset is an (n,) array of which samples it keeps, and one of how many copies of each, or None for one.
     """
     trees = [MerkleTree(_DOMAIN) for _ in kept]
-    for start in range(0, len(uids), _SHARED_CHUNK):
-        here = slice(start, start + _SHARED_CHUNK)
+    for start in range(0, len(uids), PIECE):
+        here = slice(start, start + PIECE)
         part = uids[here]
         first, edges = leaf_edges(np.ascontiguousarray(part["f0"]))
         records = _records(part)
@@ -397,7 +361,7 @@ def _starts(uids: Uids) -> NDArray[np.bool_]:
     return starts
 
 
-def _first_descent(uids: Uids, *, strict: bool) -> int | None:
+def first_descent(uids: Uids, *, strict: bool) -> int | None:
     """Return the first position whose uid is below the one before (with `strict`, not above it), or None."""
     for start in range(1, len(uids), _CHUNK):
         end = min(start + _CHUNK, len(uids))

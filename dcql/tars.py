@@ -118,7 +118,12 @@ def described_by(content: bytes) -> dict[str, Any] | None:
 
 def uid_of(content: bytes) -> int | None:
     """Return the uid that a sample's .json gives, None without one."""
-    text = (described_by(content) or {}).get("uid")
+    return uid_in(described_by(content) or {})
+
+
+def uid_in(described: Mapping[str, Any]) -> int | None:
+    """Return the uid that is among what a sample's .json says, None without one."""
+    text = described.get("uid")
     return int(text, 16) if isinstance(text, str) and _UID.fullmatch(text) else None
 
 

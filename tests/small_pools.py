@@ -20,7 +20,7 @@ def make_run(path: Path, numbers: Sequence[int], copies: Sequence[int] | None = 
     asked = uids(*(uid(number) for number in numbers))
     subset = Subset.from_uids(asked, None if copies is None else np.array(copies))
     manifest = {"hash": subset.hash, "pool": {"name": "test", "fingerprint": POOL}, "recipe": {"name": "test"}}
-    folder.write(path, subset, manifest)
+    folder.write(path, subset, lambda: manifest)
     return path
 
 

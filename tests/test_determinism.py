@@ -104,6 +104,13 @@ def test_one_hash_in_every_other_cell(recipe: str) -> None:
     one_hash_in_every_cell(recipe, FULL)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_one_hash_where_a_pool_is_large(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From some size on marks are bits."""
+    monkeypatch.setattr("dcql.engine.marked._BYTES", 0)
+    one_hash_in_every_cell(recipe, [("split", "2-unbounded", "added")])
+
+
 def test_a_tie_spans_the_cut() -> None:
     """Without a tie at its cut, the recipe about cuts would pass whatever breaks ties."""
     kept = oracle.select(RECIPES["cut_in_a_tie"], mixed())

@@ -40,6 +40,7 @@ DOCUMENTS = (
     "README.md",
     "docs/ci.md",
     "docs/cluster.md",
+    "docs/coverage.md",
     "docs/diff.md",
     "docs/editors.md",
     "docs/evaluation.md",

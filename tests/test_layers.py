@@ -20,6 +20,7 @@ LEAVES = (
     "errors",
     "codes",
     "digest",
+    "merkle",
     "subset",
     "lock",
     "lock_changes",
@@ -34,6 +35,8 @@ LEAVES = (
     "run_folder",
     "scratch",
     "tars",
+    "tar_files",
+    "tar_headers",
     "images",
     "checksum",
     "extras",
@@ -77,6 +80,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DATA = {"stdlib", "recipes", "demo"}
 WHERE_ALLOWED = {
     "duckdb": ("engine/duck.py",),
+    "_duckdb": ("engine/duck.py",),
     "sqlglot": ("lower/",),
     "lark": ("syntax/",),
     "typer": ("cli/",),

@@ -63,7 +63,7 @@ def test_hash_is_that_of_the_specification(found):
 
 
 def test_hash_of_one_crowded_leaf_takes_pieces(monkeypatch):
-    monkeypatch.setattr("dcql.subset._CHUNK", 7)
+    monkeypatch.setattr("dcql.subset.PIECE", 7)
     found = [(i // 10, i) for i in range(100)] + [(2**64 - 1, i) for i in range(20)]
     assert Subset.from_uids(uids(found)).hash == slow_hash(Counter(found))
 
@@ -143,6 +143,7 @@ def test_sort_order_of_many(kind):
 
 
 def test_file_is_byte_for_byte_numpys(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("dcql.subset.PIECE", 10)
     monkeypatch.setattr("dcql.subset._CHUNK", 10)
     subset = bag(MD5[:95], [i % 40 + 1 for i in range(95)])
     subset.save(tmp_path / "s.npy")

@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, locate, unreadable
 
 MAGIC = b"PAR1"
+_FEW = 100  # local files, read before threads could be started
 _TAIL = 1 << 16  # bytes read from a file's end at first; a longer footer takes a second read
 
 
@@ -27,10 +27,15 @@ class FooterBytes:
 
 
 def read_footer_bytes(files: Iterable[Listed]) -> tuple[FooterBytes, ...]:
-    """Read the footer of each file, in threads; raise RunError naming up to five files that have none."""
+    """Read the footer of each file; raise RunError naming up to five files that have none."""
     files = tuple(files)
-    with ThreadPoolExecutor(min(16, max(1, len(files)))) as threads:
-        read = tuple(threads.map(_read_footer, files))
+    if len(files) <= _FEW and not any("://" in file.path for file in files):
+        read = tuple(map(_read_footer, files))
+    else:
+        from concurrent.futures import ThreadPoolExecutor  # where reading is mostly waiting
+
+        with ThreadPoolExecutor(16) as threads:
+            read = tuple(threads.map(_read_footer, files))
     faults = tuple(item for item in read if isinstance(item, Diagnostic))
     if faults:
         raise RunError(*faults[:5])

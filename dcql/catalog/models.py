@@ -42,7 +42,8 @@ class WeightsFile:
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, ASSET or WEIGHTS.
+    """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, COVERAGE, ASSET or
+    WEIGHTS.
 
     `default` is what an option is where it is not given; None where it must be.
     """
@@ -147,6 +148,13 @@ class ImageArgument:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageArgument:
+    """What the pool's shards hold of each sample, as `dcql pool coverage` recorded it."""
+
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
 class AssetArgument:
     """An asset that a model is given, as values (`kind` ASSET) or as a file of weights (WEIGHTS)."""
 
@@ -163,7 +171,7 @@ class OptionArgument:
     value: bool | int | float | str
 
 
-InputArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | FeatureArgument
+InputArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | CoverageArgument | FeatureArgument
 ModelArgument: TypeAlias = InputArgument | AssetArgument | OptionArgument
 
 
@@ -234,7 +242,10 @@ class FeatureSpec:
 
 
 def input_to_json(argument: InputArgument) -> list[str]:
-    """Return an argument as plain data: the parameter, "column", "embedding", "feature" or "image", and which."""
+    """Return an argument as plain data: the parameter, its kind, and which one where there are several.
+
+    The kinds are "column", "embedding", "feature", "image" and "coverage".
+    """
     match argument:
         case ColumnArgument():
             return [argument.parameter, "column", argument.column, argument.type.value]
@@ -244,6 +255,8 @@ def input_to_json(argument: InputArgument) -> list[str]:
             return [argument.parameter, "feature", argument.feature.name]
         case ImageArgument():
             return [argument.parameter, "image"]
+        case CoverageArgument():
+            return [argument.parameter, "coverage"]
 
 
 def _plain(value: bool | int | float | str) -> list[str]:

@@ -116,7 +116,7 @@ def locked(name: str) -> Iterator[None]:
             raise RunError(
                 Diagnostic(
                     "E0709",
-                    f"pool `{name}` is being added or removed",
+                    f"pool `{name}` is being added, covered or removed",
                     None,
                     "another process holds its lock",
                     ("wait for the other process to end, then try again",),

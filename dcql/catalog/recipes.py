@@ -1,6 +1,6 @@
 """Recipes by name: files, and those that ship with dcql."""
 
-from importlib.resources import files
+from importlib import import_module
 from pathlib import Path
 
 from dcql.errors import Diagnostic, RecipeError, did_you_mean
@@ -39,4 +39,4 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def _shipped_folder() -> Path:
-    return Path(str(files("dcql.recipes")))
+    return Path(import_module("dcql.recipes").__path__[0])

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 __all__ = ["main", "script"]
 
 # Importing makes objects that stay. At the usual 700, looking for garbage among them is a tenth of a short command.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

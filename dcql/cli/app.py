@@ -4,36 +4,8 @@ import os
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from dcql.cli import (
-    check,
-    ci,
-    completion,
-    diff,
-    errors,
-    evaluate,
-    features,
-    fmt,
-    leaderboard,
-    locks,
-    lsp,
-    new,
-    pools,
-    recipes,
-    report,
-    reshard,
-    run,
-    shipped,
-    show,
-    submit,
-    subsets,
-    sweep,
-    train,
-    watch,
-    why,
-)
-from dcql.cli.shell import guarded
+from dcql.cli.lazy import LazyGroup
 
 _SECTIONS = {
     "Running": ("run", "count", "lock", "verify"),
@@ -55,16 +27,46 @@ A first session:
 """
 
 
-class _Sections(TyperGroup):
+class _Sections(LazyGroup):
     """Lists the commands in sections."""
 
+    table = {  # noqa: RUF012
+        "run": ("Run a recipe on a pool and write the subset", "dcql.cli.run:run"),
+        "count": ("Count what a recipe keeps", "dcql.cli.run:count"),
+        "lock": ("Write what a recipe selects, and what decides it", "dcql.cli.locks:lock"),
+        "verify": ("Compute a locked subset or a run again", "dcql.cli.locks:verify"),
+        "new": ("Write a new recipe to begin with", "dcql.cli.new:new"),
+        "check": ("Check a recipe without running it", "dcql.cli.check:check"),
+        "watch": ("Check and count a recipe at every save", "dcql.cli.watch:watch"),
+        "fmt": ("Format recipes, or check that they are formatted", "dcql.cli.fmt:fmt"),
+        "plan": ("Print what a recipe means, as a tree", "dcql.cli.recipes:plan"),
+        "sql": ("Print every SQL statement of a recipe", "dcql.cli.recipes:sql"),
+        "lsp": ("Serve an editor as a language server", "dcql.cli.lsp:lsp"),
+        "show": ("Show samples that a recipe keeps or drops", "dcql.cli.show:show"),
+        "diff": ("Compare two subsets, runs or recipes", "dcql.cli.diff:diff"),
+        "why": ("Say why a recipe keeps a sample or drops it", "dcql.cli.why:why"),
+        "sweep": ("Run a recipe with several values of its PARAMs", "dcql.cli.sweep:sweep"),
+        "report": ("Write a run or a difference as one HTML file", "dcql.cli.report:report"),
+        "export": ("Write a subset's samples to a parquet file", "dcql.cli.subsets:export"),
+        "reshard": ("Write the training shards of a run", "dcql.cli.reshard:reshard"),
+        "train": ("Train a scale on the shards of a run", "dcql.cli.train:train"),
+        "eval": ("Evaluate trained weights on DataComp's tasks", "dcql.cli.evaluate:evaluate"),
+        "explain-error": ("Explain an error code", "dcql.cli.errors:explain_error"),
+        "completion": ("Complete command lines in bash, zsh or fish", "dcql.cli.completion:completion"),
+        "recipes": ("List and show the recipes that ship with dcql", "dcql.cli.shipped:app"),
+        "pool": ("Add, list and describe pools", "dcql.cli.pools:app"),
+        "feature": ("List, compute and verify columns that models make", "dcql.cli.features:app"),
+        "submit": ("Pack a run for a leaderboard, and check a submission", "dcql.cli.submit:app"),
+        "ci": ("Check recipe repositories, and merge their locks", "dcql.cli.ci:app"),
+        "leaderboard": ("Build the site of a leaderboard", "dcql.cli.leaderboard:app"),
+    }
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        known = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
         placed = {name for names in _SECTIONS.values() for name in names}
-        sections = {**_SECTIONS, "More": tuple(name for name in known if name not in placed)}
-        width = max(map(len, known), default=0)
+        sections = {**_SECTIONS, "More": tuple(name for name in self.table if name not in placed)}
+        width = max(map(len, self.table), default=0)
         for title, names in sections.items():
-            rows = [(name.ljust(width), known[name].get_short_help_str(70)) for name in names if name in known]
+            rows = [(name.ljust(width), self.table[name][0]) for name in names if name in self.table]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
@@ -103,37 +105,3 @@ def root(
     """Compile data recipes: a few lines of SQL-like text select a reproducible, hashed subset of a pool."""
     if traceback:
         os.environ["DCQL_DEBUG"] = "1"
-
-
-for _name, _short, _command in (
-    ("run", "Run a recipe on a pool and write the subset", run.run),
-    ("count", "Count what a recipe keeps", run.count),
-    ("lock", "Write what a recipe selects, and what decides it", locks.lock),
-    ("verify", "Compute a locked subset or a run again", locks.verify),
-    ("new", "Write a new recipe to begin with", new.new),
-    ("check", "Check a recipe without running it", check.check),
-    ("watch", "Check and count a recipe at every save", watch.watch),
-    ("fmt", "Format recipes, or check that they are formatted", fmt.fmt),
-    ("plan", "Print what a recipe means, as a tree", recipes.plan),
-    ("sql", "Print every SQL statement of a recipe", recipes.sql),
-    ("lsp", "Serve an editor as a language server", lsp.lsp),
-    ("show", "Show samples that a recipe keeps or drops", show.show),
-    ("diff", "Compare two subsets, runs or recipes", diff.diff),
-    ("why", "Say why a recipe keeps a sample or drops it", why.why),
-    ("sweep", "Run a recipe with several values of its PARAMs", sweep.sweep),
-    ("report", "Write a run or a difference as one HTML file", report.report),
-    ("export", "Write a subset's samples to a parquet file", subsets.export),
-    ("reshard", "Write the training shards of a run", reshard.reshard),
-    ("train", "Train a scale on the shards of a run", train.train),
-    ("eval", "Evaluate trained weights on DataComp's tasks", evaluate.evaluate),
-    ("explain-error", "Explain an error code", errors.explain_error),
-    ("completion", "Complete command lines in bash, zsh or fish", completion.completion),
-):
-    app.command(_name, short_help=_short)(guarded(_command))
-
-app.add_typer(shipped.app, name="recipes", short_help="List and show the recipes that ship with dcql")
-app.add_typer(pools.app, name="pool", short_help="Add, list and describe pools")
-app.add_typer(features.app, name="feature", short_help="List, compute and verify columns that models make")
-app.add_typer(submit.app, name="submit", short_help="Pack a run for a leaderboard, and check a submission")
-app.add_typer(ci.app, name="ci", short_help="Check recipe repositories, and merge their locks")
-app.add_typer(leaderboard.app, name="leaderboard", short_help="Build the site of a leaderboard")

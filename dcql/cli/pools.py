@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
+from dcql.cli.coverage import coverage
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
@@ -108,6 +109,7 @@ def show(
         ("files", f"{len(pool.files):,}, {size(sum(file.size for file in pool.files))}"),
         ("state", "added, its files are unchanged" if pool.added else "not added: `dcql pool add NAME PATH`"),
         ("fingerprint", pool.fingerprint or "none: only an added pool has one"),
+        *_coverage_rows(pool),
     )
     for title, value in rows:
         console.print(Text.assemble((title.ljust(13), "dim"), value))
@@ -115,6 +117,15 @@ def show(
     width = max(len(shown(column.name)) for column in pool.schema.columns)
     for column in pool.schema.columns:
         console.print(Text.assemble("  ", shown(column.name).ljust(width), ("  " + column.type.value, "cyan")))
+
+
+def _coverage_rows(pool: "Pool") -> tuple[tuple[str, str], ...]:
+    from dcql.catalog.coverage import known_coverage
+
+    found = known_coverage(pool)
+    if found is None:
+        return ()
+    return (("coverage", f"{found.counted.available:,} available, {found.counted.intact:,} intact"),)
 
 
 def describe(name: PoolName, format_: FormatOption = Format.TEXT) -> None:
@@ -144,6 +155,7 @@ for _name, _short, _command in (
     ("ls", "List the pools that were added", ls),
     ("show", "Show a pool's size, columns and fingerprint", show),
     ("describe", "Describe a pool's columns: NULLs, quantiles, ties", describe),
+    ("coverage", "Record what its shards really hold", coverage),
     ("rm", "Forget a pool; its files stay", rm),
 ):
     app.command(_name, short_help=_short)(guarded(_command))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.types import Type
+from dcql.cli.plain import text_of
 from dcql.cli.shell import plural, shown
 from dcql.inspect.funnel import Funnel, Section, is_threshold
 
@@ -49,8 +50,7 @@ def draw_funnel(console: "Console", told: Funnel, alone: "AloneTold | None" = No
 
     With `alone`, what each clause does by itself stands there too.
     """
-    from rich.text import Text
-
+    text = text_of(console)
     on_terminal = console.is_terminal
     texts = ["  " + shown(line.text) for section in told.sections for line in section.lines]
     texts += [f"{shown(section.name)} from {shown(section.source)}" for section in told.sections if section.samples]
@@ -60,15 +60,18 @@ def draw_funnel(console: "Console", told: Funnel, alone: "AloneTold | None" = No
     if on_terminal:
         width = min(width, console.width - 28 - _BAR)
     draw = _Lines(console, told.samples, width, alone.clauses if alone is not None else {})
-    draw.line(Text("pool", "bold"), told.samples)
+    draw.line(text("pool", "bold"), told.samples)
+    if told.coverage is not None:
+        draw.line(text("  available", "dim"), told.coverage.available)
+        draw.line(text("  intact", "dim"), told.coverage.intact)
     for section in told.sections:
         draw.section(section)
     console.print()
-    draw.line(Text("kept", "bold green"), told.kept, style="bold")
+    draw.line(text("kept", "bold green"), told.kept, style="bold")
     if told.total != told.kept:
-        console.print(Text(f"{'with copies':<{width}}  {told.total:>13,}"))
+        console.print(text(f"{'with copies':<{width}}  {told.total:>13,}"))
     for note in alone.notes if alone is not None else ():
-        console.print(Text(f"note: {shown(note)}", "yellow"))
+        console.print(text(f"note: {shown(note)}", "yellow"))
 
 
 class _Lines:
@@ -76,17 +79,16 @@ class _Lines:
         self, console: "Console", samples: int, width: int, alone: "Mapping[str, tuple[ByItself, ...]]"
     ) -> None:
         self._console = console
+        self._text = text_of(console)
         self._samples = samples
         self._width = width
         self._alone = alone
 
     def line(self, text: "Text", count: int, style: str = "") -> None:
         """Print a clause or total with its count, share and, on a terminal, bar."""
-        from rich.text import Text
-
         if self._console.is_terminal:
             text.truncate(self._width, overflow="ellipsis")
-        line = Text()
+        line = self._text()
         line.append_text(text)
         line.pad_right(self._width - len(text.plain))
         line.append(f"  {count:>13,}", style)
@@ -98,11 +100,9 @@ class _Lines:
 
     def section(self, section: Section) -> None:
         """Print a SELECT."""
-        from rich.text import Text
-
         name, source = shown(section.name), shown(section.source)
         self._console.print()
-        heading = Text(name, "bold")
+        heading = self._text(name, "bold")
         heading.append(f" from {source}", "dim")
         if section.source == "pool" or section.samples is None:
             self._console.print(heading)
@@ -110,7 +110,7 @@ class _Lines:
             self.line(heading, section.samples)
         by_itself = self._alone.get(section.name, ())
         for place, line in enumerate(section.lines):
-            self.line(Text("  " + shown(line.text)), line.left)
+            self.line(self._text("  " + shown(line.text)), line.left)
             if place < len(by_itself):
                 self.note(self._by_itself(by_itself[place]), indent=4)
             for feature, asked in line.asked:
@@ -119,7 +119,7 @@ class _Lines:
                 self.statistic(found, indent=4)
         for found in _first_groups(section.tail):
             if not isinstance(found, str) and found.name.startswith("cut"):
-                self.line(Text("  " + shown(found.text)), found.k)
+                self.line(self._text("  " + shown(found.text)), found.k)
                 if found.groups is not None:
                     self.note(_groups(found.groups), 4)
                 if found.nulls:
@@ -157,9 +157,7 @@ class _Lines:
 
     def note(self, text: str, indent: int) -> None:
         """Print a dim line."""
-        from rich.text import Text
-
-        line = Text(" " * indent + text, "dim")
+        line = self._text(" " * indent + text, "dim")
         if self._console.is_terminal:
             line.truncate(self._console.width, overflow="ellipsis")
         self._console.print(line)

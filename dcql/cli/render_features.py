@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import log2
 from typing import TYPE_CHECKING, Any
 
+from dcql.cli.plain import text_of
 from dcql.cli.shell import plural, shown, size
 from dcql.inspect.features import reasons
 
@@ -18,23 +19,22 @@ _DIGITS = 12  # of an id, where many are shown
 
 def draw_features(console: "Console", report: "FeaturesReport") -> None:
     """Print the features of a run: a line each, why models failed, and how many samples lie near a threshold."""
-    from rich.text import Text
-
     if not report.uses:
         return
+    text = text_of(console)
     console.print()
-    console.print(Text("features", "bold"))
+    console.print(text("features", "bold"))
     names = [shown(use.spec.name) for use in report.uses]
     made = [shown(_made_by(use)) for use in report.uses]
     width, wide = max(map(len, names)), max(map(len, made))
     for use, name, by in zip(report.uses, names, made, strict=True):
-        line = Text.assemble(f"  {name:<{width}}", (f"  {by:<{wide}}", "dim"))
+        line = text.assemble(f"  {name:<{width}}", (f"  {by:<{wide}}", "dim"))
         line.append(f"  asked of {plural(use.asked, 'sample')}, {_computed(use)}")
         console.print(line)
         if use.failed:
-            console.print(Text(f"    {shown(_failures(use))}", "yellow"))
+            console.print(text(f"    {shown(_failures(use))}", "yellow"))
     for one in report.margins:
-        console.print(Text(f"  {shown(margin_text(one))}", "dim"))
+        console.print(text(f"  {shown(margin_text(one))}", "dim"))
     console.print()
 
 

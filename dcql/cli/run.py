@@ -1,5 +1,6 @@
 """`dcql run` and `dcql count`."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,9 @@ def run(
     Without --pool it runs on the pool of its lock with --locked or --frozen, else on the demo pool, which is made on
     first use. The subset is written as DataComp's own .npy.
     """
+    # First, and from here: further down, its import crosses the end of a piece of Python's stack a thousand times.
+    import numpy  # noqa: F401
+
     from dcql.engine import folder
     from dcql.engine.run import BrokenPromiseError
     from dcql.inspect.manifest import manifest
@@ -84,14 +88,15 @@ def run(
         if format_ is Format.TEXT:
             _draw(compiled, opened, error.result)
         raise
-    described = manifest(compiled.source, compiled.program, opened, done.result, locked=lock is not None)
+    described = cache(lambda: manifest(compiled.source, compiled.program, opened, done.result, locked=lock is not None))
     if out is not None:
         folder.write(out, done.subset, described)
     if format_ is Format.JSON:
+        told = described()
         if done.result.features is not None:
-            for row, use in zip(described["features"], done.result.features.uses, strict=True):
+            for row, use in zip(told["features"], done.result.features.uses, strict=True):
                 row["computed"] = use.computed
-        print_json({**described, "out": str(out) if out is not None else None})
+        print_json({**told, "out": str(out) if out is not None else None})
         return
     _draw(compiled, opened, done.result)
     console = stdout()
@@ -212,16 +217,16 @@ def _alone(done: "Run", threads: int | None, memory: int | None, allowed: "Compu
 
 
 def _draw(compiled: "Compiled", pool: "Pool", result: "Result", alone: "AloneTold | None" = None) -> None:
-    from rich.text import Text
-
+    from dcql.cli.plain import text_of
     from dcql.cli.render import draw_funnel
     from dcql.inspect.funnel import funnel
-    from dcql.pages.text import decimal
 
     console = stdout()
-    heading = Text(shown(Path(compiled.source.name).stem), "bold")
+    heading = text_of(console)(shown(Path(compiled.source.name).stem), "bold")
     heading.append(f" on {shown(pool.name)}", "not bold dim")
     for name, value in compiled.program.parameters:
+        from dcql.pages.text import decimal
+
         heading.append(f"  {name} = {shown(decimal(value))}", "not bold dim")
     console.print(heading)
     console.print()

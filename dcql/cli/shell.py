@@ -17,10 +17,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import typer
 
+from dcql.cli.plain import Plain, console_of, may_be_terminal
 from dcql.errors import DcqlError, Diagnostic, RunError, printable, raise_all, render
 from dcql.limits import Limits, hold
 
@@ -124,9 +125,7 @@ def stderr() -> "Console":
 
 
 def _console(stream: Any) -> "Console":
-    from rich.console import Console
-
-    return Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return console_of(stream) if may_be_terminal(stream) else cast("Console", Plain(stream))
 
 
 def print_json(value: Any) -> None:

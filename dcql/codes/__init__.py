@@ -3,6 +3,7 @@
 from dcql.codes import (
     ci,
     cluster,
+    coverage,
     determinism,
     diff,
     editing,
@@ -59,6 +60,7 @@ CODES: dict[str, Code] = {
         determinism,
         limits,
         models,
+        coverage,
         run,
         cluster,
         nodes,

@@ -8,8 +8,8 @@ CODES: tuple[Code, ...] = (
         code="E0601",
         title="not a type of models",
         meaning=(
-            "A MODEL takes TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, ASSET or WEIGHTS, and a FEATURE is "
-            "TEXT, INT, BOOL, EMBEDDING or FIXED(bits). A feature is never FLOAT: the last digits of a model's "
+            "A MODEL takes TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, COVERAGE, ASSET or WEIGHTS, and a FEATURE "
+            "is TEXT, INT, BOOL, EMBEDDING or FIXED(bits). A feature is never FLOAT: the last digits of a model's "
             "numbers differ between devices and batches, so it lies on a grid, whole steps of 2^-bits. A MODEL of a "
             "recipe names its code."
         ),

@@ -117,7 +117,8 @@ CODES: tuple[Code, ...] = (
         title="uids of the subset that no tar holds",
         meaning=(
             "An image whose download failed is in no tar. To train on fewer samples than a subset has is another "
-            "training, so it happens only when it is asked for, and shards.json records how many were missing."
+            "training, so it happens only when it is asked for, and shards.json records how many were missing. A "
+            "recipe that asks for what is `available` selects none of them."
         ),
         example="dcql reshard runs/mine --shards ./small",
         instead="dcql reshard runs/mine --shards ./small --allow-missing",

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,9 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 def _keys(footers: tuple[parquet.Footer, ...]) -> dict[str, str]:
     """Return the key of each file's work by the file's name, which counts only where two files look the same."""
     keys = {footer.file.name: work_key(footer) for footer in footers}
-    shared = list(keys.values())
+    shared = Counter(keys.values())
     return {
-        name: key if shared.count(key) == 1 else hashlib.sha256(f"{key} {name}".encode()).hexdigest()[:32]
+        name: key if shared[key] == 1 else hashlib.sha256(f"{key} {name}".encode()).hexdigest()[:32]
         for name, key in keys.items()
     }
 

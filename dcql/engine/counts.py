@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.arrays import numbers
+from dcql.arrays import count_true, numbers
 from dcql.lower.program import Block
 
 
@@ -47,7 +47,7 @@ class Counts:
             else:
                 counted += np.bincount(depths, minlength=len(counted))
             if block.undefined is not None:
-                self.undefined[number] += batch.column(block.undefined).true_count
+                self.undefined[number] += count_true(batch.column(block.undefined))
 
     def merge(self, depths: NDArray[np.int64], undefined: NDArray[np.int64]) -> None:
         """Count what others counted: `depths` of all blocks one after the other."""

@@ -2,6 +2,10 @@
 
 The only module that imports duckdb. The settings here are part of what a recipe means: they hold whatever the user's
 own configuration says.
+
+It imports the engine itself, `_duckdb`, and the package around it only where Arrow is scanned: the package's relations
+take four times as long to import as the engine. `_submit` is what they run on; pyproject.toml holds duckdb to one minor
+release.
 """
 
 import os
@@ -9,12 +13,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import duckdb
+import _duckdb as duckdb
 
 from dcql.catalog.types import Type
+from dcql.engine.arrow_stream import Batch, batches_of
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
 from dcql.lower.program import READ, SAMPLES, Statement
@@ -36,7 +42,7 @@ Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a run may use: threads, and bytes of memory for DuckDB; None lets DuckDB choose."""
+    """What a run may use: threads, and bytes of memory, most of which are DuckDB's; None lets DuckDB choose."""
 
     threads: int | None = None
     memory: int | None = None
@@ -67,12 +73,21 @@ class Session:
     def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run a statement over `source`; return its rows."""
         with _run_errors():
-            return self._query(statement, source, parameters).fetchall()
+            rows: list[tuple[Any, ...]] = self._submit(statement, source, parameters, "rows").fetchall()
+            return rows
 
     def batches(self, statement: Statement, source: Source, parameters: Parameters) -> Iterator[Any]:
         """Run a statement over `source`; yield Arrow record batches, so that memory stays bounded."""
         with _run_errors():
-            yield from self._query(statement, source, parameters).to_arrow_reader(_BATCH_ROWS)
+            yield from self._submit(statement, source, parameters, "stream").arrow_reader()
+
+    def marks(self, statement: Statement, source: Source, parameters: Parameters) -> Iterator[Batch]:
+        """Run a statement whose columns are numbers and truth values; yield batches, each good until the next.
+
+        The same as `batches`, without pyarrow.
+        """
+        with _run_errors():
+            yield from batches_of(self._submit(statement, source, parameters, "stream").arrow_capsule())
 
     def store(self, name: str, columns: Sequence[tuple[str, Type]], rows: Sequence[Sequence[Any]]) -> None:
         """Make a table of values."""
@@ -82,6 +97,7 @@ class Session:
         if rows:
             import pyarrow
 
+            _let_scan_arrow()
             arrays = [
                 pyarrow.array([row[i] for row in rows], _arrow_type(type_)) for i, (_, type_) in enumerate(columns)
             ]
@@ -93,6 +109,8 @@ class Session:
     def store_batches(self, name: str, statement: Statement, schema: Any, batches: Iterator[Any]) -> None:
         """Make a table of a statement over Arrow record batches. What reading them raises comes out as it is."""
         import pyarrow
+
+        _let_scan_arrow()
 
         failed: list[Exception] = []
 
@@ -177,10 +195,11 @@ class Session:
         """Give the memory of a stored table back."""
         self._connection.execute(f'DROP TABLE "{name}"')
 
-    def _query(self, statement: Statement, source: Source, parameters: Parameters) -> duckdb.DuckDBPyRelation:
-        with _run_errors():
-            given = self._given(statement, source, parameters)
-            return self._connection.sql(_with_samples(statement, source), params=given)
+    def _submit(
+        self, statement: Statement, source: Source, parameters: Parameters, how: Literal["rows", "stream"]
+    ) -> Any:
+        given = self._given(statement, source, parameters)
+        return self._connection._submit(_with_samples(statement, source), given, how, _BATCH_ROWS)
 
     def _given(self, statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
         named = (*source.samples.parameters, *statement.parameters)
@@ -192,6 +211,11 @@ class Session:
             if name in named
         }
         return {name: given[name] for name in named}
+
+
+def _let_scan_arrow() -> None:
+    """Import the package around the engine, which brings in what scans Arrow."""
+    import_module("duckdb")
 
 
 def _with_samples(statement: Statement, source: Source) -> str:

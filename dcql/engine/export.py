@@ -14,7 +14,8 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.folder import replaced
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError, did_you_mean
-from dcql.subset import Subset, Uids, Words, join_words
+from dcql.merkle import Words
+from dcql.subset import Subset, Uids, join_words
 
 COPIES = "copies"
 _BATCH_ROWS = 1 << 16

@@ -41,7 +41,7 @@ from dcql.catalog.parquet import is_list, type_of
 from dcql.catalog.types import Type
 from dcql.engine.scalars import decoded, read_scalars
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import MerkleTree, Words
+from dcql.merkle import MerkleTree, Words
 
 DOMAIN = b"dcql.pool.v1"
 DIGEST = np.dtype((np.void, 32))

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ from dcql.subset import UID, Subset
 FILES = frozenset({SUBSET, MANIFEST})
 # What `dcql reshard` and `dcql train` make of a run, beside it.
 RESULTS = frozenset({"shards", "train"})
+_WRITTEN = "the subset with its manifest"
 
 _EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
 _HERE = -100  # AT_FDCWD
@@ -45,8 +46,10 @@ def refuse_other(folder: Path) -> None:
         _refuse_other(folder, f"it holds no {MANIFEST}")
 
 
-def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
+def write(folder: Path, subset: Subset, manifest: Callable[[], dict[str, Any]]) -> None:
     """Write a run folder; one that is there already is swapped out for it.
+
+    `manifest` is asked for once the subset is written, for then its hash is known.
 
     Whatever stops the process, `folder` holds the old run or the new one, whole. Raises RunError where it cannot be
     written or is something else, or holds what was made of another subset.
@@ -55,22 +58,28 @@ def write(folder: Path, subset: Subset, manifest: dict[str, Any]) -> None:
     results = {name for name in RESULTS if (folder / name).exists()}
     if results and not _has_subset(folder, subset.hash):
         _refuse_results(folder, " and ".join(f"`{name}`" for name in sorted(results)))
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    refuse_output(len(text) + UID.itemsize * subset.total, "the subset with its manifest")
     if results:
         # The subset is the one that lies there, so that the manifest alone can differ.
         with replaced(folder / MANIFEST) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_text(_text(subset, manifest), encoding="utf-8")
         return
+    refuse_output(UID.itemsize * subset.total, _WRITTEN)
     with whole(folder) as unfinished:
         try:
             subset.save(unfinished / SUBSET)
         except RunError as error:
             _refuse(folder, error.diagnostics[0].label, error.diagnostics[0].helps)
         with (unfinished / MANIFEST).open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(_text(subset, manifest))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _text(subset: Subset, manifest: Callable[[], dict[str, Any]]) -> str:
+    """Return a manifest as it is written. Raises RunError where it and the subset are more than may be written."""
+    text = json.dumps(manifest(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    refuse_output(len(text) + UID.itemsize * subset.total, _WRITTEN)
+    return text
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from dcql.catalog.parquet import Footer, type_of
 from dcql.catalog.types import Type
 from dcql.engine.distribution import Distribution, distribution_file
 from dcql.engine.fingerprint import row_digests
+from dcql.engine.ranks import row_dtype
 from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
@@ -57,11 +58,6 @@ class Work:
     def row_dtype(self) -> Any:
         """The dtype of row.bin."""
         return row_dtype(self.rows)
-
-
-def row_dtype(rows: int) -> Any:
-    """Return the dtype that numbers this many rows."""
-    return np.dtype("<u4" if rows < 2**32 else "<u8")
 
 
 def read_work(folder: Path) -> Work | None:

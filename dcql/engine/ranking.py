@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.engine.fingerprint import DIGEST, PoolTree
-from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks, row_dtype
+from dcql.engine.intake import MARK_EVERY, Work, open_words, read_marks
+from dcql.engine.ranks import row_dtype
 from dcql.errors import Diagnostic, RunError
 from dcql.subset import UID, join_words, sort_order
 
@@ -105,8 +106,14 @@ def _splitters(works: dict[str, Work], runs: list[_Run], most: int) -> NDArray[n
 def _cuts(runs: list[_Run], splitters: NDArray[np.void]) -> NDArray[np.int64]:
     """Return for each run where its pieces begin and end: (runs, pieces + 1)."""
     cuts = np.zeros((len(runs), len(splitters) + 2), np.int64)
+    firsts = np.ascontiguousarray(splitters["f0"])
     for place, run in enumerate(runs):
-        cuts[place, 1:-1] = [_find(run, uid)[1] for uid in splitters]
+        high = open_words(run.work.folder, "high")[run.start : run.start + run.length]
+        ends = cuts[place, 1:-1]
+        ends[:] = np.searchsorted(high, firsts, "right")
+        # Each splitter is a uid of one run: in few is there a uid that begins as it does.
+        for alike in np.flatnonzero(ends > np.searchsorted(high, firsts, "left")):
+            ends[alike] = _find(run, splitters[alike])[1]
         cuts[place, -1] = run.length
     return cuts
 

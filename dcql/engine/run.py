@@ -9,27 +9,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dcql.arrays import numbers, present
-from dcql.catalog.features import features_folder
+from dcql.catalog.coverage import Counted, known_coverage
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
 from dcql.engine.counts import BlockCounts, Counts
 from dcql.engine.duck import Resources, Session, session
+from dcql.engine.marked import Marked, for_duckdb, marks_of, uneven
+from dcql.engine.ranks import InOrder
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Demand, Program
 from dcql.plan.values import NamedSet, Promise
-from dcql.subset import UID, Subset
+from dcql.subset import PIECE, Subset
 
 if TYPE_CHECKING:
     from dcql.engine.features.asking import Asking
     from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
-
-_UIDS_AT_ONCE = 1 << 16
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -37,13 +36,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: the subset, its statistics stage by stage, the funnel, and what became of its features."""
+    """What a run found: the subset, its statistics stage by stage, the funnel, and what became of its features.
+
+    `coverage` is what is known of the pool's shards, None where nothing was recorded.
+    """
 
     subset: Subset
     samples: int
     stages: tuple[tuple[Found, ...], ...]
     funnel: tuple[BlockCounts, ...]
     features: "FeaturesReport | None" = None
+    coverage: Counted | None = None
 
 
 class BrokenPromiseError(RunError):
@@ -91,7 +94,10 @@ def result_of(
 ) -> Result:
     """Return a run's result, once DuckDB has given its memory back. Raises RunError for a promise that is broken."""
     subset = found if isinstance(found, Subset) else _sorted(found)
-    result = Result(subset, pool.rows, tuple(tuple(stage) for stage in statistics.found), funnel, report)
+    covered = known_coverage(pool)
+    counted = covered.counted if covered is not None else None
+    found_stages = tuple(tuple(stage) for stage in statistics.found)
+    result = Result(subset, pool.rows, found_stages, funnel, report, counted)
     _keep_promises(program.promises, result)
     return result
 
@@ -152,7 +158,14 @@ def opened(
     """Open a session for a program on a pool, with the program's sets and what is stored of its features."""
     needs_models = bool(program.features or program.asset_sets)
     with ExitStack() as stack:
-        folders = (features_folder(),) if needs_models else ()
+        folders: tuple[Path, ...] = ()
+        if needs_models:
+            from dcql.catalog.features import features_folder  # few recipes have features
+
+            folders = (features_folder(),)
+        if resources.memory is not None and pool.added:
+            share = for_duckdb(resources.memory, pool.rows, program.has_copies)
+            resources = Resources(resources.threads, share)
         open_session = stack.enter_context(session(every_path(pool), resources, folders))
         store_inputs(program, pool, open_session)
         features = None
@@ -264,19 +277,15 @@ class _Output:
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
-        kept = np.zeros(self._pool.rows, np.bool_)
-        copies = np.zeros(self._pool.rows, np.uint32) if self._program.has_copies else None
+        assert self._pool.uids is not None
+        marks = marks_of(self._pool.rows, self._program.has_copies)
         parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
-                # As wide as pointers, indices come several times faster.
-                places = ranks.astype(np.intp)
-                kept[places] = True
-                if copies is not None:
-                    copies[places] = taken
+                marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        return subset_where(self._pool, kept, copies)
+        return Marked(marks, self._pool.uids)
 
     def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
@@ -284,12 +293,15 @@ class _Output:
         ranks = InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
         source = self._sources.every_file()
-        for batch in self._session.batches(self._program.marks, source, self._parameters):
+        for batch in self._session.marks(self._program.marks, source, self._parameters):
             self._count(batch)
-            kept = numbers(batch.column(column)) == mark
-            taken = self._copies(batch)[kept] if self._program.has_copies else None
-            # compress, for the same with [kept] takes twice as long.
-            yield np.compress(kept, ranks.take(batch.num_rows)), taken
+            marks = numbers(batch.column(column))
+            copies = self._copies(batch) if self._program.has_copies else None
+            for start in range(0, batch.num_rows, PIECE):
+                here = slice(start, start + PIECE)
+                kept = marks[here] == mark
+                # compress, for the same with [kept] takes twice as long.
+                yield np.compress(kept, ranks.take(len(kept))), None if copies is None else copies[here][kept]
             tell("samples", ranks.done, self._pool.rows)
         ranks.finish()
 
@@ -341,7 +353,7 @@ class _Output:
         assert self._program.marks is not None
         done = 0
         source = self._sources.every_file()
-        for batch in self._session.batches(self._program.marks, source, self._parameters):
+        for batch in self._session.marks(self._program.marks, source, self._parameters):
             self._count(batch)
             done += batch.num_rows
             tell("samples", done, self._pool.rows)
@@ -362,69 +374,6 @@ class _Output:
         """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
         self._observe(batch, file)
         self.counts.add(batch)
-
-
-def subset_where(pool: Pool, kept: NDArray[np.bool_], copies: NDArray[np.uint32] | None) -> Subset:
-    """Return the samples of an added pool whose ranks are `kept`, (n,), with their `copies`, (n,), or one of each."""
-    return Subset(_uids_where(pool, kept), copies[kept] if copies is not None else None)
-
-
-def _uids_where(pool: Pool, kept: NDArray[np.bool_]) -> NDArray[np.void]:
-    """Read the pool's sorted uids piece by piece and return those that are kept."""
-    assert pool.uids is not None
-    uids = np.empty(np.count_nonzero(kept), UID)
-    done = 0
-    # One piece of memory, used again and again: new ones cost more than the reading.
-    piece = np.empty(_UIDS_AT_ONCE, "V16")
-    with open(pool.uids, "rb", buffering=0) as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        for start in range(0, len(kept), _UIDS_AT_ONCE):
-            here = np.flatnonzero(kept[start : start + _UIDS_AT_ONCE])
-            file.readinto(piece[: len(kept) - start].data.cast("B"))
-            # Taken as 16-byte items, uids come several times faster than as pairs.
-            piece.take(here, out=uids.view("V16")[done : done + len(here)])
-            done += len(here)
-    return uids
-
-
-class InOrder:
-    """The ranks of a pool's samples, taken from the front."""
-
-    def __init__(self, files: list[PoolFile]) -> None:
-        self.done = 0
-        self._files = iter(files)
-        self._ranks: Any = np.empty(0, np.uint32)
-
-    def take(self, count: int) -> Any:
-        """Return the ranks of the next `count` samples."""
-        while len(self._ranks) < count:
-            following = next(self._files, None)
-            if following is None:
-                raise uneven()
-            # Mapped, for a copy would take longer than what is done with it.
-            more = np.load(following.rank, mmap_mode="r")  # type: ignore[arg-type]
-            self._ranks = np.concatenate([self._ranks, more]) if len(self._ranks) else more
-        taken, self._ranks = self._ranks[:count], self._ranks[count:]
-        self.done += count
-        return taken
-
-    def finish(self) -> None:
-        """Raise RunError where samples are left."""
-        if len(self._ranks) or next(self._files, None) is not None:
-            raise uneven()
-
-
-def uneven() -> RunError:
-    """Return the error of a pool whose files hold other samples than were added."""
-    return RunError(
-        Diagnostic(
-            "E0756",
-            "the pool's files do not hold the samples that were added",
-            label="more or fewer rows than ranks",
-            helps=("run `dcql pool add` again",),
-        )
-    )
 
 
 def holds(promise: Promise, kept: int, samples: int) -> bool:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from dcql.checksum import crc32
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
+from dcql.merkle import Words
 from dcql.scratch import unfinished
-from dcql.subset import UID, Uids, Words, find
+from dcql.subset import UID, Uids, find
 from dcql.tars import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members, uid_of
 
 # An image in a tar: where its content begins, how long it is, which of EXTENSIONS it has, and the CRC-32 of the header

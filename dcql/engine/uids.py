@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.subset import UID, Subset, Uids, Words, sort_order
+from dcql.merkle import Words
+from dcql.subset import UID, Subset, Uids, sort_order
 
 _DIGITS = 32
 _ITEM = "V16"
@@ -32,6 +32,8 @@ def parse_uids(texts: Any, *, file: str, first_row: int | None = 0) -> tuple[Wor
 
 def parse_items(texts: Any, *, file: str, first_row: int | None = 0) -> NDArray[np.void]:
     """Return what `parse_uids` does as 16 bytes a uid, its digits in order: (n,) of dtype V16."""
+    import pyarrow as pa  # an added pool has its uids as numbers
+
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
     if pa.types.is_dictionary(texts.type):
@@ -57,7 +59,7 @@ def _whole_digits(texts: Any) -> NDArray[np.void] | None:
     if texts.null_count:
         return None
     _, ends, data = texts.buffers()
-    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    width = np.int64 if str(texts.type) == "large_string" else np.int32
     offsets = np.frombuffer(ends, width)[texts.offset : texts.offset + rows + 1]
     if not (np.diff(offsets) == _DIGITS).all():
         return None
@@ -73,6 +75,7 @@ def _whole_digits(texts: Any) -> NDArray[np.void] | None:
 
 
 def _first_fault(texts: Any, file: str, first_row: int | None) -> Diagnostic:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     # As bytes, because a damaged file may hold text that is not UTF-8.

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
-from dcql.engine.run import InOrder, Opened, Progress, opened, repeated, silent, uneven
+from dcql.engine.marked import uneven
+from dcql.engine.ranks import InOrder
+from dcql.engine.run import Opened, Progress, opened, repeated, silent
 from dcql.engine.statistics import Found
 from dcql.engine.uids import Gathered, parse_items
 from dcql.lower.program import Program
@@ -116,7 +118,7 @@ def _marked(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iter
     """Yield batches of the last query and the ranks of their samples, which come in order."""
     assert program.marks is not None
     ranks = InOrder([file for file in ready.pool.files if file.rows])
-    for batch in ready.session.batches(program.marks, ready.sources.every_file(), parameters):
+    for batch in ready.session.marks(program.marks, ready.sources.every_file(), parameters):
         ready.observe(batch, None)
         yield ranks.take(batch.num_rows), batch
         ready.tell("samples", ranks.done, ready.pool.rows)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dcql.catalog.coverage import Counted
 from dcql.catalog.types import Type
 from dcql.engine.counts import BlockCounts
 from dcql.engine.run import Result
@@ -44,12 +45,16 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """What became of a pool's samples: stages and the query in the order of the text, then what was kept."""
+    """What became of a pool's samples: stages and the query in the order of the text, then what was kept.
+
+    `coverage` is what is known of the pool's shards, whether the recipe asks for it or not.
+    """
 
     samples: int
     sections: tuple[Section, ...]
     kept: int
     total: int
+    coverage: Counted | None = None
 
 
 def funnel(program: Program, result: Result) -> Funnel:
@@ -74,7 +79,7 @@ def funnel(program: Program, result: Result) -> Funnel:
             sections[last] = replace(sections[last], tail=tail)
         elif tail:
             sections.append(Section(part.name, part.source, None, tail=tail))
-    return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total)
+    return Funnel(result.samples, tuple(sections), result.subset.distinct, result.subset.total, result.coverage)
 
 
 def _by_owner(blocks: tuple[BlockCounts, ...], parts: list[str]) -> dict[str, list[BlockCounts]]:

@@ -7,11 +7,11 @@ import dcql
 from dcql.catalog.pool import Pool
 from dcql.engine import duck
 from dcql.engine.run import Result
+from dcql.inspect.coverage import counted_to_json
 from dcql.inspect.features import features_to_json
 from dcql.inspect.funnel import counts_to_json, funnel, statistic_to_json
-from dcql.lock import SEMANTICS
 from dcql.lower.program import Program
-from dcql.source import Source
+from dcql.source import LANGUAGE, Source
 
 
 def manifest(source: Source, program: Program, pool: Pool, result: Result, *, locked: bool = False) -> dict[str, Any]:
@@ -33,7 +33,8 @@ def manifest(source: Source, program: Program, pool: Pool, result: Result, *, lo
         "parameters": dict(program.parameters),
         "effect": program.effect,
         "thresholds": [statistic_to_json(found) for stage in result.stages for found in stage],
+        **({"coverage": counted_to_json(result.coverage)} if result.coverage is not None else {}),
         "counts": counts_to_json(funnel(program, result)),
         **(features_to_json(result.features) if result.features is not None else {}),
-        "versions": {"dcql": dcql.__version__, "semantics": SEMANTICS, "duckdb": duck.VERSION},
+        "versions": {"dcql": dcql.__version__, "semantics": LANGUAGE, "duckdb": duck.VERSION},
     }

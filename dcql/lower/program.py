@@ -8,12 +8,16 @@ Statistics of earlier stages enter later SQL as parameters `$q1`, and those with
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from dcql.catalog.models import Asset, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
 from dcql.source import Span
+
+if TYPE_CHECKING:
+    # Few programs have features, and what they are takes a while to import.
+    from dcql.catalog.models import Asset, FeatureSpec
 
 SAMPLES = "samples"
 ID = "@id"
@@ -247,7 +251,7 @@ class AssetTable:
     """The table of an asset's values, which can be made once `after` stages are done."""
 
     table: str
-    asset: Asset
+    asset: "Asset"
     after: int
 
 
@@ -340,7 +344,7 @@ class Program:
     """
 
     columns: tuple[str, ...]
-    features: tuple[FeatureSpec, ...]
+    features: "tuple[FeatureSpec, ...]"
     sets: tuple[tuple[str, NamedSet], ...]
     asset_sets: tuple[AssetTable, ...]
     tables: tuple[TableRead, ...]
@@ -361,7 +365,7 @@ class Program:
     checks: Checks | None = None
 
     @property
-    def every_feature(self) -> tuple[FeatureSpec, ...]:
+    def every_feature(self) -> "tuple[FeatureSpec, ...]":
         """The features and those that they read, each once and after what it reads."""
         return tuple(dict.fromkeys(one for spec in self.features for one in spec.chain))
 

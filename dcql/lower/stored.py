@@ -7,15 +7,15 @@ program is found by everything that it was made of (`key`), so it can only be th
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from dcql.catalog import models
 from dcql.catalog.types import Schema, Type
 from dcql.digest import sha256_of
 from dcql.json_text import parse_json
@@ -23,12 +23,25 @@ from dcql.lower import program as data
 from dcql.plan import values
 from dcql.source import Source, Span
 
-_CLASSES: dict[str, Any] = {
-    each.__name__: each
-    for module in (data, values, models)
-    for each in vars(module).values()
-    if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
-}
+
+def _classes(*modules: ModuleType) -> dict[str, Any]:
+    return {
+        each.__name__: each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
+    }
+
+
+_CLASSES = _classes(data, values)
+
+
+def _class_of(kind: str) -> Any:
+    if kind not in _CLASSES:
+        from dcql.catalog import models  # of programs with features
+
+        _CLASSES.update(_classes(models))
+    return _CLASSES[kind]
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
@@ -47,12 +60,19 @@ def _made_by() -> list[list[Any]]:
         spec = find_spec(package)
         assert spec is not None
         assert spec.origin is not None
-        root = Path(spec.origin).parent
-        inside = (*root.rglob("*.py"), *root.rglob("*.dcql")) if package != "sqlglot" else root.glob("*.py")
-        for path in sorted(inside):
-            known = path.stat()
-            found.append([path.relative_to(root).as_posix(), known.st_size, known.st_mtime_ns])
+        found += sorted(_listed(os.path.dirname(spec.origin), "", below=package != "sqlglot"))
     return found
+
+
+def _listed(root: str, folder: str, *, below: bool) -> Iterator[list[Any]]:
+    """Yield path, size and time of change of each module and recipe in a folder, and in those below it if asked."""
+    with os.scandir(os.path.join(root, folder)) as entries:
+        for entry in entries:
+            if entry.name.endswith((".py", ".dcql")):
+                known = entry.stat()
+                yield [folder + entry.name, known.st_size, known.st_mtime_ns]
+            elif below and entry.is_dir():
+                yield from _listed(root, f"{folder}{entry.name}/", below=True)
 
 
 def encode(program: data.Program) -> str:
@@ -119,4 +139,4 @@ def _value(plain: Any, source: Source) -> Any:
         case "Span":
             return source.span(plain["start"], plain["end"])
         case _:
-            return _CLASSES[kind](**{name: _value(item, source) for name, item in plain.items()})
+            return _class_of(kind)(**{name: _value(item, source) for name, item in plain.items()})

@@ -3,7 +3,6 @@
 The templates are the only source of markup: whatever text a page shows is escaped. jinja2 is imported here alone.
 """
 
-from importlib.resources import files
 from typing import Any
 
 from dcql.pages.text import count, decimal, percent, short, visible
@@ -35,6 +34,8 @@ def style(package: str, name: str) -> str:
 
     Where a page has radio buttons with the ids `theme-light` and `theme-dark`, they go before the reader's own setting.
     """
+    from importlib.resources import files  # slow to import, and few pages are drawn
+
     shared, own = (files(place).joinpath("static") for place in ("dcql.pages", package))
     light, dark, base = (
         shared.joinpath(f"{part}.css").read_text(encoding="utf-8") for part in ("light", "dark", "base")

@@ -9,6 +9,7 @@ from fractions import Fraction
 from dcql.catalog.models import (
     AssetArgument,
     ColumnArgument,
+    CoverageArgument,
     EmbeddingArgument,
     FeatureArgument,
     FeatureSpec,
@@ -222,6 +223,8 @@ def argument_text(argument: ModelArgument) -> str:
             return f"feature {_name(argument.feature.name)}"
         case ImageArgument():
             return "image"
+        case CoverageArgument():
+            return "coverage"
         case AssetArgument():
             return f"asset {_name(argument.asset.name)}"
         case OptionArgument():

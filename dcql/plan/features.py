@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from dcql.plan.expressions import Expressions
 
 IMAGE = "image"
+COVERAGE = "coverage"
 MAX_BITS = 30
 # What a parameter of a model can be, and what is written for it.
 SCALARS = {"TEXT": Type.TEXT, "INT": Type.INT, "FLOAT": Type.FLOAT, "DOUBLE": Type.DOUBLE, "BOOL": Type.BOOL}
-KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "ASSET", "WEIGHTS")
+KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "COVERAGE", "ASSET", "WEIGHTS")
 OUTPUTS = ("TEXT", "INT", "BOOL", "EMBEDDING", "FIXED")
 
 
@@ -300,6 +301,11 @@ def _argument(
                     "E0602", f"`{parameter.name}` takes the image", written.span, "each sample has one", "write `image`"
                 )
             return _Given(models.ImageArgument(parameter.name))
+        case "COVERAGE":
+            if _bare(expressions, written, "the coverage", COVERAGE) != COVERAGE:
+                label, help_ = "what the shards hold of each sample", "write `coverage`"
+                expressions.wrong_at("E0602", f"`{parameter.name}` takes the coverage", written.span, label, help_)
+            return _Given(models.CoverageArgument(parameter.name))
         case "ASSET" | "WEIGHTS":
             return _asset_argument(expressions, parameter, written, scope)
         case kind:

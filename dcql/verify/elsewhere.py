@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from dcql.arrays import present
 from dcql.catalog import store
+from dcql.catalog.coverage import Coverage, coverage_folder, identity_of, keep_states, known_coverage, save
 from dcql.catalog.features import ID_DIGITS, StoredFeature, features_folder
-from dcql.catalog.models import ImageArgument
+from dcql.catalog.models import CoverageArgument, ImageArgument, InputArgument
 from dcql.catalog.pool import Pool, open_pool
 from dcql.compiler import Run
 from dcql.engine.add import add
@@ -29,25 +30,40 @@ from dcql.verify.layouts import Layout, Piece
 
 @dataclass(frozen=True)
 class Other:
-    """A store that is empty at first, in `folder`; `real` is the user's, from which values are carried."""
+    """A store that is empty at first, in `folder`; `real` is the user's, from which values are carried.
+
+    `coverage` is that of the run's pool, where the recipe asks for it.
+    """
 
     run: Run
     real: Path
     folder: Path
+    coverage: Coverage | None = None
 
     def carry(
         self, pool: Pool, layout: Layout, apart: frozenset[str] = frozenset(), halved: frozenset[str] = frozenset()
     ) -> None:
-        """Take over the values that the run's features have, to where `pool` has their samples.
+        """Take over the coverage, and the values that the run's features have, to where `pool` has their samples.
 
         `layout` says of which pieces of the run's pool each file of `pool` is made. Of the features in `apart` nothing
         is taken over, of those in `halved` the values of every other sample by its uid.
         """
+        if self.coverage is not None:
+            self._carry_coverage(self.coverage, pool, layout)
         report = self.run.result.features
         for use in report.uses if report is not None else ():
             if use.spec.name in apart:
                 continue
             self._carry(use, pool, layout, half=use.spec.name in halved)
+
+    def _carry_coverage(self, before: Coverage, pool: Pool, layout: Layout) -> None:
+        folder = coverage_folder(pool)
+        files: dict[str, tuple[str, str]] = {}
+        for file, pieces in zip(pool.files, layout, strict=True):
+            parts = [before.states(self.run.pool.files[one.file])[one.start : one.stop] for one in pieces]
+            states = np.concatenate(parts) if parts else np.zeros(0, np.uint8)
+            files[file.name] = (identity_of(file), keep_states(folder, states))
+        save(replace(before, files=files, folder=folder))
 
     def _carry(self, use: Use, pool: Pool, layout: Layout, *, half: bool) -> None:
         before = StoredFeature(use.id, self.real / "features" / use.id.removeprefix("sha256:")[:ID_DIGITS])
@@ -55,6 +71,8 @@ class Other:
         now.folder.mkdir(parents=True)
         shutil.copyfile(before.folder / "feature.json", now.folder / "feature.json")
         ours, theirs = Inputs(self.run.pool), Inputs(pool)
+        if self.coverage is not None:
+            ours.coverage = self.coverage  # the store of now has that of the other files
         with before.reading():
             for file, pieces in zip(pool.files, layout, strict=True):
                 start = 0
@@ -101,6 +119,8 @@ def store_for(run: Run) -> Iterator[Other]:
 
     Processes that start meanwhile have another seed for Python's hashes than this one was given.
     """
+    # Its states are read from where they are, whatever the store is by then.
+    coverage = known_coverage(run.pool) if _reads(run, CoverageArgument) else None
     real, before = store.home(), {name: os.environ.get(name) for name in ("DCQL_HOME", "PYTHONHASHSEED")}
     with scratch() as folder:
         home = folder / "home"
@@ -108,12 +128,12 @@ def store_for(run: Run) -> Iterator[Other]:
         if (real / "weights").is_dir():
             (home / "weights").symlink_to(real / "weights", target_is_directory=True)
         # Where the images of a pool lie is found by walking its tars, once.
-        if (real / "shards").is_dir() and _looks_at_images(run):
+        if (real / "shards").is_dir() and _reads(run, ImageArgument):
             shutil.copytree(real / "shards", home / "shards")
         os.environ["DCQL_HOME"] = str(home)
         os.environ["PYTHONHASHSEED"] = "2" if before["PYTHONHASHSEED"] == "1" else "1"
         try:
-            yield Other(run, real, folder)
+            yield Other(run, real, folder, coverage)
         finally:
             for name, value in before.items():
                 os.environ.pop(name)
@@ -134,5 +154,5 @@ def _name(pool: Pool) -> str:
     return pool.name if store.is_pool_name(pool.name) else "pool"
 
 
-def _looks_at_images(run: Run) -> bool:
-    return any(spec.reads(ImageArgument) for spec in run.compiled.program.features)
+def _reads(run: Run, kind: type[InputArgument]) -> bool:
+    return any(spec.reads(kind) for spec in run.compiled.program.features)

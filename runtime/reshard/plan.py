@@ -15,7 +15,8 @@ from dcql.runtime.reshard.scan import FOUND
 from dcql.runtime.reshard.ustar import BLOCK
 from numpy.typing import NDArray
 
-from dcql.subset import Subset, Words
+from dcql.merkle import Words
+from dcql.subset import Subset
 
 # A sample that is taken, in the order of the tars: what was FOUND, its uid and the tar that holds it.
 TAKEN = np.dtype([("uid_high", "<u8"), ("uid_low", "<u8"), ("tar", "<u4"), *FOUND.descr[1:]])

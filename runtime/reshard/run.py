@@ -199,7 +199,11 @@ def _refuse_missing(subset: Subset, missing: NDArray[np.int64], counts: Counts) 
         label += f"; samples without an image or a caption: {counts.incomplete:,}"
     if counts.unnamed:
         label += f"; images without a .json that gives a uid: {counts.unnamed:,}"
-    advice = ("name all tars of the pool", "train on what there is, with the count recorded: --allow-missing")
+    advice = (
+        "name all tars of the pool",
+        "select what is there: `dcql pool coverage`, and `WHERE available` in the recipe",
+        "train on what there is, with the count recorded: --allow-missing",
+    )
     message = f"{len(missing):,} of the subset's {subset.distinct:,} uids are in no tar"
     raise RunError(Diagnostic("E1012", message, None, label, advice))
 

@@ -38,6 +38,10 @@ Marked = Callable[[str], tuple[Document, int]]
         ("PARAM keep DEFAULT 0.3; SELECT uid FROM pool WHERE clip_l14 > ke|ep", ["PARAM keep DEFAULT 0.3", "a PARAM"]),
         ("WITH a AS (SELECT uid FROM pool) SELECT uid FROM |a", ["a AS (SELECT uid FROM pool)", "a stage"]),
         ("SELECT uid FROM pool WHERE la|ng = 'en'", ["FEATURE lang TEXT USING fasttext_lid", "of the library"]),
+        (
+            "SELECT uid FROM pool WHERE intac|t",
+            ["FEATURE intact BOOL USING as_recorded", "very bytes", "of the library"],
+        ),
         ("SELECT uid FROM pool WHERE english_cap|tion", ["DEFINE english_caption", "of type BOOL", "datacomp"]),
         ("DEFINE wide(ratio) AS original_width > ra|tio", ["a parameter of wide"]),
         ("SELECT uid FROM pool WHERE clip_l14 >= |q(0.7)", ["order statistic"]),

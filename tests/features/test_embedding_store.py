@@ -36,8 +36,8 @@ from dcql.engine.features.gc import collect
 from dcql.engine.features.vectors import open_vectors, vectors_file
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import RunError
+from dcql.merkle import MerkleTree
 from dcql.plan.passes import optimize
-from dcql.subset import MerkleTree
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import numpy as np
 from dcql.runtime.evaluate import layout
 from dcql.runtime.evaluate.layout import SPLIT, Reader
 from dcql.runtime.evaluate.tasks import Suite, Task, tasks
-from dcql.runtime.reshard.headers import plain_members
 from dcql.runtime.reshard.scan import scan
 from features.tars import uid, uids
 
 from dcql.catalog.pool import open_pool
 from dcql.compiler import run
 from dcql.engine.add import add
+from dcql.engine.coverage.scan import scan as coverage_scan
 from dcql.engine.distribution import Distribution
 from dcql.engine.duck import Resources
 from dcql.engine.embeddings import Embeddings
@@ -28,6 +28,7 @@ from dcql.errors import Diagnostic, RunError
 from dcql.images import open_rgb
 from dcql.source import Source
 from dcql.subset import Subset
+from dcql.tar_headers import plain_members
 from dcql.tars import DamagedTarError, members
 from fuzz.judging import promise
 from fuzz.places import chosen, folder
@@ -66,6 +67,8 @@ def tar(data: bytes) -> bool:
         listed = list(members(read, len(data)))
     except DamagedTarError:
         promise(plain is None, "a damaged tar passes for a plain one")
+        covered = coverage_scan(read, len(data), check_bytes=True)
+        promise(covered.damage is not None and not len(covered.samples), "a damaged tar gives samples")
         scan(read, len(data), _WANTED)
         return False
     if plain is not None:
@@ -73,7 +76,10 @@ def tar(data: bytes) -> bool:
         promise(list(plain.sizes) == [member.size for member in listed], "plain headers give other sizes")
         names = [bytes(name).rstrip(b"\0").decode() for name in plain.names]
         promise(names == [member.name for member in listed], "plain headers give other names")
+    covered = coverage_scan(read, len(data), check_bytes=True)
+    promise(covered.damage is None, "a tar is damaged to one reader alone")
     found = scan(read, len(data), _WANTED)
+    promise(len(found.found) <= len(covered.samples), "a sample is there to one reader alone")
     ends = found.found["image_offset"] + found.found["image_size"]
     promise(not len(ends) or int(ends.max()) <= len(data), "an image lies beyond the tar")
     return True

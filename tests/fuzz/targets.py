@@ -44,7 +44,13 @@ TARGETS = {
         Target(
             "tar",
             binaries.tar,
-            ("dcql.tars", "dcql.runtime.reshard.headers", "dcql.runtime.reshard.scan"),
+            (
+                "dcql.tars",
+                "dcql.tar_files",
+                "dcql.tar_headers",
+                "dcql.runtime.reshard.scan",
+                "dcql.engine.coverage.scan",
+            ),
             (DamagedTarError,),
         ),
         Target("eval_set", binaries.eval_set, ("dcql.runtime.evaluate.layout",)),

@@ -163,10 +163,10 @@ def alive(number: int) -> bool:
 def test_output_is_refused_before_the_first_byte(tmp_path: Path) -> None:
     subset = Subset.from_uids(np.array([(0, 1)], "u8,u8"), np.array([10**6]))
     with pytest.raises(RunError, match="E1463"), hold(Limits(output=10**6)):
-        folder.write(tmp_path / "run", subset, {})
+        folder.write(tmp_path / "run", subset, dict)
     assert list(tmp_path.iterdir()) == []
     with hold(Limits(output=2 * 10**7)):
-        folder.write(tmp_path / "run", subset, {})
+        folder.write(tmp_path / "run", subset, dict)
 
 
 def test_nesting_holds_for_a_program_that_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def saved_run(tmp: Path, name: str = "run") -> Path:
     """Return a run folder of a subset of one sample."""
     subset = Subset(np.array([(0, 1)], "u8,u8"))
     manifest = {"hash": subset.hash, "pool": {"name": "small", "fingerprint": "dcpool1:0"}, "recipe": {"name": "all"}}
-    folder.write(tmp / name, subset, manifest)
+    folder.write(tmp / name, subset, lambda: manifest)
     return tmp / name
 
 
@@ -157,7 +157,7 @@ def results_of_another_subset(tmp: Path) -> None:
     (saved_run(tmp) / "shards").mkdir()
     (tmp / "run" / "train").mkdir()
     other = Subset(np.array([(0, 2)], "u8,u8"))
-    folder.write(tmp / "run", other, {"hash": other.hash})
+    folder.write(tmp / "run", other, lambda: {"hash": other.hash})
 
 
 def no_run_folder(tmp: Path) -> None:
@@ -185,7 +185,7 @@ def pool_of_another_run(tmp: Path) -> None:
         add(name, tmp / name)
     subset = Subset(np.zeros(0, "u8,u8"))
     stated = {"name": "small", "fingerprint": open_pool("small").fingerprint}
-    folder.write(tmp / "run", subset, {"hash": subset.hash, "pool": stated, "recipe": {"name": "all"}})
+    folder.write(tmp / "run", subset, lambda: {"hash": subset.hash, "pool": stated, "recipe": {"name": "all"}})
     export_run(str(tmp / "run"), pool="tiny")
 
 

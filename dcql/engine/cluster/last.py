@@ -11,7 +11,7 @@ from dcql.arrays import numbers, present, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.cluster.statements import packed, unpacked
 from dcql.engine.counts import Counts
-from dcql.engine.run import subset_where, uneven
+from dcql.engine.marked import Marked, marks_of, uneven
 from dcql.engine.uids import Gathered, parse_items
 from dcql.lower.program import ROW, Block
 from dcql.subset import Subset
@@ -85,8 +85,7 @@ class Gathering:
         self._has_copies = has_copies
         self._gathered: Gathered | None = None
         if pool.added:
-            self._kept = np.zeros(pool.rows, np.bool_)
-            self._copies = np.zeros(pool.rows, np.uint32) if has_copies else None
+            self._marks = marks_of(pool.rows, has_copies)
         else:
             self._gathered = Gathered(*(("<u8",) if has_copies else ()))
 
@@ -121,12 +120,8 @@ class Gathering:
             places = np.compress(kept, ranks)
         else:
             places = ranks[found["ids"]]
-        # As wide as pointers, indices come several times faster.
-        places = places.astype(np.intp)
         try:
-            self._kept[places] = True
-            if self._copies is not None and copies is not None:
-                self._copies[places] = copies
+            self._marks.add(places, copies)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
 
@@ -140,4 +135,5 @@ class Gathering:
         """Return the subset of an added pool, or the gathered uids of a raw one."""
         if self._gathered is not None:
             return self._gathered
-        return subset_where(self._pool, self._kept, self._copies)
+        assert self._pool.uids is not None
+        return Marked(self._marks, self._pool.uids)

@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -176,4 +177,4 @@ def _ones(bits: NDArray[np.uint8]) -> int:
 
 def _starts(pool: Pool) -> list[int]:
     """Return how many samples lie before each file."""
-    return [sum(file.rows for file in pool.files[:number]) for number in range(len(pool.files))]
+    return list(accumulate((file.rows for file in pool.files), initial=0))[:-1]

@@ -12,7 +12,8 @@ from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.features.columns import Features
-from dcql.subset import UID, MerkleTree
+from dcql.merkle import MerkleTree
+from dcql.subset import UID
 
 _DOMAIN = b"dcql.feature.v1"
 _CHUNK = 1 << 18

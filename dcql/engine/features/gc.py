@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dcql.catalog import store
+from dcql.catalog.coverage import coverage_folder
 from dcql.catalog.features import RAW, StoredFeature, stored_features
 from dcql.catalog.pool import Pool, list_pools, open_pool, read_recorded, unwritable
 from dcql.catalog.types import Type
@@ -16,8 +18,10 @@ from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.vectors import vectors_or_none
 from dcql.errors import RunError
 
-# No embeddings beside a file, and no images.
-_HAS_NONE = ("E0660", "E0641")
+# No embeddings beside a file, no images, and no coverage or none of a file as it is now.
+_HAS_NONE = ("E0660", "E0641", "E0680", "E0681")
+# Inputs that lie with a pool, beside the file whose rows they belong to.
+_BESIDE = frozenset({"embedding", "image", "coverage"})
 
 
 @dataclass
@@ -50,6 +54,7 @@ def collect(*, everything: bool = False) -> Freed:
                 freed.busy.append(_called(stored))
                 continue
             _clean(stored, live, freed, everything=everything)
+    _clean_coverage(live, freed)
     return freed
 
 
@@ -69,7 +74,7 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         if key.startswith(RAW):
             needed = not everything
         else:
-            needed, rows = live.needs(key, embeddings="embedding" in inputs, images="image" in inputs)
+            needed, rows = live.needs(key, _BESIDE & inputs)
         if not needed:
             freed.values += 1
             _remove(stored.folder / key, freed)
@@ -85,20 +90,39 @@ def _clean(stored: StoredFeature, live: "_Live", freed: Freed, *, everything: bo
         _remove(stored.folder, freed)
 
 
+def _clean_coverage(live: "_Live", freed: Freed) -> None:
+    """Remove what was recorded of shards of no added pool."""
+    folder = store.home() / "coverage"
+    needed = live.coverage_folders()
+    if needed is None or not folder.is_dir():
+        return
+    for place in sorted(folder.iterdir()):
+        if place not in needed:
+            freed.values += 1
+            _remove(place, freed)
+
+
 class _Live:
     """Which files of values the added pools need."""
 
     def __init__(self, freed: Freed) -> None:
         self._freed = freed
-        self._keys: dict[tuple[bool, bool], dict[str, int] | None] = {}
+        self._keys: dict[frozenset[str], dict[str, int] | None] = {}
 
-    def needs(self, key: str, *, embeddings: bool, images: bool) -> tuple[bool, int | None]:
-        """Return whether a pool needs a file of values, and its rows; True and None where that cannot be told."""
-        kind = embeddings, images
-        if kind not in self._keys:
-            self._keys[kind] = self._found(*kind)
-        found = self._keys[kind]
+    def needs(self, key: str, kinds: frozenset[str]) -> tuple[bool, int | None]:
+        """Return whether a pool needs a file of values of inputs of `kinds`, and its rows.
+
+        True and None where that cannot be told.
+        """
+        if kinds not in self._keys:
+            self._keys[kinds] = self._found(kinds)
+        found = self._keys[kinds]
         return (True, None) if found is None else (key in found, found.get(key))
+
+    def coverage_folders(self) -> set[Path] | None:
+        """Return where the coverage of each pool is kept, None where that cannot be told."""
+        pools = [pool for _, pool, _ in self._pools]
+        return None if None in pools else {coverage_folder(pool) for pool in pools if pool is not None}
 
     @cached_property
     def _pools(self) -> list[tuple[str, Pool | None, bool]]:
@@ -114,19 +138,19 @@ class _Live:
             pools.append((name, None, False))
         return pools
 
-    def _found(self, embeddings: bool, images: bool) -> dict[str, int] | None:
+    def _found(self, kinds: frozenset[str]) -> dict[str, int] | None:
         """Return the rows of every file of values that a pool needs, None where that cannot be told."""
         found: dict[str, int] = {}
         whole = True
         for name, pool, is_there in self._pools:
-            if pool is None or ((embeddings or images) and not is_there):
+            if pool is None or (kinds and not is_there):
                 self._do_not_know(name)
                 whole = False
                 continue
             inputs = Inputs(pool)
             for file in pool.files:
                 try:
-                    found[inputs.key_for(file, embeddings=embeddings, images=images)] = file.rows
+                    found[inputs.key_for(file, kinds)] = file.rows
                 except RunError as error:
                     if error.diagnostics[0].code in _HAS_NONE:
                         continue  # a pool without embeddings or images has no values of what reads them

@@ -12,10 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.arrays import indices
+from dcql.arrays import arrow_of, indices
 from dcql.catalog import store
+from dcql.catalog.coverage import Coverage, open_coverage
 from dcql.catalog.features import RAW
-from dcql.catalog.models import ColumnArgument, EmbeddingArgument, FeatureArgument, FeatureSpec, ImageArgument
+from dcql.catalog.models import (
+    ColumnArgument,
+    CoverageArgument,
+    EmbeddingArgument,
+    FeatureArgument,
+    FeatureSpec,
+    ImageArgument,
+)
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
@@ -49,15 +57,21 @@ class Inputs:
         What a feature reads through another one counts as what it reads itself.
         An added pool knows the digest of each file's content. Of raw files the footer stands for it, as everywhere.
         """
-        return self.key_for(file, embeddings=spec.reads(EmbeddingArgument), images=spec.reads(ImageArgument))
+        kinds = [(EmbeddingArgument, "embedding"), (ImageArgument, "image"), (CoverageArgument, "coverage")]
+        return self.key_for(file, frozenset(name for kind, name in kinds if spec.reads(kind)))
 
-    def key_for(self, file: PoolFile, *, embeddings: bool, images: bool) -> str:
-        """Return the key of a file for features that read embeddings, images, or neither."""
+    def key_for(self, file: PoolFile, kinds: frozenset[str]) -> str:
+        """Return the key of a file for features that read inputs of `kinds`: "embedding", "image" and "coverage" count.
+
+        Raises RunError where the pool has no such inputs.
+        """
         read: list[str] = [file.content or sha256_of([file.size, file.footer])]
-        if embeddings:
+        if "embedding" in kinds:
             read.append(digest(npz_beside(file)))
-        if images:
+        if "image" in kinds:
             read.append(self.shards.digest)
+        if "coverage" in kinds:
+            read.append("coverage " + self.coverage.key(file))
         return ("" if file.content else RAW) + sha256_of(read).removeprefix("sha256:")[:KEY_DIGITS]
 
     def uids(self, file: PoolFile) -> Uids:
@@ -79,6 +93,11 @@ class Inputs:
         place = sha256_of([self.pool.source]).removeprefix("sha256:")[:KEY_DIGITS]
         return index(self.pool.source, store.home() / "shards" / place)
 
+    @cached_property
+    def coverage(self) -> Coverage:
+        """What was recorded of the pool's shards. Raises RunError where nothing was."""
+        return open_coverage(self.pool)
+
     def pieces(
         self,
         file: PoolFile,
@@ -89,7 +108,8 @@ class Inputs:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the inputs of the rows at `positions` (ascending), at most `size` rows at a time.
 
-        Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None.
+        Columns come as arrow arrays, embeddings as (n, d) in the stored dtype, images as a list of bytes or None, and
+        the coverage as an arrow array of uint8, the numbers of State.
         `vectors` are those of the features that it reads, by parameter, (rows, d) for all rows of the file.
         Raises RunError where something cannot be read.
         """
@@ -100,6 +120,8 @@ class Inputs:
             for one in spec.inputs
             if isinstance(one, EmbeddingArgument)
         }
+        covered = any(isinstance(one, CoverageArgument) for one in spec.inputs)
+        states = self.coverage.states(file) if covered else None
         read = columns | ({"uid": Type.TEXT} if images else {})
         tables = rows_of(file, read, positions, size) if read else None
         for start in range(0, len(positions), size):
@@ -118,6 +140,9 @@ class Inputs:
                         piece.append(_taken(vectors[one.parameter][here[0] : here[-1] + 1], here))
                     case ImageArgument():
                         piece.append(found)
+                    case CoverageArgument():
+                        assert states is not None
+                        piece.append(arrow_of(states[here]))
             yield tuple(piece)
 
     def _images(self, uids: Any) -> list[bytes | None]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
-from dcql.catalog.models import FeatureSpec
+if TYPE_CHECKING:
+    from dcql.catalog.models import FeatureSpec  # every run says what may be computed, and few have features
 
 if TYPE_CHECKING:
     from dcql.engine.features.by_file import Loading, Share
@@ -43,7 +44,7 @@ class Use:
     asked whose model failed, `reasons` how often for each reason.
     """
 
-    spec: FeatureSpec
+    spec: "FeatureSpec"
     id: str
     weights: str
     asked: int = 0

@@ -16,7 +16,7 @@ from dcql.errors import Diagnostic, RunError
 
 # Starting a process takes as long as answering for some thousands of samples.
 _FEWEST_FOR_PROCESSES = 20_000
-_ROWS_AT_ONCE = {"EMBEDDING": 8192, "IMAGE": 256}
+_ROWS_AT_ONCE = {"EMBEDDING": 8192, "IMAGE": 256, "COVERAGE": 1 << 20}
 _TEXT_ROWS = 4096
 
 

@@ -35,8 +35,7 @@ def stored_of(pool: Pool, place: Place) -> tuple[StoredValue, ...]:
         # `dcql feature ls` tells of damaged ones; a pool may lack the embeddings or images that a feature reads.
         with contextlib.suppress(RunError, KeyError, IndexError, TypeError, AttributeError):
             described = stored.described()
-            kinds = _kinds(described)
-            key = inputs.key_for(place.file, embeddings="embedding" in kinds, images="image" in kinds)
+            key = inputs.key_for(place.file, frozenset(_kinds(described)))
             newest = stored.newest(key)
             if newest is None or not read_known(newest, place.file.rows)[place.row]:
                 continue

@@ -37,6 +37,8 @@ LOADERS: dict[str, Row] = {
     "demo_image_l14": Row("clip", "load_clip_image", {"model": "demo_l14"}),
     "demo_text_l14": Row("clip", "load_clip_text", {"model": "demo_l14"}),
     "open_nsfw": Row("safety", "load_open_nsfw"),
+    "in_shards": Row("coverage", "load_in_shards"),
+    "as_recorded": Row("coverage", "load_as_recorded"),
 }
 
 # Models that run in processes of their own, one for each core: their libraries use one core and hold the interpreter.

@@ -74,7 +74,10 @@ class Margin:
 
 @dataclass(frozen=True)
 class Told:
-    """A run as its manifest tells it."""
+    """A run as its manifest tells it.
+
+    `coverage` is what was known of the pool's shards: what is counted, how many samples, and their share of the pool.
+    """
 
     recipe: str
     recipe_sha256: str
@@ -94,6 +97,7 @@ class Told:
     assets: tuple[tuple[str, str], ...]
     margins: tuple[Margin, ...]
     versions: tuple[tuple[str, str], ...]
+    coverage: tuple[tuple[str, int, str], ...] = ()
 
     @property
     def share(self) -> str:
@@ -130,6 +134,12 @@ def told(manifest: Mapping[str, Any]) -> Told:
             for row in manifest.get("margins", ())
         ),
         versions=tuple((str(name), str(version)) for name, version in manifest["versions"].items()),
+        coverage=tuple(
+            (name, count, percent(count, samples))
+            for name in ("available", "intact")
+            if "coverage" in manifest
+            for count in (int(manifest["coverage"][name]["samples"]),)
+        ),
     )
 
 

@@ -195,7 +195,7 @@ def killed_worker(tmp: Path) -> None:
 def shards_of_another_subset(tmp: Path) -> None:
     subset = Subset(np.array([(0, 1)], "u8,u8"))
     manifest = {"hash": subset.hash, "pool": {"name": "small", "fingerprint": "dcpool1:0"}, "recipe": {"name": "all"}}
-    run_folder.write(tmp / "run", subset, manifest)
+    run_folder.write(tmp / "run", subset, lambda: manifest)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "read", lambda named: replace(shard_set(), folder=str(named)))
         shards_of_run(tmp / "run")
