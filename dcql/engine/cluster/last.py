@@ -111,7 +111,7 @@ class Gathering:
         if len(found["depths"]):
             self._counts.merge(found["depths"], found["undefined"])
 
-    def _mark(self, file: PoolFile, found: dict[str, Any], copies: NDArray[Any] | None) -> None:
+    def _mark(self, file: PoolFile, found: dict[str, Any], copies: Any) -> None:
         ranks = np.load(file.rank, mmap_mode="r")  # type: ignore[arg-type]
         if int(found["rows"][0]) != file.rows or len(ranks) != file.rows:
             raise uneven()
