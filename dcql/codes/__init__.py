@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    cluster,
     coverage,
     determinism,
     diff,
@@ -16,6 +17,7 @@ from dcql.codes import (
     loop,
     models,
     names,
+    nodes,
     report,
     reshard,
     run,
@@ -60,6 +62,8 @@ CODES: dict[str, Code] = {
         models,
         coverage,
         run,
+        cluster,
+        nodes,
         lock,
         internal,
         reshard,
