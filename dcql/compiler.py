@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
-from dcql.catalog.store import keep_program, program_file
+from dcql.catalog.store import home, keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
 from dcql.demo_pool import open_or_make, unpack_images
 from dcql.displayed import Displayed
@@ -19,6 +19,7 @@ from dcql.source import Source
 # Each phase is imported when it runs: checking a recipe needs no SQL printer, and running a stored program no parser.
 if TYPE_CHECKING:
     from dcql.catalog.inputs import Inputs
+    from dcql.engine.cluster.doing import Cluster
     from dcql.engine.duck import Resources
     from dcql.engine.features.report import Computing
     from dcql.engine.run import Progress, Result
@@ -236,15 +237,16 @@ def run_compiled(
     progress: "Progress | None" = None,
     frozen: "Mapping[str, Found] | None" = None,
     computing: "Computing | None" = None,
+    cluster: "Cluster | None" = None,
 ) -> Run:
     """Run a recipe that was compiled for a pool's schema; `frozen` gives statistics that are not computed again.
 
-    `computing` says what of features may be computed.
+    `computing` says what of features may be computed, `cluster` where to run it, None for this process.
 
     Raises RunError for a run that failed.
     """
     from dcql.engine.duck import Resources
-    from dcql.engine.run import run as run_program
+    from dcql.engine.run import run as run_here
 
     given = resources or Resources()
     if compiled.program.features:
@@ -261,5 +263,19 @@ def run_compiled(
 
             refuse_early(optimize(compiled.plan), unmet, pool, given)
 
+    if cluster is not None and compiled.program.features:
+        from dcql.engine.cluster.features import spread_over
+        from dcql.engine.features.report import Computing
+
+        computing = replace(computing or Computing(), spread=spread_over(cluster))
+    if cluster is None and (home() / "tasks").is_dir():
+        from dcql.engine.cluster.run import left_of  # few runs were begun on a cluster
+
+        cluster = left_of(compiled.program, pool, given)
+    run_program = run_here
+    if cluster is not None:
+        from dcql.engine.cluster.run import run_spread
+
+        run_program = partial(run_spread, cluster)
     result = run_program(compiled.program, pool, given, progress, frozen, computing, early)
     return Run(compiled, pool, result)

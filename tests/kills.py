@@ -27,7 +27,7 @@ CHANGES = frozenset({"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.trunc
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 # What a command is at, by the function that does it; the innermost one counts.
 PHASES = (
-    ("dcql.engine.add", "take_in", "add: reads a file"),
+    ("dcql.engine.taking", "take_in", "add: reads a file"),
     ("dcql.engine.add", "rank", "add: ranks uids"),
     ("dcql.engine.add", "_merge_distributions", "add: merges distributions"),
     ("dcql.engine.add", "_keep_version", "add: keeps the version"),

@@ -39,6 +39,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
     "docs/ci.md",
+    "docs/cluster.md",
     "docs/coverage.md",
     "docs/diff.md",
     "docs/editors.md",

@@ -99,6 +99,7 @@ WHERE_ALLOWED = {
     "orjson": ("tars.py",),
     "fasttext": ("engine/udfs/language.py",),
     "pygls": ("lsp/",),
+    "ray": ("engine/cluster/ray_cluster.py",),
     "lsprotocol": ("lsp/",),
     "jinja2": ("pages/",),
     "gcld3": ("engine/udfs/language.py",),

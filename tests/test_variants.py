@@ -144,13 +144,13 @@ def plans_of(*texts: str, pool: Pool) -> list[Plan]:
 def queries_of(plans: Sequence[Plan], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Run plans together; return the SQL that is sent to DuckDB, in order."""
     sent: list[str] = []
-    query = Session._query
+    query = Session._submit
 
     def noted(session: Session, statement: Any, *rest: Any) -> Any:
         sent.append(statement.text)
         return query(session, statement, *rest)
 
-    monkeypatch.setattr(Session, "_query", noted)
+    monkeypatch.setattr(Session, "_submit", noted)
     run_variants(plans, pool, ONE_THREAD)
     return sent
 
@@ -187,13 +187,13 @@ def test_a_raw_scan_skips_what_no_variant_keeps(
     plans = plans_of(*(f"SELECT uid FROM pool WHERE {where}" for where in recipes), pool=pool)
     assert list(differences(plans, pool)) == []
     read: list[str] = []
-    query = Session._query
+    query = Session._submit
 
     def noted(session: Session, statement: Any, source: Any, *rest: Any) -> Any:
         read.append(source.samples.text.lower())
         return query(session, statement, source, *rest)
 
-    monkeypatch.setattr(Session, "_query", noted)
+    monkeypatch.setattr(Session, "_submit", noted)
     run_variants(plans, pool, ONE_THREAD)
     assert tuple(word for word in ("least", "greatest") if word in read[-1]) == skips
 

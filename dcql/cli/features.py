@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, OwnCodeOption, computing, percent
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, ThreadsOption, complete_pool, similar
 from dcql.cli.progress import progress
@@ -102,17 +103,23 @@ def compute(
     device: DeviceOption = Device.AUTO,
     max_failures: FailuresOption = None,
     own_code: OwnCodeOption = False,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
-    """Compute a feature for every sample of a pool that it is not stored for."""
+    """Compute a feature for every sample of a pool that it is not stored for.
+
+    With --engine ray, nodes compute a file each, on a GPU where the model can use one and there are any.
+    """
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.run import run_on
     from dcql.inspect.features import use_to_json
 
+    where = spread(engine, address)
     opened = pool_or_demo(pool)
     compiled = _compiled(name, recipe, opened.schema)
     allowed = computing(threads, own_code=own_code, max_failures=max_failures, device=device)
-    report = run_on(compiled, opened, threads, memory, allowed=allowed).result.features
+    report = run_on(compiled, opened, threads, memory, allowed=allowed, where=where).result.features
     assert report is not None
     use = next(use for use in report.uses if use.spec.name == name)
     if format_ is Format.JSON:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.coverage import coverage
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
@@ -25,16 +26,25 @@ def add(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A folder, .parquet file or URL in DataComp's layout.")],
     memory: MemoryOption = None,
     limits: LimitsOption = None,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Read a pool once and remember what later runs need of it.
 
-    Its files stay where they are. Adding it again reads only what is new; an add that was broken off goes on.
+    Its files stay where they are. Adding it again reads only what is new; an add that was broken off goes on. With
+    --engine ray, nodes read a file each, with --memory for every one.
     """
     from dcql.engine.add import add as add_pool
 
-    with progress() as tell:
-        pool = add_pool(name, path, memory=memory or 1 << 30, progress=tell)
+    where = spread(engine, address)
+    with progress() as tell, where(None, tell) as cluster:
+        by = None
+        if cluster is not None:
+            from dcql.engine.cluster.adding import take_in_by
+
+            by = take_in_by(cluster)
+        pool = add_pool(name, path, memory=memory or 1 << 30, progress=tell, elsewhere=by)
     if format_ is Format.JSON:
         print_json(_to_json(pool))
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcql.cli.cluster import AddressOption, Engine, EngineOption, Where, nowhere_else, spread
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.demo import pool_or_demo
 from dcql.cli.options import (
@@ -55,6 +56,8 @@ def run(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
@@ -73,13 +76,14 @@ def run(
     if out is not None:
         # Before the work, not after it.
         folder.refuse_other(out)
+    where = spread(engine, address)
     lock = _lock_of(recipe) if locked or frozen else None
     if lock is not None and pool is None:
         pool = lock.pool_name
     compiled, opened = compile_for(recipe, pool, set_)
     allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     try:
-        done = run_on(compiled, opened, threads, memory, lock, frozen=frozen, allowed=allowed)
+        done = run_on(compiled, opened, threads, memory, lock, frozen=frozen, allowed=allowed, where=where)
     except BrokenPromiseError as error:
         if format_ is Format.TEXT:
             _draw(compiled, opened, error.result)
@@ -114,15 +118,18 @@ def count(
     own_code: OwnCodeOption = False,
     max_failures: FailuresOption = None,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Count what a recipe keeps, and write nothing."""
     from dcql.inspect.alone import alone_to_json
 
+    where = spread(engine, address)
     compiled, opened = compile_for(recipe, pool, set_)
     allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
-    done = run_on(compiled, opened, threads, memory, allowed=allowed)
+    done = run_on(compiled, opened, threads, memory, allowed=allowed, where=where)
     subset, samples = done.subset, done.result.samples
     by_itself = _alone(done, threads, memory, allowed) if alone else None
     if format_ is Format.JSON:
@@ -162,10 +169,11 @@ def run_on(
     *,
     frozen: bool = False,
     allowed: "Computing | None" = None,
+    where: Where = nowhere_else,
 ) -> "Run":
     """Run a compiled recipe, held to a lock if there is one, with a bar on a terminal.
 
-    `allowed` says what of features may be computed.
+    `allowed` says what of features may be computed, and `where` gives the cluster to run on.
     """
     from dcql.compiler import run_compiled
     from dcql.engine.duck import Resources
@@ -176,8 +184,8 @@ def run_on(
 
         check_inputs(compiled, pool, lock)
         given = frozen_statistics(compiled.program, lock) if frozen else None
-    with progress() as tell:
-        done = run_compiled(compiled, pool, Resources(threads, memory), tell, given, allowed)
+    with progress() as tell, where(threads, tell) as cluster:
+        done = run_compiled(compiled, pool, Resources(threads, memory), tell, given, allowed, cluster)
     if lock is not None:
         from dcql.locking import check_lock
 

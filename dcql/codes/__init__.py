@@ -2,6 +2,7 @@
 
 from dcql.codes import (
     ci,
+    cluster,
     coverage,
     determinism,
     diff,
@@ -16,6 +17,7 @@ from dcql.codes import (
     loop,
     models,
     names,
+    nodes,
     remote,
     report,
     reshard,
@@ -61,6 +63,8 @@ CODES: dict[str, Code] = {
         models,
         coverage,
         run,
+        cluster,
+        nodes,
         remote,
         lock,
         internal,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,27 @@ from dcql.catalog import files, parquet, store
 from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
 from dcql.catalog.types import Schema
 from dcql.engine.distribution import Distribution, distribution_file
-from dcql.engine.intake import Progress, Work, read_work, take_in, work_key
+from dcql.engine.intake import Progress, Work, read_work, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
-from dcql.errors import Diagnostic, RunError
-from dcql.files import current_size, list_files
+from dcql.engine.taking import Taking
+from dcql.errors import RunError
+from dcql.files import list_files
 
 
-def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progress | None = None) -> Pool:
+def add(
+    name: str,
+    path: str | Path,
+    *,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
+    elsewhere: Callable[[Sequence[Taking], Progress], None] | None = None,
+) -> Pool:
     """Read the pool at `path` (a folder, .parquet file or URL) once and keep what runs need of it under `name`.
 
     Working memory stays near `memory` bytes at most. `progress` is called with a file's name, the rows done and all
-    rows. Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
+    rows. With `elsewhere`, others take the files in, each with that much memory; the pool is the same.
+    Raises RunError for anything wrong with the pool or the store; the version added before stays usable.
     """
     source = path if isinstance(path, str) and "://" in path else os.fspath(Path(path).absolute())
     folder = store.pool_folder(name)
@@ -41,6 +50,8 @@ def add(name: str, path: str | Path, *, memory: int = 1 << 30, progress: Progres
         keys = _keys(footers)
         if _same(name, source, footers, keys):
             return read_recorded(name)
+        if elsewhere is not None:
+            elsewhere(_missing(footers, keys, folder, unfinished, memory), progress or (lambda *_: None))
         works = _take_in_all(footers, keys, folder, unfinished, memory, progress)
         spelled = {field.name: parquet.spelling(field.type) for field in footers[0].schema}
         version = unfinished / "version"
@@ -96,7 +107,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     """Give a folder for unfinished work, emptied before and removed after; a killed add may have left one."""
     path = folder / "unfinished"
     shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)  # what a cluster did for a killed add may be ending only now
     try:
         yield path
     finally:
@@ -133,6 +144,14 @@ def _same(name: str, source: str, footers: tuple[parquet.Footer, ...], keys: dic
     return folder is not None and all(distribution_file(folder, column).exists() for column in numeric)
 
 
+def _missing(
+    footers: tuple[parquet.Footer, ...], keys: dict[str, str], folder: Path, unfinished: Path, memory: int
+) -> list[Taking]:
+    """Return what is to be taken in: the files of which no work is kept."""
+    kept = ((footer, folder / "work" / keys[footer.file.name]) for footer in footers)
+    return [Taking(footer, unfinished, place, memory) for footer, place in kept if read_work(place) is None]
+
+
 def _take_in_all(
     footers: tuple[parquet.Footer, ...],
     keys: dict[str, str],
@@ -150,38 +169,18 @@ def _take_in_all(
         kept = folder / "work" / keys[name]
         work = read_work(kept)
         if work is None:
-            shutil.rmtree(kept, ignore_errors=True)
 
             def tell(rows: int, name: str = name, before: int = before) -> None:
                 if progress is not None:
                     progress(name, before + rows, total)
 
-            take_in(footer, unfinished / keys[name], memory, tell)
-            _refuse_change(footer)
-            kept.parent.mkdir(exist_ok=True)
-            os.rename(unfinished / keys[name], kept)
+            Taking(footer, unfinished, kept, memory).take(tell)
             work = read_work(kept)
         if work is None:
             raise OSError(f"{kept} was lost")
         works[name] = work
         before += footer.rows
     return works
-
-
-def _refuse_change(footer: parquet.Footer) -> None:
-    """Raise RunError where the file is no longer the one whose footer was read at the start."""
-    size = current_size(footer.file)
-    changed = size != footer.file.size or parquet.read_footers([footer.file])[0].digest != footer.digest
-    if changed:
-        raise RunError(
-            Diagnostic(
-                "E0714",
-                f"`{footer.file.name}` changed while it was added",
-                None,
-                "its size or footer is not what it was at the start",
-                ("run `dcql pool add` again when nothing writes to the pool any more",),
-            )
-        )
 
 
 def _merge_distributions(works: dict[str, Work], schema: Schema, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Copies that cannot be: the check before they are taken, and the sample that an error names."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,29 @@ from dcql.engine.duck import Session
 from dcql.engine.sources import Sources
 from dcql.engine.uids import parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import FAULT, Check, Checks, Fault
+from dcql.lower.program import FAULT, Check, Checks, Fault, Statement
 
 _MOST = "4,294,967,295"
 
 
 def check_copies(
-    checks: Checks | None, pool: Pool, session: Session, sources: Sources, parameters: dict[str, Any]
+    checks: Checks | None,
+    pool: Pool,
+    session: Session,
+    sources: Sources,
+    parameters: dict[str, Any],
+    worst_of: Callable[[Statement], tuple[Any, ...]],
 ) -> None:
     """Raise RunError where a sample would be taken NULL, -1, 0.5 or too many times.
 
-    It names the first place of the recipe where that is so, and of its samples the one with the smallest uid: the same
-    whatever the threads, the files and their order.
+    `worst_of` gives the row of `Checks.worst` over all samples. The error names the first place of the recipe where
+    that is so, and of its samples the one with the smallest uid: the same whatever the threads, the files and their
+    order.
     """
     if checks is None:
         return
-    worst = session.rows(checks.worst, sources.every_file(), parameters)[0]
-    for check, fault in zip(checks.checks, worst, strict=True):
+    worst = worst_of(checks.worst)
+    for check, fault in zip(checks.checks, worst or (0,) * len(checks.checks), strict=True):
         if fault:
             raise _wrong(check, *_smallest(check, pool, session, sources, parameters))
 

@@ -13,10 +13,10 @@ NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,6 +173,11 @@ class Distribution:
 
     def save(self, path: Path) -> None:
         """Write the distribution as .npz; buckets that hold nothing are left out."""
+        with path.open("wb") as file:
+            self.write(file)
+
+    def write(self, file: BinaryIO) -> None:
+        """Write what `save` does to an open file."""
         summary = np.array([self.rows, self.nulls], np.int64)
         seen = [] if self.minimum is None or self.maximum is None else [self.minimum, self.maximum]
         held: dict[str, Any] = {"summary": summary, "range": np.array(seen, self.dtype)}
@@ -182,22 +187,23 @@ class Distribution:
         else:
             held["buckets"] = np.flatnonzero(self._histogram).astype(np.uint16)
             held["counts"] = self._histogram[held["buckets"]]
-        with path.open("wb") as file:
-            np.savez(file, **held)
+        np.savez(file, **held)
 
     @classmethod
     def load(cls, path: Path) -> "Distribution":
         """Read what `save` wrote; raise OSError or ValueError for anything else."""
         try:
-            return cls._load(path)
+            with path.open("rb") as file:
+                return cls.read(file)
         except (OSError, ValueError):
             raise
         except Exception as error:  # a damaged file can fail in zipfile or in numpy
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
     @classmethod
-    def _load(cls, path: Path) -> "Distribution":
-        with np.load(path, allow_pickle=False) as held:
+    def read(cls, file: BinaryIO) -> "Distribution":
+        """Read what `write` wrote, with what numpy raises for anything else."""
+        with np.load(file, allow_pickle=False) as held:
             self = cls(held["range"].dtype)
             self.rows, self._nulls = (int(number) for number in held["summary"])
             if len(held["range"]):
@@ -383,6 +389,19 @@ def order_statistics(
     `start` counted the same values that each call of `scan` yields, in any pieces and order, NULLs left out. It is
     called not at all where `start` knows every value, else 1 to 3 times; at most `most` values are held at a time.
     """
+
+    def look(inside: Inside) -> Inside:
+        for values in scan():
+            inside.add(values)
+        return inside
+
+    return order_statistics_by(start, ranks, look, most=most)
+
+
+def order_statistics_by(
+    start: Distribution, ranks: Sequence[int], look: Callable[["Inside"], "Inside"], *, most: int = 1 << 20
+) -> list[OrderStatistic]:
+    """Return what `order_statistics` does, where `look` adds all values to an empty `Inside` and returns it."""
     found: dict[int, OrderStatistic] = {}
     open_ranks: dict[int, Bucket] = {}
     for k in ranks:
@@ -392,55 +411,53 @@ def order_statistics(
         else:
             found[k] = place
     while open_ranks:
-        open_ranks = _look_inside(open_ranks, scan, start.dtype, most, found)
+        open_ranks = look(Inside(tuple(open_ranks.values()), most)).settle(open_ranks, start.dtype, found)
     return [found[k] for k in ranks]
 
 
-def _look_inside(
-    open_ranks: dict[int, Bucket],
-    scan: Callable[[], Iterable[NDArray[Any]]],
-    dtype: Any,
-    most: int,
-    found: dict[int, OrderStatistic],
-) -> dict[int, Bucket]:
-    """Scan once: collect the values of small buckets, count those of others; return the ranks that stay open."""
-    buckets = sorted(set(open_ranks.values()), key=lambda bucket: (bucket.count, bucket.low))
-    collected: dict[Bucket, list[NDArray[Any]]] = {}
-    counted: dict[Bucket, NDArray[np.int64]] = {}
-    room = most
-    for bucket in buckets:
-        if bucket.count <= room:
-            collected[bucket] = []
-            room -= bucket.count
-        else:
-            counted[bucket] = np.zeros(BUCKETS, np.int64)
-    for values in _clean(scan()):
-        for bucket, parts in collected.items():
-            parts.append(values_inside(values, bucket))
-        for bucket in counted:
-            counted[bucket] += histogram_inside(values, bucket)
-    ordered = {bucket: np.sort(np.concatenate(parts)) for bucket, parts in collected.items()}
-    remaining: dict[int, Bucket] = {}
-    for k, bucket in open_ranks.items():
-        if bucket in ordered:
-            inside = ordered[bucket]
-            value = inside[k - bucket.before - 1]
-            found[k] = OrderStatistic(_number(value), int((inside == value).sum()))
-            continue
-        inner = narrow(bucket, counted[bucket], k)
-        if inner.low == inner.high:
-            found[k] = OrderStatistic(value_of(inner.low, dtype), inner.count)
-        else:
-            remaining[k] = inner
-    return remaining
+class Inside:
+    """What is looked for in the buckets of a distribution: the values of small ones, finer counts of the others.
 
+    At most `most` values are held in all.
+    """
 
-def _clean(pieces: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    for values in pieces:
+    def __init__(self, buckets: Sequence[Bucket], most: int) -> None:
+        self.values: dict[Bucket, list[NDArray[Any]]] = {}
+        self.counts: dict[Bucket, NDArray[np.int64]] = {}
+        room = most
+        for bucket in sorted(set(buckets), key=lambda bucket: (bucket.count, bucket.low)):
+            if bucket.count <= room:
+                self.values[bucket] = []
+                room -= bucket.count
+            else:
+                self.counts[bucket] = np.zeros(BUCKETS, np.int64)
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Look at values, NULLs left out."""
         if values.dtype.kind == "f":
             values, absent = normalise(values, np.zeros(len(values), np.bool_))
             values = values[~absent] if absent.any() else values
-        yield values
+        for bucket, parts in self.values.items():
+            parts.append(values_inside(values, bucket))
+        for bucket in self.counts:
+            self.counts[bucket] += histogram_inside(values, bucket)
+
+    def settle(self, open_ranks: dict[int, Bucket], dtype: Any, found: dict[int, OrderStatistic]) -> dict[int, Bucket]:
+        """Add to `found` the ranks that are known now; return those that stay open, with their narrower buckets."""
+        ordered = {bucket: np.sort(np.concatenate(parts)) for bucket, parts in self.values.items()}
+        remaining: dict[int, Bucket] = {}
+        for k, bucket in open_ranks.items():
+            if bucket in ordered:
+                inside = ordered[bucket]
+                value = inside[k - bucket.before - 1]
+                found[k] = OrderStatistic(_number(value), int((inside == value).sum()))
+                continue
+            inner = narrow(bucket, self.counts[bucket], k)
+            if inner.low == inner.high:
+                found[k] = OrderStatistic(value_of(inner.low, dtype), inner.count)
+            else:
+                remaining[k] = inner
+        return remaining
 
 
 def _shift(bucket: Bucket) -> int:

@@ -179,6 +179,18 @@ class Session:
         listed = ", ".join(f'"{column}"' for column in columns)
         return self._connection.execute(f'SELECT {listed} FROM "{name}" ORDER BY ALL ASC NULLS FIRST').fetchall()
 
+    def tables(self) -> tuple[str, ...]:
+        """Return the names of the stored tables."""
+        return tuple(name for (name,) in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall())
+
+    def stored(self, name: str) -> Any:
+        """Return a stored table as an Arrow one, its rows in any order."""
+        return self._connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
+
+    def beside(self, file: str) -> dict[str, str]:
+        """Return what `stand_beside` has beside a file, by name."""
+        return {name: files[file] for name, files in self._beside.items()}
+
     def drop(self, name: str) -> None:
         """Give the memory of a stored table back."""
         self._connection.execute(f'DROP TABLE "{name}"')

@@ -144,7 +144,7 @@ def computed(
                 tell("statistics", done, len(program.stages))
 
         statistics.compute(advance)
-        check_copies(program.checks, pool, duck, sources, statistics.parameters)
+        check_copies(program.checks, pool, duck, sources, statistics.parameters, statistics.worst)
         yield duck, sources, statistics, features
 
 

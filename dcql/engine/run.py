@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from dcql.arrays import count_true, numbers, present
+from dcql.arrays import numbers, present
 from dcql.catalog.coverage import Counted, known_coverage
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.copies import check_copies
+from dcql.engine.counts import BlockCounts, Counts
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.marked import Marked, for_duckdb, marks_of, uneven
 from dcql.engine.ranks import InOrder
@@ -21,7 +22,7 @@ from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Demand, Program
+from dcql.lower.program import Demand, Program
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockCounts:
-    """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
-
-    `undefined` counts the samples for which an operation gave NULL for values that are not: a division by zero, an
-    overflow, a threshold of an empty group.
-    """
-
-    block: Block
-    counts: tuple[int, ...]
-    undefined: int
 
 
 @dataclass(frozen=True)
@@ -93,12 +81,23 @@ def run(
 
         statistics, (output, found) = ready.compute(last, frozen or {})
         report = ready.features.report() if ready.features is not None else None
-    # Sorted once DuckDB has given its memory back.
+    return result_of(program, pool, statistics, found, output.counts.funnel(), report)
+
+
+def result_of(
+    program: Program,
+    pool: Pool,
+    statistics: Statistics,
+    found: Subset | Gathered,
+    funnel: tuple[BlockCounts, ...],
+    report: "FeaturesReport | None",
+) -> Result:
+    """Return a run's result, once DuckDB has given its memory back. Raises RunError for a promise that is broken."""
     subset = found if isinstance(found, Subset) else _sorted(found)
     covered = known_coverage(pool)
     counted = covered.counted if covered is not None else None
     found_stages = tuple(tuple(stage) for stage in statistics.found)
-    result = Result(subset, pool.rows, found_stages, output.funnel(), report, counted)
+    result = Result(subset, pool.rows, found_stages, funnel, report, counted)
     _keep_promises(program.promises, result)
     return result
 
@@ -113,6 +112,7 @@ class Opened:
     sources: Sources
     features: "Asking | None"
     tell: Progress
+    statistics: Callable[..., Statistics] = Statistics
 
     def observe(self, batch: Any, file: PoolFile | None) -> None:
         """Note what a batch of the last query says of features: its rows go on in order, or are rows of one file."""
@@ -126,13 +126,14 @@ class Opened:
         done = self._attempt(last, frozen)
         if self.features is not None and not self.features.confirmed():
             done = self._attempt(last, frozen)
-        check_copies(self.program.checks, self.pool, self.session, self.sources, done[0].parameters)
+        known = done[0].parameters
+        check_copies(self.program.checks, self.pool, self.session, self.sources, known, done[0].worst)
         return done
 
     def _attempt(self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found]) -> tuple[Statistics, T]:
         features = self.features
         satisfy = features.satisfy if features is not None else _nobody
-        statistics = Statistics(self.program, self.pool, self.session, self.sources, satisfy, frozen)
+        statistics = self.statistics(self.program, self.pool, self.session, self.sources, satisfy, frozen)
 
         def advance() -> None:
             done = len(statistics.found)
@@ -272,9 +273,7 @@ class _Output:
         self._sources = sources
         self._parameters = parameters
         self._observe = observe
-        # One count for each number of clauses passed, and one more for samples that the SELECT does not read.
-        self._depths = [np.zeros(len(block.clauses) + 2, np.int64) for block in program.blocks]
-        self._undefined = [0] * len(program.blocks)
+        self.counts = Counts(program.blocks)
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
@@ -346,7 +345,7 @@ class _Output:
             gathered.add(items, *(() if taken is None else (taken,)))
         kept = gathered.count
         if one_clause:
-            self._depths[0] += (self._pool.rows - kept, kept, 0)
+            self.counts.depths[0] += (self._pool.rows - kept, kept, 0)
         return gathered
 
     def _count_all(self, tell: Progress) -> None:
@@ -374,25 +373,7 @@ class _Output:
     def _count(self, batch: Any, file: PoolFile | None = None) -> None:
         """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
         self._observe(batch, file)
-        for number, block in enumerate(self._program.blocks):
-            depths = numbers(batch.column(block.depth))
-            counted = self._depths[number]
-            if len(counted) <= 8:
-                # Faster than bincount, which widens every number to 64 bits first; the first count is what is left.
-                found = [int(np.count_nonzero(depths == passed)) for passed in range(1, len(counted))]
-                counted += [len(depths) - sum(found), *found]
-            else:
-                counted += np.bincount(depths, minlength=len(counted))
-            if block.undefined is not None:
-                self._undefined[number] += count_true(batch.column(block.undefined))
-
-    def funnel(self) -> tuple[BlockCounts, ...]:
-        """Return the counts of every SELECT, clauses in text order."""
-        result: list[BlockCounts] = []
-        for block, depths, undefined in zip(self._program.blocks, self._depths, self._undefined, strict=True):
-            left = np.cumsum(depths[:-1][::-1])[::-1]
-            result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
-        return tuple(result)
+        self.counts.add(batch)
 
 
 def holds(promise: Promise, kept: int, samples: int) -> bool:

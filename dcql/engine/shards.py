@@ -79,6 +79,15 @@ class ShardIndex:
         """Return for each of `uids`, (m,) of dtype u8,u8 in any order, its position in this index, -1 without one."""
         return find(self.uids, uids)
 
+    def of(self, uids: Uids) -> "ShardIndex":
+        """Return the index of those of `uids`, strictly ascending, that have an image, with the tars of these alone."""
+        places = self.find(uids)
+        places = places[places >= 0]
+        used, tar = np.unique(self.tar[places], return_inverse=True)
+        tars = tuple(self.tars[number] for number in used.tolist())
+        found = (self.uids[places], tar.astype(np.uint32), self.entries[places])
+        return ShardIndex(tars, *found, duplicates=0, unnamed=0, damages=(), digest=self.digest)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Tar:

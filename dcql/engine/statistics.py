@@ -10,7 +10,14 @@ import numpy as np
 from dcql.arrays import numbers
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution, Number, OrderStatistic, load_distribution, order_statistics
+from dcql.engine.distribution import (
+    Distribution,
+    Inside,
+    Number,
+    OrderStatistic,
+    load_distribution,
+    order_statistics_by,
+)
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
 from dcql.errors import Diagnostic, RunError
@@ -30,7 +37,7 @@ from dcql.lower.program import (
 MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
 _HASHES = 1 << 64  # the first 8 bytes of a hash
 
-_DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
+DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,42 +155,35 @@ class Statistics:
 
     def _distributions(self, scan: Scan, missing: dict[str, Threshold]) -> dict[str, Distribution]:
         """Count all columns of a scan in one pass."""
-        result = {value: Distribution(_DTYPES[threshold.type]) for value, threshold in missing.items()}
+        result = {value: Distribution(DTYPES[threshold.type]) for value, threshold in missing.items()}
         for batch in self.session.batches(scan.statement, self.source, self.parameters):
             for value, threshold in missing.items():
-                present, nulls = self._values(batch, threshold)
-                result[value].add(present, nulls)
+                result[value].add(*values_of(batch, threshold.value, threshold.member))
         return result
-
-    def _values(self, batch: Any, threshold: Threshold) -> tuple[np.ndarray[Any, Any], int]:
-        """Return a batch's values in the population, and how many of the population have none."""
-        column = batch.column(threshold.value)
-        present = numbers(column.drop_null() if column.null_count else column)
-        population = batch.num_rows if threshold.member is None else batch.column(threshold.member).true_count
-        return present, population - len(present)
 
     def _thresholds(self, scan: Scan, distribution: Distribution, thresholds: list[Threshold]) -> None:
         present, nulls = distribution.present, distribution.nulls
-        first = thresholds[0]
-
-        def values() -> Iterator[np.ndarray[Any, Any]]:
-            for batch in self.session.batches(scan.statement, self.source, self.parameters):
-                yield self._values(batch, first)[0]
-
         ranks = {threshold: _position(threshold, present, nulls) for threshold in thresholds}
         wanted = sorted({rank for _, _, rank in ranks.values() if rank > 0})
-        values_at = dict(zip(wanted, order_statistics(distribution, wanted, values), strict=True))
+        found = order_statistics_by(distribution, wanted, lambda inside: self._look_inside(scan, thresholds[0], inside))
+        values_at = dict(zip(wanted, found, strict=True))
         for threshold, (n, k, rank) in ranks.items():
             at = values_at.get(rank)
             self.parameters[threshold.name] = at.value if at is not None else None
             self.found[-1].append(_found(threshold, at, n, nulls, k))
+
+    def _look_inside(self, scan: Scan, threshold: Threshold, inside: Inside) -> Inside:
+        """Look into buckets of a column of a scan once more."""
+        for batch in self.session.batches(scan.statement, self.source, self.parameters):
+            inside.add(values_of(batch, threshold.value, threshold.member)[0])
+        return inside
 
     def _grouped(self, statistic: GroupedThreshold) -> None:
         """Find each group's value from its values in order: one pass over (group, value, count)."""
         width = len(statistic.key_types)
         counted: dict[tuple[Any, ...], tuple[int, int, int]] = {}
         nulls: dict[tuple[Any, ...], int] = {}
-        for row in self.session.rows(statistic.counts, self.source, self.parameters):
+        for row in self._counts(statistic):
             key, samples, known = row[:width], row[width], row[width + 1]
             counted[key] = _position(statistic, known, samples - known)
             nulls[key] = samples - known
@@ -202,11 +202,17 @@ class Statistics:
         for key, (n, k, _) in counted.items():
             self.found[-1].append(_found(statistic, at.get(key), n, nulls[key], k, key))
 
+    def _counts(self, statistic: GroupedThreshold) -> Iterable[tuple[Any, ...]]:
+        return self.session.rows(statistic.counts, self.source, self.parameters)
+
     def _ordered(self, statistic: GroupedThreshold, width: int) -> Iterable[tuple[tuple[Any, ...], Number, int]]:
-        for batch in self.session.batches(statistic.values, self.source, self.parameters):
+        for batch in self._values(statistic):
             columns = [column.to_pylist() for column in batch.columns]
             for row in zip(*columns, strict=True):
                 yield row[:width], row[width], row[width + 1]
+
+    def _values(self, statistic: GroupedThreshold) -> Iterator[Any]:
+        return self.session.batches(statistic.values, self.source, self.parameters)
 
     # --- cuts ---------------------------------------------------------------------------------------------------------
 
@@ -244,18 +250,17 @@ class Statistics:
         margin = 12 * math.sqrt(share * (1 - share) / samples) + 12 / samples
         low, high = max(0.0, share - margin), min(1.0, share + margin)
         bounds = {"low": f"{int(low * _HASHES):016x}", "high": f"{int(high * _HASHES):016x}" if high < 1 else "g"}
-        below = 0
-        found: list[tuple[str, str]] = []
-        for batch in self.session.batches(near, self.source, {**self.parameters, **bounds}):
-            hashes = batch.column("hash")
-            below += hashes.null_count
-            found += zip(hashes.drop_null().to_pylist(), batch.column("tie").drop_null().to_pylist(), strict=True)
+        below, found = self._near(near, bounds)
         place = kept - below - 1
         return tuple(sorted(found)[place]) if 0 <= place < len(found) else ()
 
+    def _near(self, near: Statement, bounds: dict[str, Any]) -> tuple[int, list[tuple[str, str]]]:
+        """Return how many hashes lie below `low`, and those from there to `high` with their tie hashes."""
+        return hashes_of(self.session.batches(near, self.source, {**self.parameters, **bounds}))
+
     def _never(self, weights: Statement) -> int:
         """Return how many samples a WEIGHT BY never takes. Raises RunError where a weight is negative or infinite."""
-        never, wrong = self.session.rows(weights, self.source, self.parameters)[0]
+        never, wrong = self._weights(weights)
         if wrong is not None:
             raise RunError(
                 Diagnostic(
@@ -266,6 +271,9 @@ class Statistics:
                 )
             )
         return int(never)
+
+    def _weights(self, weights: Statement) -> tuple[Any, ...]:
+        return self.session.rows(weights, self.source, self.parameters)[0]
 
     def _grouped_cut(self, cut: GroupedCut) -> None:
         """Find where LIMIT .. BY cuts each group. What is held here does not grow with samples or groups."""
@@ -295,12 +303,36 @@ class Statistics:
         groups = Groups(count, empty, tuple(told))
         return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=(checksum,), groups=groups)
 
-    def _number(self, statement: Any) -> int:
+    def worst(self, statement: Statement) -> tuple[Any, ...]:
+        """Return the row of `Checks.worst`."""
+        return self.session.rows(statement, self.source, self.parameters)[0]
+
+    def _number(self, statement: Statement) -> int:
+        """Return what a statement counts."""
         return int(self.session.rows(statement, self.source, self.parameters)[0][0])
 
     def _at(self, cut: Cut, which: str, offset: int) -> tuple[Any, ...]:
         parameters = {**self.parameters, "offset": offset}
         return self.session.rows(getattr(cut, which), self.source, parameters)[0]
+
+
+def values_of(batch: Any, value: str, member: str | None) -> tuple[np.ndarray[Any, Any], int]:
+    """Return a scan's values in the population out of a batch, and how many of the population have none."""
+    column = batch.column(value)
+    present = numbers(column.drop_null() if column.null_count else column)
+    population = batch.num_rows if member is None else batch.column(member).true_count
+    return present, population - len(present)
+
+
+def hashes_of(batches: Iterable[Any]) -> tuple[int, list[tuple[str, str]]]:
+    """Return how many rows of `Cut.near` are NULL, and hash and tie hash of the others."""
+    below = 0
+    found: list[tuple[str, str]] = []
+    for batch in batches:
+        hashes = batch.column("hash")
+        below += hashes.null_count
+        found += zip(hashes.drop_null().to_pylist(), batch.column("tie").drop_null().to_pylist(), strict=True)
+    return below, found
 
 
 def _kept(cut: Cut | GroupedCut, samples: int) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 from dcql.catalog.coverage import Counted
 from dcql.catalog.types import Type
-from dcql.engine.run import BlockCounts, Result
+from dcql.engine.counts import BlockCounts
+from dcql.engine.run import Result
 from dcql.engine.statistics import Found, Groups
 from dcql.lower.program import Program
 

@@ -4,8 +4,9 @@ from itertools import zip_longest
 
 import numpy as np
 
+from dcql.engine.counts import BlockCounts
 from dcql.engine.features.report import FeaturesReport
-from dcql.engine.run import BlockCounts, Result
+from dcql.engine.run import Result
 from dcql.engine.statistics import Found
 from dcql.lock import scalar_text
 from dcql.lock_changes import shown

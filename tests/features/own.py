@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcql.engine.features.workers import Ask, _loaded
+from dcql.engine.features.workers import Ask, loaded
 from dcql.engine.udfs.answers import Answers
 
 # Logs the uid of each sample that it is asked of, then answers by the body that a test gives.
@@ -79,7 +79,7 @@ class Here:
     """Stands for processes of models in tests in which these would take longer than all that they answer."""
 
     def __init__(self, ask: Ask, count: int) -> None:
-        self._model = _loaded(ask)
+        self._model = loaded(ask)
 
     def ask(self, pieces: Iterable[tuple[Any, ...]]) -> Iterator[Answers]:
         for piece in pieces:

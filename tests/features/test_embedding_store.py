@@ -110,7 +110,7 @@ def test_pieces_and_processes_do_not_matter(tmp_path: Path, monkeypatch: pytest.
             patch.setattr("dcql.engine.features.running._TEXT_ROWS", rows)
             patch.setattr("dcql.engine.features.running._ROWS_AT_ONCE", {"EMBEDDING": rows})
             patch.setattr("dcql.engine.features.running._FEWEST_FOR_PROCESSES", fewest)
-            patch.setattr("dcql.engine.features.columns._SECONDS_BETWEEN_MERGES", 0.0 if number == 1 else 30.0)
+            patch.setattr("dcql.engine.features.answering._SECONDS_BETWEEN_MERGES", 0.0 if number == 1 else 30.0)
             if number != 0:
                 patch.setattr("dcql.engine.features.running.Workers", Here)
             pool = add("small", tmp_path / "pool")
@@ -195,11 +195,11 @@ from dcql.engine.features.report import Computing
 sys.path.insert(0, {tests!r})
 from features.own import Here
 import dcql.engine.features.running as running
-import dcql.engine.features.columns as columns
+import dcql.engine.features.answering as answering
 
 running.Workers = Here
 running._TEXT_ROWS = 8
-columns._SECONDS_BETWEEN_MERGES = 0.0
+answering._SECONDS_BETWEEN_MERGES = 0.0
 written = 0
 before = files.{function}
 

@@ -22,7 +22,7 @@ from dcql.catalog import store
 from dcql.catalog.pool import open_pool
 from dcql.catalog.types import Type
 from dcql.engine import add as adding
-from dcql.engine import intake
+from dcql.engine import intake, taking
 from dcql.engine.add import add
 from dcql.engine.describe import describe, load_distribution
 from dcql.errors import RunError
@@ -228,7 +228,7 @@ def test_adding_again_reads_only_what_is_new(table, tmp_path: Path, monkeypatch)
         read.append(footer.file.name)
         return intake.take_in(footer, *rest)
 
-    monkeypatch.setattr(adding, "take_in", take_in)
+    monkeypatch.setattr(taking, "take_in", take_in)
     first = add("p", folder)
     assert add("p", folder) == first
     assert read == ["0.parquet", "1.parquet", "2.parquet"]
@@ -255,13 +255,14 @@ def test_a_broken_add_leaves_the_version_before(table, tmp_path: Path, monkeypat
     folder = split(table, tmp_path / "pool", 2)
     before = add("p", folder)
     write(samples(10, first=10**6), folder / "3.parquet")
-    kept = getattr(adding, place)
+    module = taking if place == "take_in" else adding
+    kept = getattr(module, place)
 
     def fail(*given, **named):
         kept(*given, **named)
         raise fault
 
-    monkeypatch.setattr(adding, place, fail)
+    monkeypatch.setattr(module, place, fail)
     expected = RunError if isinstance(fault, OSError) else type(fault)
     with pytest.raises(expected, match="E0713" if expected is RunError else None):
         add("p", folder)

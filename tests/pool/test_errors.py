@@ -14,7 +14,7 @@ from pool.samples import samples, uid, write
 from dcql.catalog import store
 from dcql.catalog.pool import open_pool, remove_pool
 from dcql.codes import CODES
-from dcql.engine import add as adding
+from dcql.engine import taking
 from dcql.engine.add import add
 from dcql.engine.describe import describe
 from dcql.errors import RunError
@@ -147,19 +147,19 @@ def disk_full(tmp, patch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    patch.setattr(adding, "take_in", full)
+    patch.setattr(taking, "take_in", full)
     add("small", tmp / "small")
 
 
 def changed_meanwhile(tmp, patch):
     path = write(samples(5), tmp / "small" / "a.parquet")
-    take_in = adding.take_in
+    take_in = taking.take_in
 
     def slow(*given):
         take_in(*given)
         write(samples(6), path)
 
-    patch.setattr(adding, "take_in", slow)
+    patch.setattr(taking, "take_in", slow)
     try:
         add("small", path)
     finally:

@@ -1,6 +1,7 @@
 """Features and assets within a run: asked for stage by stage, and what became of them at the end."""
 
 import types
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Self
 
@@ -101,6 +102,16 @@ class Asking:
             at = numbers(batch.column(ROW)).astype(np.int64) + self._starts[file.name]
         for name, seen in self._seen.items():
             seen[at] = truths(batch.column(name))
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The columns of the last query that say of which samples the demands ask, where that is to be noted."""
+        return tuple(self._seen)
+
+    def note(self, file: PoolFile, asked: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Note what `observe` does, of the rows of a file in order."""
+        for name, told in asked.items():
+            self._seen[name][self._starts[file.name] :][: file.rows] = told
 
     def confirmed(self) -> bool:
         """Return whether nothing was missing; else everything has to be done again, and will be asked for."""

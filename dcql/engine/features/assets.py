@@ -32,7 +32,7 @@ from dcql.npy import map_npy
 from dcql.scratch import unfinished
 
 ASSETS_FILE = "assets.toml"
-_LIBRARY = "stdlib:"
+LIBRARY = "stdlib:"
 
 Fit = Callable[[FitAsset], NDArray[np.float32]]
 
@@ -152,8 +152,8 @@ class Assets:
 
     def _file(self, asset: PoolAsset | FileAsset) -> Path:
         if isinstance(asset, FileAsset):
-            if asset.path.startswith(_LIBRARY):
-                return Path(str(package_files("dcql.stdlib") / asset.path.removeprefix(_LIBRARY)))
+            if asset.path.startswith(LIBRARY):
+                return Path(str(package_files("dcql.stdlib") / asset.path.removeprefix(LIBRARY)))
             return Path(asset.path)
         return bound_assets(self.pool)[0] / str(self._bound(asset)["file"])
 

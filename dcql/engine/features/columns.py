@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.arrays import indices
@@ -17,23 +16,19 @@ from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.features import files
+from dcql.engine.features.answering import answers_for
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.rates import note_rate
-from dcql.engine.features.reading import read_inner
 from dcql.engine.features.report import BeforeModels, Computing, Use
 from dcql.engine.features.running import Running, weights_of
-from dcql.engine.features.vectors import joined_vectors, vectors_or_none
-from dcql.engine.udfs.answers import Answers
+from dcql.engine.features.vectors import vectors_or_none
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
 
 # The rows of a file that something asks for, ascending; None for all of them.
 RowsOf = Callable[[PoolFile], NDArray[np.int64] | None]
 Tell = Callable[[str, int, int], None]
-
-# What was computed is stored at least this often, so that a kill costs little.
-_SECONDS_BETWEEN_MERGES = 30.0
 
 
 @dataclass
@@ -122,7 +117,7 @@ class Features:
             if self.before_models is not None:
                 met = self.asked.keys() - {name}
                 self.before_models(frozenset(demand.name for demand in self.program.demands if demand.name not in met))
-            self._compute(spec, stored, missing, total, tell)
+            self._compute(spec, missing, total, tell)
         self._told(spec)
 
     def holds_some(self, spec: FeatureSpec) -> bool:
@@ -175,9 +170,7 @@ class Features:
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
-    def _compute(
-        self, spec: FeatureSpec, stored: StoredFeature, missing: list[NDArray[np.int64]], total: int, tell: Tell
-    ) -> None:
+    def _compute(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int, tell: Tell) -> None:
         if not self.computing.compute:
             raise RunError(
                 Diagnostic(
@@ -188,52 +181,40 @@ class Features:
                     (f"run without --no-compute, or `dcql feature compute {spec.name} --pool {self.pool.name}`",),
                 )
             )
+        tell(spec.name, 0, total)
+        done = 0
+        for rows in self._elsewhere(spec, missing) if self.computing.spread else self._here(spec, missing, total):
+            done += rows
+            tell(spec.name, done, total)
+        self.uses[spec.name].computed += done
+
+    def _here(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int) -> Iterator[int]:
+        """Compute and store a feature for rows of each file; yield how many more rows are stored."""
         done = 0
         started = time.monotonic()
         with Running(spec, self.assets, self.computing, total) as running:
-            tell(spec.name, 0, total)
             for file, positions in zip(self.pool.files, missing, strict=True):
                 if not len(positions):
                     continue
                 key = self.inputs.key(file, spec)
-                for where, answers in self._answers(running, spec, file, positions):
-                    files.merge(stored, key, file.rows, spec, where, answers)
+                for where, answers in answers_for(running, self.inputs, spec, file, positions, self.path):
+                    files.merge(self.stored(spec), key, file.rows, spec, where, answers)
                     done += len(where)
-                    tell(spec.name, done, total)
+                    yield len(where)
             lanes = running.lanes
-        self.uses[spec.name].computed += done
         note_rate(spec.model.name, done, time.monotonic() - started, lanes)
 
-    def _answers(
-        self, running: Running, spec: FeatureSpec, file: PoolFile, positions: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
-        """Yield answers for rows of a file, gathered so that the store is not written too often.
+    def _elsewhere(self, spec: FeatureSpec, missing: list[NDArray[np.int64]]) -> Iterator[int]:
+        """Let others compute and store a feature for rows of each file; yield how many more rows are stored."""
+        from dcql.engine.features.by_file import loading_of, share_of
 
-        Where the model comes to an end before its time, what it answered until then comes first. Rows that lack a
-        vector which the model reads come first of all: it is not asked of them.
-        """
-        read = read_inner(spec, file, positions, self.path)
-        if not read.there.all():
-            yield positions[~read.there], files.as_stored(read.nothing(), spec.output, spec.name)
-            positions = positions[read.there]
-        gathered: list[Answers] = []
-        start = end = 0
-        since = time.monotonic()
-        ended: RunError | None = None
-        pieces = self.inputs.pieces(file, spec, positions, running.rows, read.vectors)
-        try:
-            for answers in running.ask(pieces):
-                gathered.append(files.as_stored(answers, spec.output, spec.name))
-                end += len(answers.values)
-                if time.monotonic() - since > _SECONDS_BETWEEN_MERGES:
-                    yield positions[start:end], _joined(gathered, spec)
-                    gathered, start, since = [], end, time.monotonic()
-        except RunError as error:
-            ended = error
-        if gathered:
-            yield positions[start:end], _joined(gathered, spec)
-        if ended is not None:
-            raise ended
+        assert self.computing.spread is not None
+        shares = (
+            share_of(spec, self.inputs, file, self.stored(spec), positions, self.path)
+            for file, positions in zip(self.pool.files, missing, strict=True)
+            if len(positions)
+        )
+        yield from self.computing.spread(loading_of(spec, self.assets, self.computing), shares)
 
     def _told(self, spec: FeatureSpec) -> None:
         """Count what was asked for until now, and refuse a model that failed too often."""
@@ -301,18 +282,6 @@ def declared(spec: FeatureSpec) -> dict[str, Any]:
         "options": {name: str(value) for name, value in spec.options.items()},
         **({"features": {name: declared(inner) for name, inner in spec.inner.items()}} if spec.inner else {}),
     }
-
-
-def _joined(parts: list[Answers], spec: FeatureSpec) -> Answers:
-    failures: dict[int, str] = {}
-    before = 0
-    for part in parts:
-        failures |= {before + place: reason for place, reason in part.failures.items()}
-        before += len(part.values)
-    margins = [part.margin for part in parts if part.margin is not None]
-    values = [part.values for part in parts]
-    joined = joined_vectors(values, spec.name) if spec.is_embedding else pa.concat_arrays(values)
-    return Answers(joined, failures, np.concatenate(margins) if margins else None)
 
 
 def _percent(share: Fraction) -> str:

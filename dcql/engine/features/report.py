@@ -1,15 +1,21 @@
 """What a run may compute of features, and what became of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from dcql.catalog.models import FeatureSpec  # every run says what may be computed, and few have features
 
+if TYPE_CHECKING:
+    from dcql.engine.features.by_file import Loading, Share
+
 # Called before a model computes anything, with the names of the demands that are not met yet.
 BeforeModels = Callable[[frozenset[str]], None]
+
+# Has the shares of a feature computed and stored elsewhere, in any order; yields how many more rows are stored.
+Spread: TypeAlias = "Callable[[Loading, Iterable[Share]], Iterator[int]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class Computing:
 
     `max_failures` is the share of the samples asked of that a model may fail on; `workers` the processes of a model
     that uses one core, None for one a core; `device` is auto, cpu or cuda; `rows` is how many samples a model is asked
-    of at once, None for as many as suit it.
+    of at once, None for as many as suit it. With `spread`, others compute, and `workers` says nothing.
     """
 
     compute: bool = True
@@ -27,6 +33,7 @@ class Computing:
     workers: int | None = None
     device: str = "auto"
     rows: int | None = None
+    spread: "Spread | None" = None
 
 
 @dataclass

@@ -57,11 +57,8 @@ class Running:
     """A loaded model; `rows` is how many samples it takes at once, `lanes` how many work side by side."""
 
     def __init__(self, spec: FeatureSpec, assets: Assets, computing: Computing, total: int) -> None:
-        if spec.model.code is not None and not computing.own_code:
-            raise RunError(_unread(spec, spec.model.code))
-        kinds = {one.kind for one in spec.model.parameters}
-        suits = min((_ROWS_AT_ONCE[kind] for kind in kinds if kind in _ROWS_AT_ONCE), default=_TEXT_ROWS)
-        self.rows = computing.rows or suits
+        refuse_unread(spec, computing)
+        self.rows = rows_at_once(spec, computing)
         self.lanes = 1
         self._workers: Workers | None = None
         self._model: Model | None = None
@@ -77,8 +74,7 @@ class Running:
             self._workers = Workers(ask, self.lanes)
             return
         arrays = {one.parameter: assets.array(one.asset) for one in given}
-        on_device = {"device": computing.device} if spec.model.name in table.ON_DEVICES else {}
-        self._model = table.load(spec.model.name, weights=weights, assets=arrays, options={**spec.options, **on_device})
+        self._model = table.load(spec.model.name, weights=weights, assets=arrays, options=options_of(spec, computing))
 
     def __enter__(self) -> "Running":
         return self
@@ -129,11 +125,29 @@ def _in_processes(spec: FeatureSpec, total: int) -> bool:
     return reads_columns and spec.model.name in table.IN_PROCESSES and total >= _FEWEST_FOR_PROCESSES
 
 
-def _unread(spec: FeatureSpec, code: WeightsFile) -> Diagnostic:
-    return Diagnostic(
-        "E0604",
-        f"`{spec.name}` runs code of the recipe's author",
-        None,
-        f"`{code.file}` is Python, and can do whatever you can",
-        ("read it; if it is fine, run the recipe with --own-code",),
+def rows_at_once(spec: FeatureSpec, computing: Computing) -> int:
+    """Return how many samples a model is asked of at once."""
+    kinds = {one.kind for one in spec.model.parameters}
+    suits = min((_ROWS_AT_ONCE[kind] for kind in kinds if kind in _ROWS_AT_ONCE), default=_TEXT_ROWS)
+    return computing.rows or suits
+
+
+def options_of(spec: FeatureSpec, computing: Computing) -> dict[str, bool | int | float | str]:
+    """Return the options that a model is loaded with: the feature's, and the device where it runs on several."""
+    on_device = spec.model.code is None and spec.model.name in table.ON_DEVICES
+    return {**spec.options, **({"device": computing.device} if on_device else {})}
+
+
+def refuse_unread(spec: FeatureSpec, computing: Computing) -> None:
+    """Raise RunError for a model that is the recipe author's own code, where that is not to run."""
+    if spec.model.code is None or computing.own_code:
+        return
+    raise RunError(
+        Diagnostic(
+            "E0604",
+            f"`{spec.name}` runs code of the recipe's author",
+            None,
+            f"`{spec.model.code.file}` is Python, and can do whatever you can",
+            ("read it; if it is fine, run the recipe with --own-code",),
+        )
     )

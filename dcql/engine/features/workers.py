@@ -239,7 +239,7 @@ def _serve() -> None:
     model: Model | None = None
     while (table := _receive(source)) is not None:
         try:
-            model = model or _loaded(Ask(**head))
+            model = model or loaded(Ask(**head))
             answered = _table(model(*(_given(column) for column in table.columns)))
         except RunError as error:
             first = error.diagnostics[0]
@@ -255,7 +255,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _loaded(ask: Ask) -> Model:
+def loaded(ask: Ask) -> Model:
     from dcql.engine.features.assets import read_asset
     from dcql.engine.udfs import table
 

@@ -51,7 +51,7 @@ def load(
     try:
         content = code.read_bytes()
     except OSError as error:
-        raise RunError(_unloadable(code, str(error.strerror))) from error
+        raise RunError(unloadable(code, str(error.strerror))) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RunError(
             Diagnostic(
@@ -65,16 +65,17 @@ def load(
     try:
         exec(compile(content, str(code), "exec"), names)
         if ENTRY not in names:
-            raise RunError(_unloadable(code, f"it has no function `{ENTRY}`"))
+            raise RunError(unloadable(code, f"it has no function `{ENTRY}`"))
         answer = names[ENTRY](weights, assets, options)
     except RunError:
         raise
     except Exception as error:
-        raise RunError(_unloadable(code, f"{type(error).__name__}: {error}")) from error
+        raise RunError(unloadable(code, f"{type(error).__name__}: {error}")) from error
     return _Own(answer, returns)
 
 
-def _unloadable(code: Path, reason: str) -> Diagnostic:
+def unloadable(code: Path, reason: str) -> Diagnostic:
+    """Return the diagnostic that a user's file cannot be loaded."""
     helps = ("docs/models.md shows how one looks",)
     return Diagnostic("E0611", f"the model in `{code}` cannot be loaded", None, reason, helps)
 

@@ -1,0 +1,271 @@
+"""A statement of a program over one file of the pool: the same SQL as over all of them, and what is kept of its rows.
+
+What is kept is a *fold*: a function of the rows, `fold(batches, of)`, that gives bytes which add up over files. `of` is
+plain data that says what is wanted.
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dcql.catalog.files import read_footer_bytes
+from dcql.catalog.pool import PoolFile
+from dcql.engine.cluster.work import Item
+from dcql.engine.distribution import Bucket, Distribution, Inside
+from dcql.engine.duck import Resources, Session, Source, session
+from dcql.engine.statistics import hashes_of, values_of
+from dcql.errors import Diagnostic, RunError
+from dcql.files import Listed, current_size
+from dcql.lower.program import Statement
+
+FORM = 1  # of what folds give; another number makes all kept results others
+
+Fold = Callable[[Iterator[Any], Any], bytes]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement, as it travels: with the `tables` that it reads, as Arrow streams, and the files it may read.
+
+    `samples` is what the table of that name is; `resources` are for DuckDB, of whose memory None is an even part of the
+    node's.
+    """
+
+    statement: Statement
+    samples: Statement
+    parameters: Mapping[str, Any]
+    fold: Fold
+    of: Any
+    tables: Mapping[str, bytes]
+    files: tuple[str, ...]
+    folders: tuple[Path, ...]
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """A file of the pool for a query: what it opens, and which files stand beside it, by parameter."""
+
+    file: PoolFile
+    path: str
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ready:
+    """A query with an open session, in the process that runs it."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.session = _session_for(query)
+        for name, content in query.tables.items():
+            table = pa.ipc.open_stream(content).read_all()
+            self.session.store_batches(name, EVERYTHING, table.schema, iter(table.to_batches()))
+
+
+# The session of this process. To open one takes as long as a small file, and the queries of a run read the same files.
+_open: tuple[Any, Session, ExitStack] | None = None
+
+
+def _session_for(query: Query) -> Session:
+    global _open
+    asked = (query.files, query.resources, query.folders)
+    if _open is None or _open[0] != asked:
+        close_session()
+        held = ExitStack()
+        resources = replace(query.resources, memory=query.resources.memory or _even_part())
+        _open = asked, held.enter_context(session(query.files, resources, query.folders)), held
+    return _open[1]
+
+
+def close_session() -> None:
+    """Close the session of this process, if there is one."""
+    global _open
+    before, _open = _open, None
+    if before is not None:
+        before[2].close()
+
+
+EVERYTHING = Statement('SELECT * FROM "@values"', ())
+
+
+def run_statement(ready: Ready, item: Item) -> bytes:
+    """Run a query over one file and fold its rows. Raises RunError where the file is not what it was."""
+    one: OneFile = item.given
+    query = ready.query
+    attached: dict[str, str] = {}
+    try:
+        for name, content in item.contents.items():
+            # Under a name of its own: DuckDB keeps what it knows of a file by its path.
+            place = ready.session.folder / f"{os.urandom(8).hex()}.parquet"
+            attached[name] = str(place)
+            place.write_bytes(content)
+        beside = {name: (path,) for name, path in {**one.beside, **attached}.items()}
+        source = Source(query.samples, (one.path,), beside)
+        content = query.fold(ready.session.batches(query.statement, source, query.parameters), query.of)
+    except RunError as error:
+        if one.path == one.file.path:
+            refuse_change(one.file)
+        raise RunError(*(_naming(each, one.file) for each in error.diagnostics)) from error
+    finally:
+        for path in attached.values():
+            Path(path).unlink(missing_ok=True)
+    if one.path == one.file.path:
+        refuse_change(one.file)
+    return content
+
+
+def refuse_change(file: PoolFile) -> None:
+    """Raise RunError where a file of the pool is gone or is no longer the one that it was at the start."""
+    listed = Listed(file.name, file.path, file.size)
+    size = current_size(listed)
+    if size is None:
+        why = "it is gone, or this node does not see it"
+    elif size != file.size:
+        why = f"it had {file.size:,} bytes, and has {size:,}"
+    elif read_footer_bytes([listed])[0].digest != file.footer:
+        why = "its footer is another one"
+    else:
+        return
+    raise RunError(
+        Diagnostic(
+            "E0787",
+            f"`{file.name}` changed while the run read it",
+            None,
+            f"{file.path}: {why}",
+            ("run it again when nothing writes to the pool any more",),
+        )
+    )
+
+
+def _naming(diagnostic: Diagnostic, file: PoolFile) -> Diagnostic:
+    if file.name in diagnostic.message + diagnostic.label:
+        return diagnostic
+    return replace(diagnostic, helps=(f"it is in the file `{file.name}`", *diagnostic.helps))
+
+
+def _even_part() -> int:
+    """Return the memory that a core of this machine may take for DuckDB: with all cores at work, half of it in all."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (2 * (os.cpu_count() or 1))
+
+
+# --- folds --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A column of a scan: its name, that of the BOOL column that says who belongs to the population, and its dtype."""
+
+    value: str
+    member: str | None
+    dtype: str
+
+
+def distributions(batches: Iterator[Any], of: tuple[Values, ...]) -> bytes:
+    """Count columns of a scan."""
+    found = [Distribution(one.dtype) for one in of]
+    for batch in batches:
+        for one, distribution in zip(of, found, strict=True):
+            distribution.add(*values_of(batch, one.value, one.member))
+    return packed({str(number): _written(one) for number, one in enumerate(found)})
+
+
+def read_distributions(content: bytes, of: tuple[Values, ...]) -> list[Distribution]:
+    """Return what `distributions` counted."""
+    arrays = unpacked(content)
+    return [Distribution.read(io.BytesIO(arrays[str(number)].tobytes())) for number in range(len(of))]
+
+
+def _written(distribution: Distribution) -> Any:
+    file = io.BytesIO()
+    distribution.write(file)
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Buckets of a column of a scan, and how many values may be held."""
+
+    values: Values
+    buckets: tuple[Bucket, ...]
+    most: int
+
+
+def inside(batches: Iterator[Any], of: Buckets) -> bytes:
+    """Look into buckets of a column of a scan."""
+    found = Inside(of.buckets, of.most)
+    for batch in batches:
+        found.add(values_of(batch, of.values.value, of.values.member)[0])
+    none = np.empty(0, of.values.dtype)
+    values = {f"v{number}": np.concatenate([none, *parts]) for number, parts in enumerate(found.values.values())}
+    return packed(values | {f"c{number}": counts for number, counts in enumerate(found.counts.values())})
+
+
+def add_inside(content: bytes, total: Inside) -> None:
+    """Add what `inside` found to the same buckets."""
+    arrays = unpacked(content)
+    for number, parts in enumerate(total.values.values()):
+        parts.append(arrays[f"v{number}"])
+    for number, bucket in enumerate(total.counts):
+        total.counts[bucket] += arrays[f"c{number}"]
+
+
+def rows(batches: Iterator[Any], of: None) -> bytes:
+    """Keep the rows as they are, as an Arrow stream."""
+    sink = io.BytesIO()
+    writer = None
+    for batch in batches:
+        writer = writer or pa.ipc.new_stream(sink, batch.schema)
+        writer.write_batch(batch)
+    if writer is not None:
+        writer.close()
+    return sink.getvalue()
+
+
+def read_rows(content: bytes) -> Iterator[Any]:
+    """Yield the batches that `rows` kept."""
+    if content:
+        yield from pa.ipc.open_stream(content)
+
+
+def hashes(batches: Iterator[Any], of: None) -> bytes:
+    """Count the rows of `Cut.near` that are NULL and keep the others."""
+    below, found = hashes_of(batches)
+    table = pa.table({"hash": [one for one, _ in found], "tie": [tie for _, tie in found]})
+    table = table.cast(pa.schema([("hash", pa.string()), ("tie", pa.string())]))
+    return below.to_bytes(8, "big") + rows(iter(table.to_batches()), None)
+
+
+def read_hashes(content: bytes) -> tuple[int, list[tuple[str, str]]]:
+    """Return what `hashes` kept."""
+    found: list[tuple[str, str]] = []
+    for batch in read_rows(content[8:]):
+        found += zip(batch.column("hash").to_pylist(), batch.column("tie").to_pylist(), strict=True)
+    return int.from_bytes(content[:8], "big"), found
+
+
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """Return arrays of numbers, in one dimension, as bytes, the same for the same arrays.
+
+    A line of JSON says what follows it. An .npz would be copied and summed twice more on its way.
+    """
+    flat = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    head = json.dumps([[name, array.dtype.str, len(array)] for name, array in flat.items()]).encode() + b"\n"
+    return b"".join([head, *(array.view(np.uint8).data for array in flat.values() if len(array))])
+
+
+def unpacked(content: bytes) -> dict[str, Any]:
+    """Return what `packed` wrote, without a copy."""
+    start = content.index(b"\n") + 1
+    found: dict[str, Any] = {}
+    for name, dtype, count in json.loads(content[:start]):
+        found[name] = np.frombuffer(content, dtype, count, start)
+        start += found[name].nbytes
+    return found

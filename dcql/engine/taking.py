@@ -1,0 +1,106 @@
+"""Taking in one file of a pool in any process that sees the store, and keeping its work.
+
+Where it is done does not matter, nor how often or whether two do it at once: each writes under a name of its own, and
+the first one that is done keeps its work.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcql.catalog import parquet
+from dcql.engine.intake import read_work, take_in
+from dcql.errors import Diagnostic, RunError
+from dcql.files import Listed, current_size
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A file that is to be taken in: made in the folder `unfinished`, then kept as `kept`.
+
+    `memory` is in bytes. What comes out depends on it, for it says how long sorted runs are.
+    """
+
+    footer: parquet.Footer
+    unfinished: Path
+    kept: Path
+    memory: int
+
+    @property
+    def name(self) -> str:
+        """The file's name in its pool."""
+        return self.footer.file.name
+
+    def take(self, progress: Callable[[int], None]) -> None:
+        """Take the file in and keep its work, unless it is kept already; `progress` is told the rows done.
+
+        Raises RunError where the file cannot be read or changed, OSError where the store cannot be written.
+        """
+        if read_work(self.kept) is not None:
+            return
+        made = self.unfinished / f"{self.kept.name}-{uuid.uuid4().hex[:16]}"
+        try:
+            take_in(self.footer, made, self.memory, progress)
+            refuse_change(self.footer)
+            self._keep(made)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def _keep(self, made: Path) -> None:
+        self.kept.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.rename(made, self.kept)
+            return
+        if read_work(self.kept) is not None:
+            return  # another process was first
+        shutil.rmtree(self.kept, ignore_errors=True)
+        os.rename(made, self.kept)
+
+
+def refuse_change(footer: parquet.Footer) -> None:
+    """Raise RunError where the file is no longer the one whose footer was read at the start."""
+    if not _is_same(footer.file, footer.digest, current_size(footer.file)):
+        raise RunError(
+            Diagnostic(
+                "E0714",
+                f"`{footer.file.name}` changed while it was added",
+                None,
+                "its size or footer is not what it was at the start",
+                ("run `dcql pool add` again when nothing writes to the pool any more",),
+            )
+        )
+
+
+def refuse_unseen(file: Listed, digest: str) -> None:
+    """Raise RunError where this machine does not see a file of a pool, or sees one with another footer."""
+    size = current_size(file)
+    share = "put the pool where every node of the cluster sees it under one path, or name it by a URL"
+    if size is None:
+        raise RunError(
+            Diagnostic(
+                "E0791",
+                f"the node `{socket.gethostname()}` cannot see `{file.name}`",
+                None,
+                f"nothing lies at {file.path} there",
+                (share,),
+            )
+        )
+    if not _is_same(file, digest, size):
+        raise RunError(
+            Diagnostic(
+                "E0792",
+                f"`{file.name}` is another file on the node `{socket.gethostname()}`",
+                None,
+                f"the size or footer of {file.path} is not what it was at the start",
+                ("where something writes to the pool, add it again when that is over", f"else {share}"),
+            )
+        )
+
+
+def _is_same(file: Listed, digest: str, size: int | None) -> bool:
+    return size == file.size and parquet.read_footers([file])[0].digest == digest

@@ -1,0 +1,224 @@
+"""Runs by a real Ray cluster: the hash of a run here, whatever is killed meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pool.samples import samples, write
+
+import dcql
+from dcql.catalog.pool import Pool, open_pool
+from dcql.compiler import Compiled, compile_once, run_compiled
+from dcql.engine.add import add
+from dcql.engine.cluster.ray_cluster import ray_cluster
+from dcql.engine.cluster.results import Results
+from dcql.engine.cluster.work import Item, Work
+from dcql.engine.duck import Resources
+from dcql.errors import RunError
+from dcql.source import Source
+
+ray = pytest.importorskip("ray")
+
+FILES = 12
+# A scan, a second look into a bucket (more values than a distribution holds), a count by group, and the last query.
+TEXT = """
+SELECT uid FROM pool
+WHERE fine >= q(0.6) AND clip_l14 >= q(0.1 BY original_width % 3)
+SAMPLE 1000 ROWS SEED 7;
+"""
+PHASES = ("distribution", "bucket", "groups", "values", "samples")
+
+
+def make(folder: Path, rows: int = 8_000) -> Pool:
+    """Write a pool with a column of more values than a distribution keeps."""
+    rng = np.random.default_rng(5)
+    for number in range(FILES):
+        table = samples(rows, seed=number, first=rows * number)
+        table = table.append_column("fine", [rng.random(rows)])
+        write(table, folder / f"{number:02}.parquet")
+    return open_pool(folder)
+
+
+def compiled(opened: Pool, text: str = TEXT) -> Compiled:
+    return compile_once(Source("recipe.dcql", text), opened.schema, None)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    # Workers find the functions of this file by their names.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    return tmp_path / "home"
+
+
+def killed_once(fatal: Path, item: Item) -> bytes:
+    """End the process that does the item, the first time."""
+    if item.given and fatal.exists():
+        fatal.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return str(item.given).encode()
+
+
+def refused(fatal: Path, item: Item) -> bytes:
+    raise RunError(dcql.Diagnostic("E0703", f"`{item.file}`", None, "why", ("what to do",)))
+
+
+def test_one_node(tmp_path: Path, home: Path) -> None:
+    for number in range(3):
+        write(samples(300, seed=number, first=300 * number), tmp_path / "small" / f"{number}.parquet")
+    opened = add("small", tmp_path / "small")
+    recipe = compiled(opened, "SELECT uid FROM pool WHERE clip_l14 >= q(0.5 BY original_width % 2);")
+    here = run_compiled(recipe, opened, Resources(1)).result
+    with ray_cluster(threads=2) as cluster:
+        assert run_compiled(recipe, opened, Resources(1), cluster=cluster).result == here
+        assert cluster.done > 0
+        assert cluster.cpu_seconds > 0
+        # A worker that is killed costs nothing but time.
+        (tmp_path / "fatal").touch()
+        work = Work("killing", killed_once, tmp_path / "fatal")
+        items = [Item(f"{number}.parquet", 1, number) for number in range(4)]
+        found = {item.given: attempt for item, attempt in cluster.executor.attempts(work, items)}
+        assert {given: attempt.content for given, attempt in found.items()} == {  # type: ignore[union-attr]
+            number: str(number).encode() for number in range(4)
+        }
+        assert not (tmp_path / "fatal").exists()
+        [(_, failed)] = cluster.executor.attempts(Work("refusing", refused, tmp_path), items[:1])
+        assert failed.diagnostics[0].helps == ("what to do",)  # type: ignore[union-attr]
+    assert not ray.is_initialized()
+
+
+class Raylets:
+    """A cluster of four nodes on this machine, one of which is killed when a run is in a phase."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster as Nodes
+
+        # The head does nothing, so that no work is lost with what cannot be lost.
+        self._cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(4)]
+        self.address = self._cluster.address
+        self.killed = 0
+
+    def replace_one(self) -> None:
+        """Kill a raylet hard, and start another."""
+        self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
+        self._nodes.append(self._cluster.add_node(num_cpus=1))
+        self.killed += 1
+
+    def stop(self) -> None:
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def raylets() -> Iterator[Raylets]:
+    found = Raylets()
+    yield found
+    found.stop()
+
+
+def at_phase(phase: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return a function of progress that acts once: when the first file of the n-th spread statement is done."""
+    seen = {"phase": -1, "acted": 0}
+
+    def tell(what: str, done: int, total: int) -> None:
+        if total <= len(PHASES):
+            return  # stages are told too
+        if done == 0:
+            seen["phase"] += 1
+        elif seen["phase"] == phase and not seen["acted"]:
+            seen["acted"] = 1
+            act()
+
+    return tell
+
+
+@pytest.mark.slow
+def test_a_raylet_is_killed_in_each_phase(tmp_path: Path, home: Path, raylets: Raylets) -> None:
+    opened = make(tmp_path / "fine")
+    recipe = compiled(opened)
+    one = run_compiled(recipe, opened, Resources(1)).result
+    assert run_compiled(recipe, opened, Resources()).result == one
+    with ray_cluster(raylets.address) as cluster:
+        cluster.results = Results(tmp_path / "whole")
+        assert run_compiled(recipe, opened, Resources(1), cluster=cluster).result == one
+        statements = cluster.done // FILES
+        assert statements >= len(PHASES)
+        for phase in range(statements):
+            cluster.results = Results(tmp_path / f"phase{phase}")
+            before = raylets.killed
+            tell = at_phase(phase, raylets.replace_one)
+            assert run_compiled(recipe, opened, Resources(1), tell, cluster=cluster).result == one, phase
+            assert raylets.killed == before + 1
+
+
+DRIVER = """
+import json, os, signal, sys
+from dcql.catalog.pool import open_pool
+from dcql.compiler import compile_once, run_compiled
+from dcql.engine.cluster.ray_cluster import ray_cluster
+from dcql.engine.duck import Resources
+from dcql.source import Source
+
+pool, text, address, kill_at = sys.argv[1:]
+opened, seen = open_pool(pool), []
+
+
+def tell(what, done, total):
+    seen.append(done)
+    if int(kill_at) and len(seen) == int(kill_at):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+with ray_cluster(address) as cluster:
+    recipe = compile_once(Source("recipe.dcql", text), opened.schema, None)
+    found = run_compiled(recipe, opened, Resources(1), tell, cluster=cluster)
+    print(json.dumps([found.hash, cluster.done, cluster.kept, len(seen)]))
+"""
+
+
+@pytest.mark.slow
+def test_the_driver_is_killed_and_another_goes_on(tmp_path: Path, home: Path, raylets: Raylets) -> None:
+    opened = make(tmp_path / "fine", rows=2_000)
+    wanted = run_compiled(compiled(opened), opened, Resources(1)).hash
+
+    def drive(kill_at: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", DRIVER, str(tmp_path / "fine"), TEXT, raylets.address, str(kill_at)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    done: list[int] = []
+    for kill_at in (5, 20, 40):
+        assert drive(kill_at).returncode == -signal.SIGKILL
+        done.append(len(list((home / "tasks").glob("??/*"))))
+    assert done == sorted(set(done))
+    last = drive(0)
+    assert last.returncode == 0, last.stderr
+    found, new, kept, _ = json.loads(last.stdout)
+    assert found == wanted
+    assert kept >= done[-1]
+    assert new > 0
+    # A run here goes on from there as well, and has nothing left to do.
+    assert run_compiled(compiled(opened), opened, Resources(1)).hash == wanted
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_is_named(tmp_path: Path, home: Path, raylets: Raylets) -> None:
+    opened = make(tmp_path / "fine", rows=2_000)
+
+    def change() -> None:
+        time.sleep(0.1)
+        for file in opened.files[-1:]:
+            Path(file.path).unlink()
+
+    recipe = compiled(opened)
+    with ray_cluster(raylets.address) as cluster:
+        cluster.results = Results(tmp_path / "kept")
+        with pytest.raises(RunError, match=r"11\.parquet") as caught:
+            run_compiled(recipe, opened, Resources(1), at_phase(1, change), cluster=cluster)
+    assert caught.value.diagnostics[0].code == "E0787"

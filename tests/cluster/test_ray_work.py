@@ -1,0 +1,103 @@
+"""Pools and features by a real Ray cluster in which workers are killed: the same store as without one."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pools
+import pytest
+from cluster.test_adding import content, write
+from features.own import own_model, recipe_file
+
+import dcql
+from dcql.engine.add import add
+from dcql.engine.cluster.adding import take_in_by
+from dcql.engine.cluster.doing import Cluster, Tell
+from dcql.engine.cluster.features import spread_over
+from dcql.engine.cluster.ray_cluster import ray_cluster
+from dcql.engine.features.report import Computing
+from dcql.engine.taking import Taking
+
+# Ends the process that loads it once it was asked twice, as long as a file lies beside it.
+DIES = """
+import os, signal
+from pathlib import Path
+
+FATAL = Path(__file__).with_suffix(".fatal")
+
+
+def load(weights, assets, options):
+    asked = []
+
+    def answer(texts):
+        asked.append(len(texts))
+        if len(asked) == 2 and FATAL.exists():
+            FATAL.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [len(text or "") for text in texts]
+
+    return answer
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dying(Taking):
+    """A file that takes its process with it once, when it is nearly taken in."""
+
+    fatal: Path = Path()
+
+    def _keep(self, made: Path) -> None:
+        if self.fatal.exists():
+            self.fatal.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        Taking._keep(self, made)
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # its processes import this file
+        with ray_cluster(None, 2) as cluster:
+            yield cluster
+
+
+def test_a_worker_is_killed_while_it_takes_a_file_in(
+    ray_here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write(tmp_path / "pool" / f"{number}.parquet", 500, number)
+    (tmp_path / "fatal").touch()
+
+    def take_in(takings: Sequence[Taking], tell: Tell) -> None:
+        dying = [Dying(one.footer, one.unfinished, one.kept, one.memory, tmp_path / "fatal") for one in takings]
+        take_in_by(ray_here)(dying, tell)
+
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "cluster"))
+    by_cluster = add("p", tmp_path / "pool", elsewhere=take_in)
+    assert not (tmp_path / "fatal").exists()
+    found = content()
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "alone"))
+    assert add("p", tmp_path / "pool").fingerprint == by_cluster.fingerprint
+    assert found == content()
+
+
+def test_a_worker_is_killed_while_its_model_answers(
+    ray_here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools.write(pools.base(90, 3), tmp_path / "pool", layout=pools.Layout(files=3))
+    model = own_model(tmp_path, "length", DIES, "caption TEXT", "INT")
+    recipe = f"{model.statement}FEATURE long INT USING length(text);\nSELECT uid FROM pool WHERE long > 9;\n"
+    path = recipe_file(tmp_path, recipe)
+    model.path.with_suffix(".fatal").touch()
+    found = []
+    for name, spread in (("cluster", spread_over(ray_here)), ("alone", None)):
+        monkeypatch.setenv("DCQL_HOME", str(tmp_path / name))
+        pool = add("p", tmp_path / "pool")
+        computing = Computing(own_code=True, rows=8, spread=spread)
+        result = dcql.run(path, pool, computing=computing).result
+        assert result.features is not None
+        found.append((result.subset.hash, dict(result.features.digests), result.features.uses[0].computed))
+        assert not model.path.with_suffix(".fatal").exists()
+    assert found[0] == found[1]

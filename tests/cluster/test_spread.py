@@ -1,0 +1,48 @@
+"""A run that is spread file by file has the result of a run that is not, and keeps what the oracle keeps."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pools
+import pytest
+from cluster.spreading import kept_in
+from conformance import ONE_THREAD, RECIPES, _shared, adversarial, compared, compiled, expected, shared_sessions
+
+from dcql.engine.cluster.run import run_spread
+from dcql.engine.run import run
+
+SEVERAL_FILES = "tiny_files"
+
+
+def differences(name: str, pool: str, folder: Path) -> list[str]:
+    ready = adversarial(pool)
+    answer = expected(RECIPES[name].read_text(encoding="utf-8"), pool)
+    assert not isinstance(answer, str)
+    program = compiled(RECIPES[name], ready.raw.schema)
+    found: list[str] = []
+    for form, opened in ready.opened:
+        with shared_sessions(), patch("dcql.engine.cluster.statements.session", _shared):
+            cluster = kept_in(folder / form)
+            spread = run_spread(cluster, program, opened, ONE_THREAD)
+            found += [f"{form}: {one}" for one in compared(spread, answer)]
+            assert cluster.done > 0
+            again = kept_in(folder / form)
+            assert run_spread(again, program, opened, ONE_THREAD) == spread
+            assert again.done == 0
+            here = run(program, opened, ONE_THREAD)
+        told: tuple[Any, Any] = (here.stages, here.funnel)
+        assert (spread.stages, spread.funnel) == told, form
+    return found
+
+
+@pytest.mark.parametrize("name", [name for number, name in enumerate(RECIPES) if number % 3 == 0 or "join" in name])
+def test_recipe(name: str, tmp_path: Path) -> None:
+    assert differences(name, SEVERAL_FILES, tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", pools.ADVERSARIAL)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_on_every_pool(name: str, pool: str, tmp_path: Path) -> None:
+    assert differences(name, pool, tmp_path) == []
