@@ -27,6 +27,8 @@ from dcql.errors import Diagnostic, RunError
 MAX_DISTINCT = 65_536
 BUCKETS = 65_536
 _LOW_BITS = 13  # of a float32's fraction, which no float16 has
+_SCATTER_BITS = 20
+_SCATTER = np.uint64(0x9E3779B97F4A7C15)  # odd and without a pattern: by its top bits, near keys lie far apart
 _DTYPES = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.int64): 64}
 
 Keys = NDArray[Any]
@@ -133,11 +135,14 @@ class Distribution:
             return
         if self._histogram is None:
             patterns = _patterns(values)
-            if patterns is None:
-                self._add_distinct(*np.unique(values, return_counts=True))
-            else:
+            if patterns is not None:
                 self._patterns = _sum(self._patterns, patterns)
-            return
+                return
+            if not _surely_many(values):
+                self._add_distinct(*np.unique(values, return_counts=True))
+                return
+            self._histogram = self.histogram
+            self._values = self._counts = None
         if self.dtype.kind == "f":
             values, absent = normalise(values, np.zeros(len(values), np.bool_))
             values = values[~absent] if absent.any() else values
@@ -169,7 +174,10 @@ class Distribution:
         if self.counts is not None and self.values is not None:
             place = np.searchsorted(np.cumsum(self.counts), k)
             return OrderStatistic(_number(self.values[place]), int(self.counts[place]))
-        return narrow(whole(self.dtype, self.present), self.histogram, k)
+        assert self.minimum is not None
+        assert self.maximum is not None
+        low, high = keys_of(np.array([self.minimum, self.maximum], self.dtype)).tolist()
+        return _around(narrow(whole(self.dtype, self.present), self.histogram, k), low, high)
 
     def save(self, path: Path) -> None:
         """Write the distribution as .npz; buckets that hold nothing are left out."""
@@ -267,6 +275,20 @@ def _patterns(values: NDArray[Any]) -> NDArray[np.int64] | None:
     if int(np.bitwise_or.reduce(bits)) & ((1 << _LOW_BITS) - 1):
         return None
     return np.bincount(bits >> np.uint32(_LOW_BITS)).astype(np.int64, copy=False)
+
+
+def _surely_many(values: NDArray[Any]) -> bool:
+    """Return True only where over 65,536 of the values are distinct: far sooner than by sorting, and not always.
+
+    Distinct values are at least as many as the places of a table that their keys are scattered over.
+    """
+    if len(values) <= MAX_DISTINCT:
+        return False
+    if values.dtype.kind == "f":
+        values = values[~np.isnan(values)]
+    taken = np.zeros(1 << _SCATTER_BITS, np.bool_)
+    taken[(keys_of(values).astype(np.uint64) * _SCATTER) >> np.uint64(64 - _SCATTER_BITS)] = True
+    return int(np.count_nonzero(taken)) > MAX_DISTINCT
 
 
 def _sum(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -370,6 +392,17 @@ def narrow(bucket: Bucket, counts: NDArray[np.int64], k: int) -> Bucket:
     return Bucket(low, low + width - 1, int(ends[place]) - count, count)
 
 
+def _around(bucket: Bucket, least: int, most: int) -> Bucket:
+    """Return the smallest aligned part of `bucket`, a power of two wide, that holds its keys from `least` to `most`.
+
+    Where no value lies outside of these the rest is empty, and not worth a scan.
+    """
+    low, high = max(bucket.low, least), min(bucket.high, most)
+    bits = (low ^ high).bit_length()
+    start = low >> bits << bits
+    return Bucket(start, start + (1 << bits) - 1, bucket.before, bucket.count)
+
+
 def values_inside(values: NDArray[Any], bucket: Bucket) -> NDArray[Any]:
     """Return the values inside `bucket`: a further scan for an order statistic where they are few."""
     keys = keys_of(values)
@@ -462,7 +495,7 @@ class Inside:
 
 def _shift(bucket: Bucket) -> int:
     """Return how many bits of a key lie below the 16 that tell the parts of `bucket` apart."""
-    return (bucket.high - bucket.low + 1).bit_length() - 17
+    return max(0, (bucket.high - bucket.low + 1).bit_length() - 17)
 
 
 def _number(value: Any) -> Number:
