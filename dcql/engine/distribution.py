@@ -22,13 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool
+from dcql.engine.unsorted import LOW_BITS, Waiting, patterns_of, sum_of
 from dcql.errors import Diagnostic, RunError
 
 MAX_DISTINCT = 65_536
 BUCKETS = 65_536
-_LOW_BITS = 13  # of a float32's fraction, which no float16 has
-_SCATTER_BITS = 20
-_SCATTER = np.uint64(0x9E3779B97F4A7C15)  # odd and without a pattern: by its top bits, near keys lie far apart
 _DTYPES = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.int64): 64}
 
 Keys = NDArray[Any]
@@ -74,6 +72,7 @@ class Distribution:
         self._histogram: NDArray[np.int64] | None = None
         # Counts of float32 by their top 19 bits, of values that have no other; not yet part of the above.
         self._patterns = np.empty(0, np.int64)
+        self._waiting = Waiting(MAX_DISTINCT)  # nor these
 
     @property
     def nulls(self) -> int:
@@ -134,21 +133,33 @@ class Distribution:
         if not len(values):
             return
         if self._histogram is None:
-            patterns = _patterns(values)
+            patterns = patterns_of(values)
             if patterns is not None:
-                self._patterns = _sum(self._patterns, patterns)
+                self._patterns = sum_of(self._patterns, patterns)
                 return
-            if not _surely_many(values):
-                self._add_distinct(*np.unique(values, return_counts=True))
-                return
+            self._wait(values)
+            return
+        self._count(values)
+
+    def _wait(self, values: NDArray[Any]) -> None:
+        if self._waiting.add(values):
+            waiting, self._waiting = self._waiting.taken(), Waiting(MAX_DISTINCT)
             self._histogram = self.histogram
             self._values = self._counts = None
+            for each in waiting:
+                self._count(each)
+        elif self._waiting.full:
+            self._settle()
+
+    def _count(self, values: NDArray[Any]) -> None:
+        """Count values by their buckets."""
         if self.dtype.kind == "f":
             values, absent = normalise(values, np.zeros(len(values), np.bool_))
             values = values[~absent] if absent.any() else values
             self._nulls += int(absent.sum())
         if len(values):
             self._widen(values.min().item(), values.max().item())
+        assert self._histogram is not None
         self._histogram += histogram(values)
 
     def merge(self, other: "Distribution") -> None:
@@ -225,13 +236,15 @@ class Distribution:
         return self
 
     def _settle(self) -> None:
-        """Take in what was counted by patterns."""
+        """Take in what was counted by patterns, and what waits."""
         if len(self._patterns):
             patterns, self._patterns = self._patterns, self._patterns[:0]
             used = np.flatnonzero(patterns)
-            values = (used.astype(np.uint32) << np.uint32(_LOW_BITS)).view(np.float32)
+            values = (used.astype(np.uint32) << np.uint32(LOW_BITS)).view(np.float32)
             order = np.argsort(values)
             self._add_distinct(values[order], patterns[used][order])
+        if waiting := self._waiting.taken():
+            self._add_distinct(*np.unique(np.concatenate(waiting), return_counts=True))
 
     def _add_distinct(self, values: NDArray[Any], counts: NDArray[np.int64]) -> None:
         """Count distinct values, ascending with NaN last, each `counts` times."""
@@ -261,41 +274,6 @@ class Distribution:
         total = np.zeros(len(distinct), np.int64)
         np.add.at(total, places, np.concatenate([self._counts, counts]))  # 0.0 and -0.0 are one
         self._values, self._counts = distinct, total
-
-
-def _patterns(values: NDArray[Any]) -> NDArray[np.int64] | None:
-    """Count float32 by their top 19 bits, or return None where some has a bit below them, and for other dtypes.
-
-    Scores are often float16 values in float32, which leaves few patterns: to count those is ten times faster than to
-    sort.
-    """
-    if values.dtype != np.float32:
-        return None
-    bits = np.ascontiguousarray(values).view(np.uint32)
-    if int(np.bitwise_or.reduce(bits)) & ((1 << _LOW_BITS) - 1):
-        return None
-    return np.bincount(bits >> np.uint32(_LOW_BITS)).astype(np.int64, copy=False)
-
-
-def _surely_many(values: NDArray[Any]) -> bool:
-    """Return True only where over 65,536 of the values are distinct: far sooner than by sorting, and not always.
-
-    Distinct values are at least as many as the places of a table that their keys are scattered over.
-    """
-    if len(values) <= MAX_DISTINCT:
-        return False
-    if values.dtype.kind == "f":
-        values = values[~np.isnan(values)]
-    taken = np.zeros(1 << _SCATTER_BITS, np.bool_)
-    taken[(keys_of(values).astype(np.uint64) * _SCATTER) >> np.uint64(64 - _SCATTER_BITS)] = True
-    return int(np.count_nonzero(taken)) > MAX_DISTINCT
-
-
-def _sum(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Add two arrays of counts, the shorter as if zeros followed."""
-    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
-    longer[: len(shorter)] += shorter
-    return longer
 
 
 def keys_of(values: NDArray[Any]) -> Keys:
