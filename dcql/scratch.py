@@ -6,7 +6,6 @@ that makes one removes those that nobody holds.
 
 import contextlib
 import fcntl
-import glob
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX, _SUFFIX = "dcql-", ".scratch"
+_UNFINISHED = ".unfinished"
 _MOMENT = 0.01  # seconds
 
 
@@ -36,9 +36,13 @@ def unfinished(path: Path) -> Iterator[Path]:
 
     Raises OSError where it cannot be made.
     """
-    for other in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
-        _remove_unheld(other)
-    place = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    # No glob: to compile its pattern takes longer than to write a small file.
+    with os.scandir(path.parent) as entries:
+        left_over = [entry for entry in entries if entry.name.endswith(_UNFINISHED)]
+    for entry in left_over:
+        if entry.name.startswith(f".{path.name}."):
+            _remove_unheld(Path(entry.path))
+    place = path.with_name(f".{path.name}.{os.getpid()}{_UNFINISHED}")
     descriptor = _opened(place)
     try:
         yield place

@@ -13,7 +13,7 @@ NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -197,6 +197,10 @@ class Distribution:
 
     def write(self, file: BinaryIO) -> None:
         """Write what `save` does to an open file."""
+        np.savez(file, **self.arrays())
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all that is counted as arrays by name, in one dimension each."""
         summary = np.array([self.rows, self.nulls], np.int64)
         seen = [] if self.minimum is None or self.maximum is None else [self.minimum, self.maximum]
         held: dict[str, Any] = {"summary": summary, "range": np.array(seen, self.dtype)}
@@ -206,7 +210,7 @@ class Distribution:
         else:
             held["buckets"] = np.flatnonzero(self._histogram).astype(np.uint16)
             held["counts"] = self._histogram[held["buckets"]]
-        np.savez(file, **held)
+        return held
 
     @classmethod
     def load(cls, path: Path) -> "Distribution":
@@ -223,16 +227,21 @@ class Distribution:
     def read(cls, file: BinaryIO) -> "Distribution":
         """Read what `write` wrote, with what numpy raises for anything else."""
         with np.load(file, allow_pickle=False) as held:
-            self = cls(held["range"].dtype)
-            self.rows, self._nulls = (int(number) for number in held["summary"])
-            if len(held["range"]):
-                self._minimum, self._maximum = (_number(value) for value in held["range"])
-            if "buckets" in held:
-                self._values = self._counts = None
-                self._histogram = np.zeros(BUCKETS, np.int64)
-                self._histogram[held["buckets"]] = held["counts"]
-            else:
-                self._values, self._counts = held["values"], held["counts"]
+            return cls.of(held)
+
+    @classmethod
+    def of(cls, held: Mapping[str, NDArray[Any]]) -> "Distribution":
+        """Return the distribution whose `arrays` these are."""
+        self = cls(held["range"].dtype)
+        self.rows, self._nulls = (int(number) for number in held["summary"])
+        if len(held["range"]):
+            self._minimum, self._maximum = (_number(value) for value in held["range"])
+        if "buckets" in held:
+            self._values = self._counts = None
+            self._histogram = np.zeros(BUCKETS, np.int64)
+            self._histogram[held["buckets"]] = held["counts"]
+        else:
+            self._values, self._counts = held["values"], held["counts"]
         return self
 
     def _settle(self) -> None:

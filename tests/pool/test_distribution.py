@@ -116,3 +116,50 @@ def test_kth_names_the_bucket_where_values_are_many():
     assert bucket.low <= keys[ROWS // 2 - 1] <= bucket.high
     with pytest.raises(ValueError, match="k = 0"):
         distribution.kth(0)
+
+
+@pytest.mark.parametrize("distinct", [65_536, 65_537, 90_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_what_is_held_does_not_depend_on_how_values_came(dtype, distinct):
+    """Values that wait, come in pieces, are merged or repeat: it is the number of distinct ones that counts."""
+    rng = np.random.default_rng(11)
+    # Thirds have low bits, so that no float32 is a float16.
+    some = (np.arange(distinct) / 3).astype(dtype) if dtype is not np.int64 else np.arange(distinct) * 1_000_003 - 7
+    values = rng.permutation(np.concatenate([some] * 14))
+    nan = 0 if dtype is np.int64 else 5
+    if nan:
+        values[values == 0] *= -1
+        values = rng.permutation(np.concatenate([values, np.full(nan, np.nan, dtype)]))
+    clean = np.sort(values[~np.isnan(values)]) + dtype(0)
+    expected, times = np.unique(clean, return_counts=True)
+    for pieces in (1, 3, 40):
+        parts = np.array_split(values, pieces)
+        found, halves = Distribution(dtype), [Distribution(dtype), Distribution(dtype)]
+        for number, part in enumerate(parts):
+            found.add(part)
+            halves[number % 2].add(part)
+        halves[0].merge(Distribution.of(halves[1].arrays()))
+        for one in (found, halves[0]):
+            assert (one.rows, one.nulls) == (len(values), nan)
+            assert (one.minimum, one.maximum) == (expected[0], expected[-1])
+            assert (one.values is None) == (distinct > 65_536)
+            if one.values is not None:
+                assert one.values.tobytes() == expected.tobytes()
+                assert one.counts.tolist() == times.tolist()
+            buckets = (keys_of(clean) >> (16 if dtype is np.float32 else 48)).astype(np.int64)
+            assert one.histogram.tolist() == np.bincount(buckets, minlength=65_536).tolist()
+
+
+def test_whole_numbers_of_a_narrow_range_need_two_scans():
+    values = np.random.default_rng(2).integers(5_000, 8_000_000, 3_000_000)
+    distribution, scans = Distribution(np.int64), []
+    distribution.add(values)
+
+    def scan():
+        scans.append(1)
+        return [values]
+
+    [found] = order_statistics(distribution, [1_000_000], scan)
+    assert found.value == np.partition(values, 999_999)[999_999]
+    assert found.ties == (values == found.value).sum()
+    assert len(scans) == 2

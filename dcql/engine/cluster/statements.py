@@ -26,7 +26,7 @@ from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, current_size
 from dcql.lower.program import Statement
 
-FORM = 1  # of what folds give; another number makes all kept results others
+FORM = 2  # of what folds give; another number makes all kept results others
 
 Fold = Callable[[Iterator[Any], Any], bytes]
 
@@ -174,19 +174,16 @@ def distributions(batches: Iterator[Any], of: tuple[Values, ...]) -> bytes:
     for batch in batches:
         for one, distribution in zip(of, found, strict=True):
             distribution.add(*values_of(batch, one.value, one.member))
-    return packed({str(number): _written(one) for number, one in enumerate(found)})
+    return packed({f"{name}/{at}": each for at, one in enumerate(found) for name, each in one.arrays().items()})
 
 
 def read_distributions(content: bytes, of: tuple[Values, ...]) -> list[Distribution]:
     """Return what `distributions` counted."""
-    arrays = unpacked(content)
-    return [Distribution.read(io.BytesIO(arrays[str(number)].tobytes())) for number in range(len(of))]
-
-
-def _written(distribution: Distribution) -> Any:
-    file = io.BytesIO()
-    distribution.write(file)
-    return np.frombuffer(file.getvalue(), np.uint8)
+    held: list[dict[str, Any]] = [{} for _ in of]
+    for name, array in unpacked(content).items():
+        name, _, at = name.partition("/")
+        held[int(at)][name] = array
+    return [Distribution.of(each) for each in held]
 
 
 @dataclass(frozen=True, slots=True)
