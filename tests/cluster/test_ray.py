@@ -123,6 +123,22 @@ def raylets() -> Iterator[Raylets]:
     found.stop()
 
 
+def in_each_phase(act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return a function of progress that acts whenever the first file of a spread statement is done."""
+    begun = [False]
+
+    def tell(what: str, done: int, total: int) -> None:
+        if total <= len(PHASES):
+            return  # stages are told too
+        if done == 0:
+            begun[0] = True
+        elif begun[0]:
+            begun[0] = False
+            act()
+
+    return tell
+
+
 def at_phase(phase: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:
     """Return a function of progress that acts once: when the first file of the n-th spread statement is done."""
     seen = {"phase": -1, "acted": 0}
@@ -137,6 +153,31 @@ def at_phase(phase: int, act: Callable[[], None]) -> Callable[[str, int, int], N
             act()
 
     return tell
+
+
+def test_a_raylet_is_killed_in_each_phase_of_one_run(tmp_path: Path, home: Path, raylets: Raylets) -> None:
+    opened = make(tmp_path / "fine", rows=6_000)
+    recipe = compiled(opened)
+    one = run_compiled(recipe, opened, Resources(1)).result
+    before = raylets.killed
+    with ray_cluster(raylets.address) as cluster:
+        cluster.results = Results(tmp_path / "kept")
+        tell = in_each_phase(raylets.replace_one)
+        assert run_compiled(recipe, opened, Resources(1), tell, cluster=cluster).result == one
+    assert raylets.killed - before >= len(PHASES)
+
+
+def test_the_driver_is_killed_and_another_ends_its_run(tmp_path: Path, home: Path, raylets: Raylets) -> None:
+    opened = make(tmp_path / "fine", rows=1_000)
+    wanted = run_compiled(compiled(opened), opened, Resources(1)).hash
+    assert drive(tmp_path / "fine", raylets, kill_at=20).returncode == -signal.SIGKILL
+    done = len(list((home / "tasks").glob("??/*")))
+    last = drive(tmp_path / "fine", raylets, kill_at=0)
+    assert last.returncode == 0, last.stderr
+    found, new, kept, _ = json.loads(last.stdout)
+    assert found == wanted
+    assert kept == done > 0
+    assert new > 0
 
 
 @pytest.mark.slow
@@ -183,21 +224,23 @@ with ray_cluster(address) as cluster:
 """
 
 
+def drive(pool: Path, raylets: Raylets, kill_at: int) -> subprocess.CompletedProcess[str]:
+    """Run the recipe in a process of its own, which is killed when it tells of its progress for this time."""
+    command = [sys.executable, "-c", DRIVER, str(pool), TEXT, raylets.address, str(kill_at)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
 @pytest.mark.slow
 def test_the_driver_is_killed_and_another_goes_on(tmp_path: Path, home: Path, raylets: Raylets) -> None:
     opened = make(tmp_path / "fine", rows=2_000)
     wanted = run_compiled(compiled(opened), opened, Resources(1)).hash
 
-    def drive(kill_at: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", DRIVER, str(tmp_path / "fine"), TEXT, raylets.address, str(kill_at)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
     done: list[int] = []
     for kill_at in (5, 20, 40):
-        assert drive(kill_at).returncode == -signal.SIGKILL
+        assert drive(tmp_path / "fine", raylets, kill_at).returncode == -signal.SIGKILL
         done.append(len(list((home / "tasks").glob("??/*"))))
     assert done == sorted(set(done))
-    last = drive(0)
+    last = drive(tmp_path / "fine", raylets, kill_at=0)
     assert last.returncode == 0, last.stderr
     found, new, kept, _ = json.loads(last.stdout)
     assert found == wanted
