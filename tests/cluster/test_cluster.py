@@ -103,7 +103,8 @@ def test_a_run_here_uses_what_a_cluster_did(tmp_path: Path, monkeypatch: pytest.
     def forbidden(*_: object) -> None:
         raise AssertionError("a statement ran")
 
-    monkeypatch.setattr(Session, "batches", forbidden)
+    for runs in ("batches", "marks"):
+        monkeypatch.setattr(Session, runs, forbidden)
     assert run_compiled(compiled, opened, Resources(1)).result == before
 
 

@@ -20,6 +20,7 @@ from dcql.engine.statistics import Statistics
 from dcql.errors import Diagnostic, LockError, RunError
 from dcql.lower.program import Cut, Firsts, Program, Statement
 from dcql.source import Source
+from dcql.subset import Subset
 from dcql.verify import Condition, LeftOut, conditions_for, first_difference, perturb
 from dcql.verify.conditions import _reversed, _shuffled, raw
 
@@ -220,9 +221,7 @@ def test_copies_that_differ(mixed: Pool, monkeypatch: pytest.MonkeyPatch) -> Non
     reference = done("bag", mixed)
     subset = reference.subset
     assert subset.copies is not None
-    other = replace(
-        reference.result, subset=type(subset)(subset.uids, np.where(subset.copies == 2, 3, 1).astype(np.uint32))
-    )
+    other = replace(reference.result, subset=Subset(subset.uids, np.where(subset.copies == 2, 3, 1).astype(np.uint32)))
     assert re.fullmatch(
         r"subset: sample [0-9a-f]{32} is there 2 and 3 times", first_difference(reference.result, other) or ""
     )
@@ -268,14 +267,14 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_failed_condition_does_not_hide_the_others(mixed: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = watched_threads(monkeypatch)
-    batches = Session.batches
+    marks = Session.marks
 
     def planted(self: Session, *args: Any) -> Iterator[Any]:
         if threads[-1] == 2:
             raise RunError(Diagnostic("E0710", "not enough memory"))
-        return batches(self, *args)
+        return marks(self, *args)
 
-    monkeypatch.setattr(Session, "batches", planted)
+    monkeypatch.setattr(Session, "marks", planted)
     reference = done("threshold", mixed)
     outcomes = list(perturb(reference, in_here(reference)))
     assert [o.name for o in outcomes if o.failure is not None] == ["threads: 2"]
