@@ -183,6 +183,7 @@ def test_the_driver_is_killed_and_another_ends_its_run(tmp_path: Path, home: Pat
     assert new > 0
 
 
+@pytest.mark.slow
 def test_a_raylet_is_killed_in_each_phase_of_one_run(tmp_path: Path, home: Path, raylets: Raylets) -> None:
     opened = make(tmp_path / "fine", rows=6_000)
     recipe = compiled(opened, "SELECT uid FROM pool WHERE fine >= q(0.6);")  # a distribution, a bucket, the samples
