@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dcql.engine.distribution import Distribution
@@ -53,6 +53,7 @@ def test_every_whole_number_is_counted_once(values: list[int]) -> None:
 
 
 @given(FLOATS, st.floats(-1e30, 1e30))
+@example([4.000000000004001e16], -2.225073858507203e-309)
 def test_the_cut_is_inside(values: list[float], cut: float) -> None:
     bins = bins_for(distribution(np.array(values, np.float64)), (cut,))
     assert bins is not None

@@ -69,7 +69,8 @@ def bins_for(found: Distribution, cuts: Sequence[Number]) -> Bins | None:
         step = max(1.0, math.ceil(step))
     elif high == low:
         step = _nice(abs(low) / _BINS or 1.0)
-    start = math.floor(low / step)
+    # A number just below 0 may be as good as none of a large step, and still lies in the bin below.
+    start = math.floor(low / step) if low >= 0 or low / step else -1
     count = math.floor(high / step) - start + 1
     bins = Bins(start, step, count, False, False)
     return Bins(start, step, count, float(found.minimum) < bins.edge(0), float(found.maximum) >= bins.edge(count))
