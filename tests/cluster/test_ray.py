@@ -282,4 +282,4 @@ def test_a_file_that_changes_is_named(tmp_path: Path, home: Path, raylets: Rayle
         cluster.results = Results(tmp_path / "kept")
         with pytest.raises(RunError, match=r"11\.parquet") as caught:
             run_compiled(recipe, opened, Resources(1), at_phase(1, change), cluster=cluster)
-    assert caught.value.diagnostics[0].code == "E0787"
+    assert caught.value.diagnostics[0].code == "E0791"
