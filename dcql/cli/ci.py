@@ -12,7 +12,7 @@ from dcql.cli.shell import Format, coloured, guarded, plural, print_json, shown,
 if TYPE_CHECKING:
     from dcql.ci.examine import Examined
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()

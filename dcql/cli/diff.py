@@ -18,6 +18,7 @@ from dcql.cli.options import (
     ThreadsOption,
     complete_pool,
     complete_target,
+    out_option,
     settings,
 )
 from dcql.cli.progress import progress
@@ -56,10 +57,7 @@ def diff(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Write uid, side (a, b, copies) and causes of all to parquet."
-        ),
+        Path | None, out_option("FILE", "Write uid, side (a, b, copies) and causes of all to parquet.")
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the subsets differ.")] = False,
     threads: ThreadsOption = None,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    SetOption,
+    ThreadsOption,
+    out_option,
+    settings,
+)
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, size
 from dcql.errors import DcqlError, Diagnostic, RunError
@@ -25,9 +34,7 @@ _OTHER = "With it, a report of what `dcql diff RUN OTHER` compares: recipes, loc
 
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN|DIFF", help=_RUN)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write, over an earlier report.")
-    ],
+    out: Annotated[Path, out_option("FILE", "The HTML file to write, over an earlier report.")],
     other: Annotated[str | None, typer.Argument(metavar="OTHER", help=_OTHER, show_default=False)] = None,
     pool: PoolOption = None,
     set_: SetOption = None,

@@ -17,6 +17,7 @@ from dcql.cli.options import (
     Recipe,
     SetOption,
     ThreadsOption,
+    out_option,
     settings,
 )
 from dcql.cli.progress import progress
@@ -32,11 +33,8 @@ if TYPE_CHECKING:
 
 Out = Annotated[
     Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="Write subset.npy and manifest.json to this folder, over an earlier run; without it, write nothing.",
+    out_option(
+        "FOLDER", "Write subset.npy and manifest.json to this folder, over an earlier run; without it, write nothing."
     ),
 ]
 

@@ -13,6 +13,7 @@ from dcql.cli.options import (
     PoolOption,
     SetOption,
     ThreadsOption,
+    columns_option,
     complete_target,
     settings,
 )
@@ -51,10 +52,7 @@ def show(
     seed: Annotated[
         str, typer.Option("--seed", metavar="TEXT", help="Show other samples: those of another seed.")
     ] = "0",
-    columns: Annotated[
-        str | None,
-        typer.Option("--columns", "-c", metavar="NAMES", help="Columns of the pool; those that the recipe names."),
-    ] = None,
+    columns: Annotated[str | None, columns_option("without it, those that the recipe names")] = None,
     pictures: Annotated[
         Pictures, typer.Option("--pictures", help="Pictures of the samples, by what the terminal takes.")
     ] = Pictures.AUTO,
