@@ -116,7 +116,7 @@ def merge_lock(
     anew. Files that are no locks of dcql are merged line by line.
     """
     from dcql.ci.merging import merge_files
-    from dcql.relocking import command
+    from dcql.records.relocking import command
 
     lock = merge_files(base, ours, theirs)
     if lock is not None and lock.merged:

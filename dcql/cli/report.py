@@ -24,9 +24,9 @@ from dcql.errors import DcqlError, Diagnostic, RunError
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
-    from dcql.comparing import Compared, OpenPool
+    from dcql.compare.comparing import Compared, OpenPool
+    from dcql.compare.operands import Operand
     from dcql.engine.duck import Resources
-    from dcql.operands import Operand
 
 _RUN = "A folder that `dcql run --out` wrote, or what `dcql diff --format json` printed."
 _OTHER = "With it, a report of what `dcql diff RUN OTHER` compares: recipes, locks, runs or .npy files."
@@ -91,7 +91,7 @@ def _of_two(
 ) -> tuple[str, list[str], list[str]]:
     """Return the page of what two operands of `dcql diff` differ in, their hashes, and what it lacks."""
     from dcql.cli.diff import to_json, with_settings
-    from dcql.operands import find_operand
+    from dcql.compare.operands import find_operand
 
     pools: list[Pool] = []
 
@@ -119,7 +119,7 @@ def _compare(
     resources: "Resources",
 ) -> "tuple[Compared, list[str]]":
     """Compare two operands with the causes, if a recipe is there and can be run; else say why not."""
-    from dcql.comparing import Comparing
+    from dcql.compare.comparing import Comparing
     from dcql.engine.features.report import Computing
 
     allowed = Computing(workers=resources.threads)

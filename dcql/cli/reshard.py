@@ -100,7 +100,7 @@ def reshard(
 def _tars(run: Path, named: str | None) -> str:
     """Return where the tars are: of a pool's name where it is one, of the run's pool without."""
     from dcql import run_folder
-    from dcql.operands import refuse_other_pool
+    from dcql.compare.operands import refuse_other_pool
 
     if named is not None and not is_added(named):
         return named

@@ -23,7 +23,7 @@ from dcql.cli.shell import Format, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
-    from dcql.operands import Operand
+    from dcql.compare.operands import Operand
     from dcql.showing import Showing
 
 _MOST = 10_000
@@ -72,8 +72,8 @@ def show(
     shows what each clause drops, nearest to its cut first; with --order, or of a .npy file, all that is dropped is one.
     """
     from dcql.cli.diff import with_settings
+    from dcql.compare.operands import find_operand
     from dcql.engine.duck import Resources
-    from dcql.operands import find_operand
     from dcql.showing import Wanted, read_order
     from dcql.showing import show as showing
 

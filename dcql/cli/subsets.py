@@ -24,8 +24,8 @@ def export(
     """
     from dcql import run_folder
     from dcql.catalog.pool import open_pool
+    from dcql.compare.operands import refuse_other_pool
     from dcql.engine.export import export as write
-    from dcql.operands import refuse_other_pool
     from dcql.subset import Subset
 
     path = Path(run)

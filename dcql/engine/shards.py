@@ -22,8 +22,8 @@ from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
 from dcql.merkle import Words
 from dcql.subset import UID, Uids, find
-from dcql.tar_files import IMAGE, Read, TarFiles, files_and_headers, reading
-from dcql.tars import BLOCK, DamagedTarError, uid_of
+from dcql.tars.members import BLOCK, DamagedTarError, uid_of
+from dcql.tars.samples import IMAGE, Read, TarFiles, files_and_headers, reading
 
 # An image in a tar: where its content begins, how long it is, which of EXTENSIONS it has, and the CRC-32 of the header
 # block before it, by which an image that is no longer there is noticed.

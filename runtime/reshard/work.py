@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, locate, unreadable
 from dcql.subset import Uids
-from dcql.tar_files import reading
-from dcql.tars import DamagedTarError
+from dcql.tars.members import DamagedTarError
+from dcql.tars.samples import reading
 
 TASK = "task.json"
 

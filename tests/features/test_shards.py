@@ -26,8 +26,8 @@ from dcql.engine.uids import parse_uids
 from dcql.errors import RunError
 from dcql.files import Listed, LocalFiles
 from dcql.subset import UID, join_words
-from dcql.tar_headers import WINDOW
-from dcql.tars import BLOCK, EXTENSIONS, DamagedTarError, members
+from dcql.tars.members import BLOCK, EXTENSIONS, DamagedTarError, members
+from dcql.tars.plain import WINDOW
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 

@@ -23,8 +23,8 @@ from dcql.errors import RunError
 from dcql.files import Listed, LocalFiles, locate, unreadable
 from dcql.images import open_rgb
 from dcql.subset import UID
-from dcql.tar_files import Read, TarFiles, files_of, reading
-from dcql.tars import DamagedTarError, described_by, uid_in
+from dcql.tars.members import DamagedTarError, described_by, uid_in
+from dcql.tars.samples import Read, TarFiles, files_of, reading
 
 # A sample of a tar; `sha256` is what its .json states.
 SAMPLE = np.dtype([("uid", UID), ("sha256", "u1", (32,)), ("state", "u1")])

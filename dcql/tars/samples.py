@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.files import Listed, LocalFiles, locate
-from dcql.tar_headers import WINDOW, Members, plain_members
-from dcql.tars import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members
+from dcql.tars.members import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members
+from dcql.tars.plain import WINDOW, Members, plain_members
 
 # Extensions that belong to a sample; a kind is a position here, and images come last. What follows stands for others.
 KINDS = ("json", "txt", *EXTENSIONS)

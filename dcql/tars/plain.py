@@ -1,7 +1,7 @@
-"""The members of a tar of plain headers alone, found many times faster than `dcql.tars.members` finds them.
+"""The members of a tar of plain headers alone, found many times faster than `members.members` finds them.
 
 Nearly all tars of samples are plain: regular files with short names, and nothing between. Where one is not, or anything
-about it is out of the ordinary, this gives None, and `dcql.tars.members` decides.
+about it is out of the ordinary, this gives None, and `members.members` decides.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.tars import BLOCK, MAX_JSON
+from dcql.tars.members import BLOCK, MAX_JSON
 
 WINDOW = 4096  # bytes read at once: a sample's .json and .txt, and the header of the image that follows
 _JSON = b".json\0"
