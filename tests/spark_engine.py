@@ -67,8 +67,11 @@ class SparkRun:
                     case Cut():
                         self._cut(statistic, [statements.pop(0) for _ in range(4)])
                     case Firsts():
-                        rows = self._rows(statements.pop(0))
-                        self._table(statistic.name, [("uid", Type.TEXT)], [(row["uid"],) for row in rows])
+                        self._session.sql(statements.pop(0).text, args=self._given).createOrReplaceTempView(
+                            f"`{statistic.name}/groups`"
+                        )
+                        rows = [row for _ in range(2) for row in self._rows(statements.pop(0))]
+                        self._table(statistic.name, [("id", Type.TEXT)], [(row["id"],) for row in rows])
                     case _:
                         raise AssertionError(statistic)
         (output,) = statements

@@ -127,8 +127,9 @@ class Statistics:
             case GroupedCut():
                 self._grouped_cut(statistic)
             case Firsts():
-                self.session.store_result(statistic.name, statistic.statement, self.source, self.parameters)
-                count, checksum = self.session.checksum(statistic.name, "uid")
+                from dcql.engine.firsts import find_firsts  # few recipes have a DISTINCT ON, and it brings in Arrow
+
+                count, checksum = find_firsts(statistic, self.pool, self.session, self.sources, self.parameters)
                 self.found[-1].append(
                     Found(statistic.name, statistic.text, "", Type.INT, count, count, 0, 0, 0, at=(checksum,))
                 )

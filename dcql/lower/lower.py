@@ -10,6 +10,7 @@ from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.copies import checks, taken
+from dcql.lower.firsts import firsts
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.order import before
 from dcql.lower.program import (
@@ -19,7 +20,6 @@ from dcql.lower.program import (
     Block,
     Cut,
     Demand,
-    Firsts,
     FitOn,
     GroupedThreshold,
     Margin,
@@ -33,7 +33,7 @@ from dcql.lower.program import (
     Threshold,
     bounded,
 )
-from dcql.lower.samples import row_number, samples
+from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
 from dcql.lower.tables import numbered, table_reads
@@ -78,6 +78,7 @@ class Lowering:
         self.features = tuple(features.values())
         self.tables = numbered(self._relations())
         self.table_reads = tuple(table_reads(self._relations(), self.tables))
+        self.firsts = tuple(name for node, name in self.names.items() if isinstance(node, nodes.DistinctOn))
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -87,10 +88,11 @@ class Lowering:
         self._tell_asked(chain)
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
-        columns = self._columns()
+        columns = self.columns()
+        read = {column.name for column in (with_uid(columns) if self.firsts else columns)}
         found_checks = checks(self.plan, self.chain())
         return Program(
-            columns=tuple(column.name for column in columns),
+            columns=tuple(sorted(read)),
             features=self.features,
             sets=tuple((table, named) for named, table in self.sets.items() if isinstance(named, nodes.NamedSet)),
             asset_sets=tuple(
@@ -105,7 +107,7 @@ class Lowering:
             marks=marks,
             kept=self._kept(),
             kept_where=kept_where,
-            samples=self._samples(columns, self._needed()),
+            samples=self.samples(columns, self._needed()),
             parts=tuple(self._parts()),
             blocks=tuple(self._told_blocks(chain)),
             margins=tuple(self._margins()),
@@ -121,11 +123,12 @@ class Lowering:
     def _relations(self) -> tuple[nodes.Rel, ...]:
         return (*self.stages.values(), self.plan.query)
 
-    def _columns(self) -> tuple[nodes.Column, ...]:
+    def columns(self) -> tuple[nodes.Column, ...]:
+        """Return the columns that every statement may read; `firsts` reads uids besides."""
         found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
-        by_uid = nodes.Limit | nodes.DistinctOn | nodes.SampleShare | nodes.SampleRows
+        by_uid = nodes.Limit | nodes.SampleShare | nodes.SampleRows
         if any(isinstance(node, by_uid) for relation in self._relations() for node in nodes.walk(relation)):
-            found.add(nodes.Column("uid", Type.TEXT))  # for its hashes
+            found.add(UID)  # for its hashes
         return tuple(sorted(found, key=lambda column: column.name))
 
     def chain(self) -> Chain:
@@ -145,7 +148,7 @@ class Lowering:
             elif isinstance(node, nodes.Limit | nodes.SampleRows):
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
-                yield self._firsts(node)
+                yield firsts(self.chain, node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.Feature):
                 yield self._demand(node)
             elif node.by:
@@ -282,38 +285,6 @@ class Lowering:
         items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
         return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
 
-    def _firsts(self, node: nodes.DistinctOn) -> Firsts:
-        name = self.names[node]
-        chain = self.chain()
-        here = unused_name(self.plan, "input")
-        source = chain.relation(node.input, here)
-        keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
-        order = chain.sort_columns(node.order, name, here)
-        sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
-        grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
-        # The tie hash is computed only for the samples that share the first place.
-        place = sql.window("rank", [key.copy() for key in keys], sort)
-        columns = [(sql.column("uid"), "uid"), *((key.copy(), f"k{i}") for i, key in enumerate(keys)), (place, "place")]
-        ranked = sql.where(sql.select(columns, chain.source()), grouped)
-        leaders = sql.where(
-            sql.select(
-                [(sql.column("uid"), "uid"), *((sql.column(f"k{i}"), f"k{i}") for i in range(len(keys)))],
-                sql.subquery(ranked),
-            ),
-            sql.compare("=", sql.column("place"), sql.integer(1)),
-        )
-        tie = sql.window(
-            "row_number",
-            [sql.column(f"k{i}") for i in range(len(keys))],
-            [(sql.tie_hash(sql.column("uid")), False, False)],
-        )
-        numbered = sql.select([(sql.column("uid"), "uid"), (tie, "place")], sql.subquery(leaders))
-        first = sql.where(
-            sql.select([(sql.column("uid"), "uid")], sql.subquery(numbered)),
-            sql.compare("=", sql.column("place"), sql.integer(1)),
-        )
-        return Firsts(name, sql.render(first), "DISTINCT ON")
-
     def _demand(self, node: nodes.Feature) -> Demand:
         name = self.names[node]
         assert node.demand is not None
@@ -389,13 +360,13 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
 
-    def _samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
+    def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
         scalars = all(column.type is not Type.TEXT for column in columns)
-        nothing, row = exp.true(), row_number()
+        nothing, row = exp.true(), place()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        beside = self.features, self.table_reads
+        beside = self.features, self.table_reads, self.firsts
         return Samples(
             raw=samples(columns, nothing, *beside),
             raw_rows=samples(columns, row, *beside, rows=True),
@@ -403,6 +374,7 @@ class Lowering:
             raw_kept=samples(columns, uid, *beside, needed=skipping) if skipping else None,
             sidecar=samples(columns, nothing, *beside, normalised=True) if scalars else None,
             sidecar_rows=samples(columns, row, *beside, normalised=True, rows=True) if scalars else None,
+            raw_named=samples(with_uid(columns), row, *beside, rows=True) if self.firsts else None,
         )
 
     def _kept(self) -> Statement | None:
@@ -421,7 +393,7 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features or self.tables or next(checked(self.plan), None) is not None:
+        if self.stages or self.features or self.tables or self.firsts or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []

@@ -1,5 +1,6 @@
 """The statements of a run, spread over a cluster file by file, and their sum."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +90,8 @@ class Spread:
             for read in self.program.tables
             if read.name in attached
         ]
+        tables = {read.name for read in self.program.tables}
+        joined += [[name, _content(path)] for name, path in attached.items() if name not in tables]
         identity = [file.content, file.footer, file.size, file.rows]
         key = key_of(everything, identity, {name: _version(path) for name, path in beside.items()}, joined)
         return Item(file.name, file.rows, OneFile(file, source.files[0], beside), key, attached)
@@ -102,6 +105,11 @@ def _stream(table: Any) -> bytes:
     return content
 
 
+def _content(path: Path) -> str:
+    """Return what tells who is first in a file apart: the marks themselves."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _version(path: str) -> list[Any]:
     """Return what tells a version of a feature's values apart: a file of the store is never changed."""
     known = Path(path).stat()
@@ -112,7 +120,7 @@ def _version(path: str) -> list[Any]:
 class SpreadStatistics(Statistics):
     """Statistics whose scans are spread.
 
-    Where LIMIT cuts and what is first in a DISTINCT ON is looked for here, over all files, by the statements as they
+    Where LIMIT cuts and who is first in a DISTINCT ON is looked for here, over all files, by the statements as they
     are: no sum over files gives it.
     """
 
