@@ -23,6 +23,7 @@ from dcql.lower.program import (
     FitOn,
     GroupedThreshold,
     Margin,
+    Numbers,
     Part,
     Program,
     Samples,
@@ -227,33 +228,46 @@ class Lowering:
         source, keys = chain.ordered(node, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
-        order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
         percent = node.percent if isinstance(node, nodes.Limit) else None
-        count = [(sql.call("count", exp.Star()), "samples")]
+
+        def of_members(items: Sequence[tuple[Sql, str]], *conditions: Sql) -> exp.Select:
+            query = sql.select([(one.copy(), named) for one, named in items], members.copy())
+            return sql.where(query, sql.both([source.present.copy(), *conditions]))
+
         at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
-        ahead = before(keys, at_cut, node.order)
-        present = source.present
-        tie = sql.where(
-            sql.select([(sql.tie_hash(sql.column("uid")), "tie")], members.copy()), sql.both([present.copy(), at])
-        )
-        cut_keys = sql.select([(key.copy(), f"key{i}") for i, key in enumerate(keys)], members.copy())
+        tie = of_members([(sql.tie_hash(sql.column("uid")), "tie")], at)
+        count = [(sql.call("count", exp.Star()), "samples")]
+        numbers = samples = found = ahead = None
+        if _by_one_number(node):
+            numbers = self._numbers(node, of_members([(keys[0], "value")]))
+        else:
+            order = [
+                (key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)
+            ]
+            cut_keys = of_members([(key, f"key{i}") for i, key in enumerate(keys)])
+            samples = sql.render(of_members(count))
+            found = sql.render(sql.one_at(sql.order_by(cut_keys, order), "offset"))
+            ahead = sql.render(of_members(count, before(keys, at_cut, node.order)))
         return Cut(
             name=name,
             count=bounded(node.count),
             percent=(percent.numerator, percent.denominator) if percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
-            samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
-            keys=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
-            ahead=sql.render(
-                sql.where(
-                    sql.select([(c.copy(), n) for c, n in count], members.copy()), sql.both([present.copy(), ahead])
-                )
-            ),
+            samples=samples,
+            keys=found,
+            ahead=ahead,
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
             text=Writer().cut(node),
             weights=self._weights(node, here),
             near=self._near(node, here),
+            numbers=numbers,
         )
+
+    def _numbers(self, node: nodes.Limit | nodes.SampleRows, values: exp.Select) -> Numbers:
+        (key,) = node.order
+        of_pool = isinstance(node.input, nodes.PoolScan)
+        column = key.expr.name if of_pool and isinstance(key.expr, nodes.Column) else None
+        return Numbers(sql.render(values), key.expr.type, key.descending, key.nulls_first, column)
 
     def _near(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
         """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
@@ -440,6 +454,10 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
+
+
+def _by_one_number(node: nodes.Limit | nodes.SampleRows) -> bool:
+    return len(node.order) == 1 and node.order[0].expr.type.numeric
 
 
 def _read_by(relation: nodes.Rel) -> str:

@@ -127,6 +127,22 @@ def bounded(count: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers that a LIMIT orders by, where it orders by one: `statement` gives them in its column `value`.
+
+    `column` is the pool column whose stored distribution has them without a scan, None where there is none.
+    """
+
+    statement: Statement
+    type: Type
+    descending: bool
+    nulls_first: bool
+    column: str | None
+    value: str = "value"
+    member: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """Where LIMIT, or SAMPLE .. ROWS, cuts.
 
@@ -137,20 +153,22 @@ class Cut:
     `tie` gives the tie hash at `$offset` among the samples with those keys. `weights`, of a WEIGHT BY, counts the
     samples that are never taken, whose weight is NULL or 0 (`never`), and gives the first uid, or NULL, of those whose
     weight is negative or infinite (`wrong`); all others are for samples with a weight. `near`, of a SAMPLE by hashes
-    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`.
+    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`. `numbers`, of
+    an order by one number, answers for `samples`, `keys` and `ahead`, which are None then.
     """
 
     name: str
     count: int | None
     percent: tuple[int, int] | None
     key_types: tuple[Type, ...]
-    samples: Statement
-    keys: Statement
-    ahead: Statement
+    samples: Statement | None
+    keys: Statement | None
+    ahead: Statement | None
     tie: Statement
     text: str
     weights: Statement | None = None
     near: Statement | None = None
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,14 +470,16 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
             return [(f"{title}: counts", statistic.counts), (f"{title}: values", statistic.values)]
         case Cut():
             title = f"${statistic.name}: {statistic.text}"
-            return [
-                (f"{title}: samples", statistic.samples),
-                (f"{title}: keys at the cut", statistic.keys),
-                (f"{title}: samples before them", statistic.ahead),
-                (f"{title}: tie hash at the cut", statistic.tie),
-                *([(f"{title}: weights", statistic.weights)] if statistic.weights is not None else []),
-                *([(f"{title}: hashes near the cut", statistic.near)] if statistic.near is not None else []),
-            ]
+            every = (
+                ("samples", statistic.samples),
+                ("numbers to order by", statistic.numbers.statement if statistic.numbers is not None else None),
+                ("keys at the cut", statistic.keys),
+                ("samples before them", statistic.ahead),
+                ("tie hash at the cut", statistic.tie),
+                ("weights", statistic.weights),
+                ("hashes near the cut", statistic.near),
+            )
+            return [(f"{title}: {which}", statement) for which, statement in every if statement is not None]
         case GroupedCut():
             title = f'"{statistic.name}": {statistic.text}'
             return [

@@ -31,8 +31,8 @@ def samples(
     `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
     condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
 
-    Features, joined columns, and who is first in each of `firsts` stand beside the files row for row: a positional join, whose sides DuckDB reads in step
-    and in order, as long as both are bare files.
+    Features, joined columns, and who is first in each of `firsts` stand beside the files row for row: a positional
+    join, whose sides DuckDB reads in step and in order, as long as both are bare files.
     """
     items: list[tuple[Sql, str]] = []
     beside = bool(features or tables or firsts)

@@ -164,9 +164,14 @@ def ranks(program: Program) -> tuple[str, ...]:
             )
         elif isinstance(statistic, Cut):
             names = ", ".join(f":{statistic.name}_{i}" for i in range(len(statistic.key_types)))
+            where = f"{names} are the keys at :offset"
+            if statistic.numbers is not None:
+                down = "largest first" if statistic.numbers.descending else "smallest first"
+                nulls = "first" if statistic.numbers.nulls_first else "last"
+                where = f"{names} is the number of the last sample that fits, {down} and NULLs {nulls}"
             told.append(
-                f":{statistic.name}_keep is 0 where nothing is kept, 2 where all is, else 1: then {names} are the keys "
-                f"at :offset, and :{statistic.name}_tie the tie hash of the last sample with these keys that fits"
+                f":{statistic.name}_keep is 0 where nothing is kept, 2 where all is, else 1: then {where}, "
+                f"and :{statistic.name}_tie the tie hash of the last sample with these keys that fits"
             )
     return tuple(told)
 
