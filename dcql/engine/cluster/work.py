@@ -16,7 +16,6 @@ from dcql.catalog import store
 from dcql.errors import DcqlError, Diagnostic
 from dcql.files import first_line
 
-
 Content = bytes | memoryview
 
 
