@@ -44,7 +44,7 @@ class Batches:
         return tuple(batch)
 
     def alone(self, batch: Batch) -> None:
-        """Let the items of a batch that failed wait again, each by itself, so that the one at fault is known."""
+        """Let items of a batch that were not done wait again, each by itself, so that one at fault is known."""
         self._alone.extend(batch)
 
     def _next(self) -> Item | None:

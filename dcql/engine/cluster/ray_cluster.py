@@ -11,7 +11,7 @@ from typing import Any
 
 from dcql.engine.cluster.batches import Batch, Batches
 from dcql.engine.cluster.doing import Cluster
-from dcql.engine.cluster.work import Attempt, Failed, Item, Needs, Work, attempt
+from dcql.engine.cluster.work import Attempt, Done, Failed, Item, Needs, Work, attempt
 from dcql.errors import Diagnostic, RunError
 from dcql.extras import missing
 from dcql.files import first_line
@@ -20,6 +20,7 @@ from dcql.files import first_line
 _RETRIES = 8
 # Results that wait to be taken, and items that wait for a worker, a core: both are small.
 _AHEAD = 2
+_REPLY = 32 << 20  # bytes: a task that has so many ends, and what it did not come to is sent anew
 _OBJECTS = 1 << 30  # bytes for what travels, of a cluster that is started here
 _SECONDS = 5.0
 
@@ -148,23 +149,21 @@ class RayExecutor:
                 for reference in ready:
                     batch = waiting.pop(reference)
                     found = self._taken(reference, batch)
-                    if found is None:
-                        to_come.alone(batch)
-                        continue
-                    yield from zip(batch, found, strict=True)
+                    to_come.alone(batch[len(found) :])
+                    yield from zip(batch, found, strict=False)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
 
-    def _taken(self, reference: Any, batch: Batch) -> list[Attempt] | None:
-        """Return what became of a batch, None where all that is known is that one of several items went wrong."""
+    def _taken(self, reference: Any, batch: Batch) -> list[Attempt]:
+        """Return what became of the first items of a batch: of none where one of several ended the task itself."""
         from ray import exceptions
 
         try:
             found: list[Attempt] = self._ray.get(reference)
         except exceptions.RayError as error:
             if len(batch) > 1:
-                return None
+                return []
             item = batch[0]
             if isinstance(error, exceptions.RayTaskError):
                 return [Failed((_bug(item, error),))]
@@ -175,9 +174,20 @@ class RayExecutor:
 
 
 def _attempt_elsewhere(work: Work, items: list[Item]) -> list[Attempt]:
+    """Try items until one fails, or what they gave is as much as should travel at once."""
     # What looks things up in the store finds the one of the run.
     os.environ["DCQL_HOME"] = work.home
-    return [attempt(work, item) for item in items]
+    found: list[Attempt] = []
+    size = 0
+    for item in items:
+        tried = attempt(work, item)
+        found.append(tried)
+        if not isinstance(tried, Done):
+            break
+        size += len(tried.content)
+        if size >= _REPLY:
+            break
+    return found
 
 
 def _options(needs: Needs) -> dict[str, Any]:

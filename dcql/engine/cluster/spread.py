@@ -22,7 +22,7 @@ from dcql.engine.statistics import DTYPES, Statistics
 from dcql.lower.program import GroupedThreshold, Program, Scan, Statement, Threshold
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
-_TOGETHER = 1 << 21  # rows that a task may have: of a raw pool 32 MiB of uids come back at most, 48 with copies
+_TOGETHER = 1 << 21  # rows that may go as one task: seconds, which is what a node that is lost costs
 
 
 @dataclass(frozen=True)
