@@ -72,7 +72,7 @@ def run(
     `before_models` is called before a model computes anything, and may raise RunError.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
-    tell = progress or silent
+    tell, program = progress or silent, program.over(pool)
     with opened(program, pool, resources, tell, computing, before_models) as ready:
 
         def last(parameters: dict[str, Any]) -> tuple[_Output, Subset | Gathered]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
-from dcql.lower.program import Program
+from dcql.lower.program import LENGTHS, Program
 
 # DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps: a
 # pool's size shows in the peak from two large files on. Small files still go to all threads.
@@ -31,8 +31,8 @@ class Sources:
         """Return all samples of the pool at once, in the order of its files."""
         samples, files = self.program.samples, self.pool.files
         if samples.sidecar is not None and self._has_sidecars:
-            return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self.beside(files))
-        return Source(samples.raw, tuple(file.path for file in files), self.beside(files))
+            return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self._beside(files))
+        return Source(samples.raw, tuple(file.path for file in files), self._beside(files))
 
     def uids_in_turn(self) -> Iterator[Source]:
         """Yield the samples of a raw pool, told by their uids as written, some files at a time.
@@ -54,13 +54,19 @@ class Sources:
         """Return the samples of one file, told by their position in it."""
         samples = self.program.samples
         if samples.sidecar_rows is not None and self._has_sidecars:
-            return Source(samples.sidecar_rows, (str(file.sidecar),), self.beside((file,)))
-        return Source(samples.raw_rows, (file.path,), self.beside((file,)))
+            return Source(samples.sidecar_rows, (str(file.sidecar),), self._beside((file,)))
+        return Source(samples.raw_rows, (file.path,), self._beside((file,)))
 
     def _uids_of(self, files: tuple[PoolFile, ...]) -> Source:
         samples = self.program.samples
         told = samples.raw_uids if self.program.kept is None or samples.raw_kept is None else samples.raw_kept
-        return Source(told, tuple(file.path for file in files), self.beside(files))
+        return Source(told, tuple(file.path for file in files), self._beside(files))
+
+    def _beside(self, files: tuple[PoolFile, ...]) -> Mapping[str, tuple[str, ...]]:
+        beside = self.beside(files)
+        if not self.program.lengths:
+            return beside
+        return {**beside, LENGTHS: tuple(str(file.lengths) for file in files)}
 
     @property
     def _has_sidecars(self) -> bool:
@@ -69,5 +75,5 @@ class Sources:
 
 def every_path(pool: Pool) -> tuple[str, ...]:
     """Return every file that a run may read."""
-    sidecars = [str(file.sidecar) for file in pool.files if file.sidecar is not None]
-    return (*(file.path for file in pool.files), *sidecars)
+    kept = [str(path) for file in pool.files for path in (file.sidecar, file.lengths) if path is not None]
+    return (*(file.path for file in pool.files), *kept)

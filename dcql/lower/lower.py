@@ -1,7 +1,7 @@
 """Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -40,13 +40,16 @@ from dcql.lower.tables import numbered, table_reads
 from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
+from dcql.plan.lengths import kept_lengths, lengths_of
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
 from dcql.plan.written import Writer
 
 
 def lower(plan: nodes.Plan) -> Program:
-    """Lower a plan that needs no model."""
-    return Lowering(plan).program()
+    """Lower a plan, and once more where a pool may keep lengths of the texts that it reads."""
+    program = Lowering(plan).program()
+    by_lengths = Lowering(kept_lengths(plan))
+    return replace(program, by_lengths=by_lengths.program()) if by_lengths.lengths else program
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Lowering:
                 if isinstance(node, nodes.InSet):
                     self.fitted_on |= dict.fromkeys(node.needs)
         self.features = tuple(features.values())
+        self.lengths = lengths_of(self.plan)
         self.tables = numbered(self._relations())
         self.table_reads = tuple(table_reads(self._relations(), self.tables))
 
@@ -114,6 +118,7 @@ class Lowering:
             effect=effect(self.plan).name.lower(),
             has_copies=member.copies is not None,
             checks=found_checks,
+            lengths=tuple((one.function, one.column) for one in self.lengths),
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -395,7 +400,7 @@ class Lowering:
         nothing, row = exp.true(), row_number()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        beside = self.features, self.table_reads
+        beside = self.features, self.table_reads, self.lengths
         return Samples(
             raw=samples(columns, nothing, *beside),
             raw_rows=samples(columns, row, *beside, rows=True),
@@ -421,7 +426,7 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features or self.tables or next(checked(self.plan), None) is not None:
+        if self.stages or self.features or self.tables or self.lengths or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
@@ -24,12 +25,18 @@ ID = "@id"
 ROW = "row"
 READ = "@values"
 FAULT = "fault"
+LENGTHS = "lengths"
 _MOST = (1 << 63) - 1
 
 
 def feature_column(name: str) -> str:
     """Return the column of `samples` that holds a feature."""
     return f"@feature/{name}"
+
+
+def length_column(function: str, column: str) -> str:
+    """Return the column of `samples` that holds a length of a text."""
+    return f"@length/{function}/{column}"
 
 
 def table_column(table: str, column: str | None = None) -> str:
@@ -51,7 +58,7 @@ class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
     The n-th feature of the program comes from `$feature1` and so on, files of the feature store that stand beside those
-    of `$files`, row for row; the n-th joined table from `$table1` and so on.
+    of `$files`, row for row; the n-th joined table from `$table1` and so on; lengths of texts from `$lengths`.
 
     `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
     file, and in `raw_uids` the uid as it is written. `raw_kept` is `raw_uids` without samples that cannot be kept, for
@@ -338,6 +345,10 @@ class Program:
 
     `checks` holds copies to what they may be; None where they cannot be wrong.
 
+    `lengths` are those that it reads in the place of texts, by function and column. Its `by_lengths` is the same
+    program that reads all it can; None where there are none to read. What tells a program apart, as its digest does,
+    is the one that reads texts.
+
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
     `asset_sets` the tables of values, `tables` what is joined, `fits` the samples that assets are fitted on, `parts`
     the stages in text order, then the query.
@@ -363,6 +374,14 @@ class Program:
     effect: str
     has_copies: bool
     checks: Checks | None = None
+    lengths: tuple[tuple[str, str], ...] = ()
+    by_lengths: "Program | None" = None
+
+    def over(self, pool: Pool) -> "Program":
+        """Return the form of this program that reads least of a pool; all forms give the same."""
+        if self.by_lengths is None or not {column for _, column in self.by_lengths.lengths} <= set(pool.lengths):
+            return self
+        return self.by_lengths
 
     @property
     def every_feature(self) -> "tuple[FeatureSpec, ...]":

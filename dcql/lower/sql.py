@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Type
-from dcql.lower.program import Statement, feature_column, table_column
+from dcql.lower.program import Statement, feature_column, length_column, table_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -211,6 +211,8 @@ class ExpressionLowering:
         match expr:
             case nodes.Column():
                 return column(expr.name)
+            case nodes.Length():
+                return column(length_column(expr.function, expr.column))
             case nodes.TableColumn():
                 return column(table_column(self._joined(expr.table), expr.name))
             case nodes.Feature():
