@@ -8,8 +8,9 @@ from sqlglot import exp
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import Chain, Member
+from dcql.lower.chain import Chain, Member, source_name
 from dcql.lower.copies import checks, taken
+from dcql.lower.flags import FlagChain
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.order import before
 from dcql.lower.program import (
@@ -21,6 +22,7 @@ from dcql.lower.program import (
     Demand,
     Firsts,
     FitOn,
+    Flagged,
     GroupedThreshold,
     Margin,
     Part,
@@ -91,6 +93,7 @@ class Lowering:
         self._tell_asked(chain)
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
+        flagged = self._flagged() if marks is None else None
         columns = self._columns()
         found_checks = checks(self.plan, self.chain())
         return Program(
@@ -119,6 +122,7 @@ class Lowering:
             has_copies=member.copies is not None,
             checks=found_checks,
             lengths=tuple((one.function, one.column) for one in self.lengths),
+            flagged=flagged,
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -394,6 +398,15 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
 
+    def _flagged(self) -> Flagged | None:
+        """Write the last query in the form of marks without a look into sets of INT, where it looks at nothing else."""
+        chain = FlagChain(self.stages, self.names, self.sets, self.demands, self.tables)
+        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
+        self.asked.clear()
+        self._tell_asked(chain)
+        marks, _ = self._marks(chain, member)
+        return Flagged(marks, tuple(chain.flagged)) if marks is not None else None
+
     def _samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
         scalars = all(column.type is not Type.TEXT for column in columns)
@@ -482,10 +495,4 @@ def _read_by(relation: nodes.Rel) -> str:
         nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn | nodes.Copies | nodes.Filter,
     ):
         relation = relation.input
-    match relation:
-        case nodes.PoolScan():
-            return "pool"
-        case nodes.Ref():
-            return relation.name
-        case _:
-            return "query"
+    return source_name(relation)

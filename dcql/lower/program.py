@@ -26,6 +26,7 @@ ROW = "row"
 READ = "@values"
 FAULT = "fault"
 LENGTHS = "lengths"
+FLAGS = 1 << 17  # numbers from 0 on that a set can be asked for by flags
 _MOST = (1 << 63) - 1
 
 
@@ -298,6 +299,17 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """The last query in the form of marks, where sets of INT come as flags: `tables`, as parameters of their names.
+
+    It can be run where all values of these sets lie between 0 and FLAGS.
+    """
+
+    marks: Statement
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
@@ -337,8 +349,9 @@ class Program:
     sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
     and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
     number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
-    tables. Both say of each demand that is not for every sample, in a column of its name, whether it asks of the
-    sample; then `output` has `row` too, the `@id` of every sample.
+    tables; where these are sets of INT alone, `flagged` has marks all the same. All say of each demand that is not for
+    every sample, in a column of its name, whether it asks of the sample; then `output` has `row` too, the `@id` of
+    every sample.
 
     `kept` gives the `id` of the kept samples and nothing else, for raw files that can be read with skips; None where
     that is not faster than `output`.
@@ -376,6 +389,7 @@ class Program:
     checks: Checks | None = None
     lengths: tuple[tuple[str, str], ...] = ()
     by_lengths: "Program | None" = None
+    flagged: Flagged | None = None
 
     def over(self, pool: Pool) -> "Program":
         """Return the form of this program that reads least of a pool; all forms give the same."""
