@@ -108,8 +108,9 @@ class _Texts:
         return code
 
     def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
-        table: NDArray[np.void] = np.frombuffer(b"".join(self._digests), "V16")
-        return table[codes]
+        table = np.frombuffer(b"".join(self._digests), "V16")
+        found: NDArray[np.void] = table[codes]
+        return found
 
 
 class _Vectors:
@@ -131,5 +132,6 @@ class _Vectors:
         return codes
 
     def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
-        table: NDArray[np.void] = np.frombuffer(self._digests, "V16")
-        return table[codes]
+        table = np.frombuffer(self._digests, "V16")
+        found: NDArray[np.void] = table[codes]
+        return found
