@@ -1,7 +1,8 @@
 """What the scripts over a store of dcql's share: its files, read by hand, and a subset written and hashed by hand.
 
 Only numpy and pyarrow are used. A pool lies in $DCQL_HOME/pools/NAME: pool.toml lists its files; for each of them there
-are a sidecar, whose columns are uncompressed and plain, and the ranks of its samples in the sorted uids of the pool.
+are a sidecar, whose columns are uncompressed and plain, the lengths of its texts, and the ranks of its samples in the
+sorted uids of the pool.
 """
 
 import hashlib
@@ -38,6 +39,10 @@ class Stored:
     def sidecar(self, work: str) -> Path:
         """Return the sidecar of a file."""
         return self.folder / "work" / work / "sidecar.parquet"
+
+    def lengths(self, work: str) -> Path:
+        """Return the lengths of the texts of a file, which have dictionaries."""
+        return self.folder / "work" / work / "lengths.parquet"
 
     def mark(self, work: str, passes: NDArray[np.bool_], kept: NDArray[np.bool_]) -> None:
         """Set `kept`, by rank, for the samples of a file that pass, (n,) in its order.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dcql.catalog import files, store
+from dcql.catalog.lengths import LENGTHS_FILE, LENGTHS_VERSION
 from dcql.catalog.types import Column, Schema, Type
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import list_files
@@ -26,8 +27,10 @@ class PoolFile:
     `name` is the path below the pool's folder; `path` is what opens it, a local path or a URL.
     `sidecar` is a parquet file with the pool's INT, FLOAT, DOUBLE and BOOL columns, row for row, NaN as NULL and
     -0.0 as 0 (None as well where the pool has no such column);
+    `lengths` is a parquet file with lengths of its texts, row for row, by `catalog.lengths.length_name`: uint32, NULL
+    where the text is (None as well where there are none);
     `rank` is a .npy of uint32 (uint64 from 2^32 samples on), the position of each row's uid in the pool's sorted uids.
-    Both are None in a raw pool. `size` is in bytes, `footer` the hex SHA-256 of the parquet footer, and `content` the
+    All are None in a raw pool. `size` is in bytes, `footer` the hex SHA-256 of the parquet footer, and `content` the
     digest of the whole file, which an added pool knows; it is empty in a raw one.
     """
 
@@ -39,6 +42,7 @@ class PoolFile:
     size: int = 0
     footer: str = ""
     content: str = ""
+    lengths: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Pool:
     `fingerprint` is the logical fingerprint "dcpool1:<hex>", None for a raw directory, which was never added. `uids` is
     the .npy of all uids (dtype u8,u8, sorted), None when raw. `distributions` is the folder of exact column
     distributions.
+    `lengths` are the columns of whose texts all files keep lengths.
     `physical` is the cheap fingerprint "dcphys1:<hex>" over names, sizes and footers: a cache key, never an identity.
     """
 
@@ -59,6 +64,7 @@ class Pool:
     uids: Path | None = None
     distributions: Path | None = None
     physical: str = ""
+    lengths: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -181,14 +187,23 @@ def read_recorded(name: str) -> Pool:
     record = read_record(name)
     try:
         pool = _from_record(record, folder)
+        kept = _kept(pool, record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(_damaged(name, f"pool.toml lacks or garbles {error}")) from error
-    kept = [(pool.uids, 16 * pool.rows), (pool.distributions, 0)]
-    kept += [(file.sidecar, 0) for file in pool.files] + [(file.rank, 4 * file.rows) for file in pool.files]
     for path, size in kept:
         if path is not None and not (path.exists() and path.stat().st_size >= size):
             raise RunError(_damaged(name, f"`{path.relative_to(folder)}` is missing or cut off"))
     return pool
+
+
+def _kept(pool: Pool, record: dict[str, Any]) -> list[tuple[Path | None, int]]:
+    """Return what is kept of a pool, with the bytes that each takes at least."""
+    found = [(pool.uids, 16 * pool.rows), (pool.distributions, 0)]
+    found += [(file.sidecar, 0) for file in pool.files] + [(file.rank, 4 * file.rows) for file in pool.files]
+    if pool.lengths:
+        # A row that is cut off would look like a NULL beside the file.
+        found += [(file.lengths, one["lengths"]) for file, one in zip(pool.files, record["files"], strict=True)]
+    return found
 
 
 def read_record(name: str) -> dict[str, Any]:
@@ -210,6 +225,9 @@ def _from_record(record: dict[str, Any], folder: Path) -> Pool:
     version = folder / "versions" / record["data"]
     schema = Schema(tuple(Column(column["name"], Type(column["type"])) for column in record["columns"]))
     scalars = any(column.type not in (Type.TEXT, Type.NESTED) for column in schema.columns)
+    # Absent where an earlier dcql added the pool: then runs read its texts.
+    counted = record.get("lengths", {})
+    lengths = tuple(counted["columns"]) if counted.get("version") == LENGTHS_VERSION else ()
     files = tuple(
         PoolFile(
             file["name"],
@@ -220,6 +238,7 @@ def _from_record(record: dict[str, Any], folder: Path) -> Pool:
             file["size"],
             file["footer"],
             file["work"],
+            folder / "work" / file["work"] / LENGTHS_FILE if lengths else None,
         )
         for file in record["files"]
     )
@@ -232,6 +251,7 @@ def _from_record(record: dict[str, Any], folder: Path) -> Pool:
         version / "uids.npy",
         version / "distributions",
         record["physical"],
+        lengths,
     )
 
 

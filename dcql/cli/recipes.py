@@ -23,8 +23,9 @@ def plan(
 ) -> None:
     """Print what a recipe means: its stages, clauses and statistics, as a tree.
 
-    With --pool, then what a run on it would ask of models: of how many samples, for how many of these the answer is not
-    stored, and how long computing it takes. Nothing is computed or stored.
+    With --pool, then which lengths of texts a run on it takes from what was added, and what it would ask of models: of
+    how many samples, for how many of these the answer is not stored, and how long computing it takes. Nothing is
+    computed or stored.
     """
     from dcql.plan import nodes
     from dcql.plan.explain import explain
@@ -38,6 +39,8 @@ def plan(
         print("-- after the passes")
     optimized = optimize(resolved)
     print(explain(optimized), end="")
+    if pool is not None:
+        _print_lengths(optimized, pool)
     if pool is not None and any(isinstance(name, nodes.Feature) for name in statistics(optimized).names):
         _print_demands(optimized, pool)
 
@@ -94,6 +97,24 @@ def _spark_text(program: "Program") -> str:
     statements = (f"-- {_comment(one.title)}\n{one.text};\n" for one in spark(program))
     told = "".join(f"-- {_comment(line)}\n" for line in ranks(program))
     return "\n".join([_SPARK_NOTE + told, *statements])
+
+
+def _print_lengths(plan: "Plan", pool: str) -> None:
+    from dcql.catalog.lengths import length_name
+    from dcql.cli.demo import pool_or_demo
+    from dcql.plan.lengths import kept_lengths, lengths_of
+
+    lengths = lengths_of(kept_lengths(plan))
+    if not lengths:
+        return
+    opened = pool_or_demo(pool)
+    print(f"\nlengths of texts on {shown(opened.name)}")
+    for one in lengths:
+        name = shown(length_name(one.function, one.column))
+        kept = one.column in opened.lengths
+        print(f"  {name}: {'kept, so that no text is read for it' if kept else 'counted in each text'}")
+    if opened.added and not {one.column for one in lengths} <= set(opened.lengths):
+        print(f"  `dcql pool add {shown(opened.name)} {shown(opened.source)}` counts them once")
 
 
 def _print_demands(plan: "Plan", pool: str) -> None:

@@ -17,10 +17,11 @@ from typing import Any
 import tomli_w
 
 from dcql.catalog import files, parquet, store
-from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_recorded, unwritable
+from dcql.catalog.lengths import LENGTHS_VERSION
+from dcql.catalog.pool import RECORD_VERSION, Pool, locked, read_record, read_recorded, unwritable
 from dcql.catalog.types import Schema
 from dcql.engine.distribution import Distribution, distribution_file
-from dcql.engine.intake import Progress, Work, read_work, work_key
+from dcql.engine.intake import Progress, Work, counted_of, read_work, work_key
 from dcql.engine.ranking import rank
 from dcql.engine.scalars import DTYPES
 from dcql.engine.taking import Taking
@@ -48,11 +49,17 @@ def add(
     schema = parquet.schema_of(footers)
     with locked(name), _store_errors(), _unfinished(folder) as unfinished:
         keys = _keys(footers)
-        if _same(name, source, footers, keys):
+        same = _same(name, source, footers, keys)
+        missing = _missing(footers, keys, folder, unfinished, memory)
+        if same and not missing and read_recorded(name).lengths == counted_of(footers[0]):
             return read_recorded(name)
         if elsewhere is not None:
-            elsewhere(_missing(footers, keys, folder, unfinished, memory), progress or (lambda *_: None))
+            elsewhere(missing, progress or (lambda *_: None))
         works = _take_in_all(footers, keys, folder, unfinished, memory, progress)
+        counted = counted_of(footers[0])
+        if same:  # all but the lengths of its texts
+            _replace(store.record_file(name), tomli_w.dumps(_with_lengths(read_record(name), counted, works)))
+            return read_recorded(name)
         spelled = {field.name: parquet.spelling(field.type) for field in footers[0].schema}
         version = unfinished / "version"
         fingerprint = rank(works, version, memory, list(spelled.items()))
@@ -89,7 +96,7 @@ def add(
             "columns": columns,
             "files": recorded,
         }
-        _replace(store.record_file(name), tomli_w.dumps(record))
+        _replace(store.record_file(name), tomli_w.dumps(_with_lengths(record, counted, works)))
         _sweep(folder, number, set(keys.values()))
         return read_recorded(name)
 
@@ -147,9 +154,10 @@ def _same(name: str, source: str, footers: tuple[parquet.Footer, ...], keys: dic
 def _missing(
     footers: tuple[parquet.Footer, ...], keys: dict[str, str], folder: Path, unfinished: Path, memory: int
 ) -> list[Taking]:
-    """Return what is to be taken in: the files of which no work is kept."""
+    """Return what is to be taken in: the files of which not all work is kept."""
     kept = ((footer, folder / "work" / keys[footer.file.name]) for footer in footers)
-    return [Taking(footer, unfinished, place, memory) for footer, place in kept if read_work(place) is None]
+    takings = (Taking(footer, unfinished, place, memory) for footer, place in kept)
+    return [taking for taking in takings if not taking.is_done]
 
 
 def _take_in_all(
@@ -167,15 +175,15 @@ def _take_in_all(
     for footer in footers:
         name = footer.file.name
         kept = folder / "work" / keys[name]
-        work = read_work(kept)
-        if work is None:
+        taking = Taking(footer, unfinished, kept, memory)
+        if not taking.is_done:
 
             def tell(rows: int, name: str = name, before: int = before) -> None:
                 if progress is not None:
                     progress(name, before + rows, total)
 
-            Taking(footer, unfinished, kept, memory).take(tell)
-            work = read_work(kept)
+            taking.take(tell)
+        work = read_work(kept)
         if work is None:
             raise OSError(f"{kept} was lost")
         works[name] = work
@@ -192,6 +200,12 @@ def _merge_distributions(works: dict[str, Work], schema: Schema, folder: Path) -
         for work in works.values():
             merged.merge(Distribution.load(distribution_file(work.folder, column.name)))
         merged.save(distribution_file(folder, column.name))
+
+
+def _with_lengths(record: dict[str, Any], counted: tuple[str, ...], works: dict[str, Work]) -> dict[str, Any]:
+    """Return a record that says of which columns lengths are kept, and of each file how many bytes they take."""
+    kept = [file | ({"lengths": works[file["name"]].lengths_size} if counted else {}) for file in record["files"]]
+    return record | {"lengths": {"version": LENGTHS_VERSION, "columns": list(counted)}, "files": kept}
 
 
 def _keep_version(version: Path, versions: Path) -> str:

@@ -23,12 +23,13 @@ from dcql.catalog.types import Type
 from dcql.engine.arrow_stream import Batch, batches_of
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
-from dcql.lower.program import READ, SAMPLES, Statement
+from dcql.lower.program import FLAGS, READ, SAMPLES, Statement
 from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__
 
 _BATCH_ROWS = 1 << 18
+_FEW = 10_000  # rows that go in one by one
 # Samples are written on the left of every join, for they are to stream past the table on the right. DuckDB takes files
 # that stand beside others for empty, and would hold all samples instead. And of a row_number() that is to be 1 it makes
 # an aggregate over texts, which it cannot write to disk.
@@ -69,6 +70,7 @@ class Session:
         # A folder of the session's own, which it may read and which is gone with it.
         self.folder = folder
         self._beside: dict[str, Mapping[str, str]] = {}
+        self._flags: dict[str, list[bool]] = {}
         self._nothing: dict[str, str] = {}
 
     def stand_beside(self, name: str, files: Mapping[str, str]) -> None:
@@ -103,7 +105,13 @@ class Session:
         # Names and types here are dcql's own; values go in as parameters.
         declared = ", ".join(f'"{column}" {_DUCK_TYPES[type_]}' for column, type_ in columns)
         self._connection.execute(f'CREATE OR REPLACE TABLE "{name}" ({declared})')
-        if rows:
+        if 0 < len(rows) <= _FEW:
+            # Without Arrow, and the package around the engine, and whatever these import.
+            lists = ", ".join(f"unnest(?::{_DUCK_TYPES[type_]}[])" for _, type_ in columns)
+            self._connection.execute(
+                f'INSERT INTO "{name}" SELECT {lists}', [list(each) for each in zip(*rows, strict=True)]
+            )
+        elif rows:
             import pyarrow
 
             _let_scan_arrow()
@@ -114,6 +122,19 @@ class Session:
             self._connection.register("@values", table)
             self._connection.execute(f'INSERT INTO "{name}" SELECT * FROM "@values"')
             self._connection.unregister("@values")
+
+    def store_set(self, name: str, type_: Type, values: Sequence[Any]) -> None:
+        """Make the table of a set's values, and its flags where it has them."""
+        self.store(name, [("value", type_)], [(value,) for value in values])
+        if type_ is Type.INT and min(values, default=0) >= 0 and max(values, default=0) < FLAGS:
+            flags = [False] * (max(values, default=0) + 1)
+            for value in values:
+                flags[value] = True
+            self._flags[name] = flags
+
+    def has_flags(self, names: Sequence[str]) -> bool:
+        """Return whether all these sets can be asked for by flags, which are parameters of their names."""
+        return self._flags.keys() >= set(names)
 
     def store_batches(self, name: str, statement: Statement, schema: Any, batches: Iterator[Any]) -> None:
         """Make a table of a statement over Arrow record batches. What reading them raises comes out as it is."""
@@ -205,7 +226,7 @@ class Session:
 
     def _given(self, statement: Statement, source: Source, parameters: Parameters) -> dict[str, Any]:
         named = (*source.samples.parameters, *statement.parameters)
-        given = {**parameters, "files": [_literally(file) for file in source.files]}
+        given = {**self._flags, **parameters, "files": [_literally(file) for file in source.files]}
         given |= {name: [_literally(file) for file in files] for name, files in source.beside.items()}
         given |= {name: [_literally(file)] for name, file in self._nothing.items()}
         given |= {

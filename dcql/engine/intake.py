@@ -3,17 +3,21 @@
 What comes out is a folder, made under a temporary name and renamed when it is whole, so that it is kept for good:
 
     sidecar.parquet   the INT, FLOAT, DOUBLE and BOOL columns, row for row (absent where there is none)
+    lengths.parquet   the lengths of texts, row for row (absent where there is no column that they are kept of)
     high.bin low.bin  the uids' halves, uint64, in sorted runs one after the other
     row.bin           the row of each in the file, uint32 (uint64 from 2^32 rows on)
     digest.bin        its row's digest, 32 bytes
     marks.bin         every 256th uid of each run (dtype u8,u8), by which the runs of all files are cut for merging
     <hash>.npz        the distribution of each numeric column, by the hash of its name
-    done.json         rows, the runs' lengths, the number of NULLs of each column, the sizes of the files above
+    done.json         rows, the runs' lengths, the number of NULLs of each column, which texts' lengths are kept, the
+                      sizes of the files above
+
+An earlier dcql kept no lengths of texts: `take_lengths` makes what is to be added to such a folder.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,10 +28,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dcql.catalog.files import damaged
+from dcql.catalog.lengths import LENGTHS_FILE, LENGTHS_VERSION, counted_columns
 from dcql.catalog.parquet import Footer, type_of
-from dcql.catalog.types import Type
+from dcql.catalog.types import Column, Type
 from dcql.engine.distribution import Distribution, distribution_file
 from dcql.engine.fingerprint import row_digests
+from dcql.engine.lengths import lengths, lengths_schema
 from dcql.engine.ranks import row_dtype
 from dcql.engine.scalars import DTYPES, arrow_type, read_scalars
 from dcql.engine.uids import parse_uids
@@ -47,17 +53,26 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one file gave: `rows` in sorted runs of the lengths `runs`, and the number of NULLs by column."""
+    """What one file gave: `rows` in sorted runs of the lengths `runs`, and the number of NULLs by column.
+
+    `lengths` are the columns of whose texts there are lengths as this dcql keeps them, None where there are none.
+    """
 
     folder: Path
     rows: int
     runs: tuple[int, ...]
     nulls: dict[str, int]
+    lengths: tuple[str, ...] | None = None
 
     @property
     def row_dtype(self) -> Any:
         """The dtype of row.bin."""
         return row_dtype(self.rows)
+
+    @property
+    def lengths_size(self) -> int:
+        """The size of lengths.parquet, which is there where some are kept."""
+        return (self.folder / LENGTHS_FILE).stat().st_size
 
 
 def read_work(folder: Path) -> Work | None:
@@ -66,7 +81,9 @@ def read_work(folder: Path) -> Work | None:
         done = parse_json((folder / "done.json").read_bytes())
         if any((folder / name).stat().st_size != size for name, size in done["files"].items()):
             return None
-        return Work(folder, done["rows"], tuple(done["runs"]), done["nulls"])
+        counted = done.get("lengths", {})
+        lengths = tuple(counted["columns"]) if counted.get("version") == LENGTHS_VERSION else None
+        return Work(folder, done["rows"], tuple(done["runs"]), done["nulls"], lengths)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -94,8 +111,13 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
     distributions = {column: Distribution(DTYPES[type_of(footer.schema.field(column).type)]) for column in numeric}
     kinds = pa.schema([(column, arrow_type(type_of(footer.schema.field(column).type))) for column in scalars])
     nulls = dict.fromkeys(footer.schema.names, 0)
+    counted = counted_of(footer)
     done = 0
-    with _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs, _Sidecar(folder, kinds) as sidecar:
+    with (
+        _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs,
+        _Columns(folder / "sidecar.parquet", kinds, by_dictionary=False) as sidecar,
+        _lengths_file(folder, counted) as counting,
+    ):
         for batch in _batches(footer, memory):
             _check_text(batch, name)
             high, low = parse_uids(batch.column("uid"), file=name, first_row=done)
@@ -112,6 +134,7 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
                     distributions[column].add(values[~absent] if missing else values, missing)
                 columns[column] = pa.array(values, kinds.field(column).type, mask=absent if missing else None)
             sidecar.add(columns)
+            counting.add(_lengths_in(batch, counted))
             done += batch.num_rows
             progress(done)
     if done != footer.rows:
@@ -119,8 +142,49 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
     for column, distribution in distributions.items():
         distribution.save(distribution_file(folder, column))
     files = {entry.name: entry.stat().st_size for entry in folder.iterdir()}
-    record = {"rows": done, "runs": runs.lengths, "nulls": nulls, "files": files}
+    record = {"rows": done, "runs": runs.lengths, "nulls": nulls, "lengths": _told(counted), "files": files}
     (folder / "done.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def counted_of(footer: Footer) -> tuple[str, ...]:
+    """Return the columns of a file of whose texts lengths are kept."""
+    return counted_columns(Column(field.name, type_of(field.type)) for field in footer.schema)
+
+
+def take_lengths(footer: Footer, work: Work, made: Path, memory: int, progress: Callable[[int], None]) -> None:
+    """Count the lengths of one file's texts, whose `work` is done but for that; write into the new folder `made`.
+
+    Its files take their place in the folder of the work, done.json last. Raises as `take_in` does.
+    """
+    made.mkdir(parents=True)
+    counted = counted_of(footer)
+    done = 0
+    with _lengths_file(made, counted) as counting:
+        for batch in _batches(footer, memory, counted) if counted else ():
+            _check_text(batch, footer.file.name)
+            counting.add(_lengths_in(batch, counted))
+            done += batch.num_rows
+            progress(done)
+    if counted and done != footer.rows:
+        raise damaged(footer.file.name, f"it holds {done} rows where its footer says {footer.rows}")
+    record = parse_json((work.folder / "done.json").read_bytes())
+    record["lengths"] = _told(counted)
+    record["files"] |= {entry.name: entry.stat().st_size for entry in made.iterdir()}
+    (made / "done.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _told(counted: tuple[str, ...]) -> dict[str, Any]:
+    return {"version": LENGTHS_VERSION, "columns": list(counted)}
+
+
+def _lengths_file(folder: Path, counted: tuple[str, ...]) -> "_Columns":
+    # There are few lengths, each many times: by dictionary each takes a byte, where parquet has no number of one.
+    return _Columns(folder / LENGTHS_FILE, lengths_schema(counted), by_dictionary=True)
+
+
+def _lengths_in(batch: Any, counted: tuple[str, ...]) -> dict[str, Any]:
+    """Return the lengths of the texts of a record batch's columns `counted`, by name."""
+    return {name: array for column in counted for name, array in lengths(batch.column(column), column).items()}
 
 
 class _Runs:
@@ -169,19 +233,19 @@ class _Runs:
         self._waiting = 0
 
 
-class _Sidecar:
-    """Writes the sidecar in row groups of one size, whatever the size of the batches; none where there is no column."""
+class _Columns:
+    """Writes a file in row groups of one size, whatever the size of the batches; none where there is no column."""
 
-    def __init__(self, folder: Path, schema: Any) -> None:
+    def __init__(self, path: Path, schema: Any, *, by_dictionary: bool) -> None:
         self._writer: Any = None
         if len(schema):
             self._writer = pq.ParquetWriter(
-                folder / "sidecar.parquet", schema, compression="NONE", use_dictionary=False, write_statistics=True
+                path, schema, compression="NONE", use_dictionary=by_dictionary, write_statistics=True
             )
         self._held: list[Any] = []
         self._waiting = 0
 
-    def __enter__(self) -> "_Sidecar":
+    def __enter__(self) -> "_Columns":
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -209,8 +273,8 @@ class _Sidecar:
         self._writer.write_table(table.combine_chunks(), row_group_size=_GROUP)
 
 
-def _batches(footer: Footer, memory: int) -> Iterator[Any]:
-    """Yield the file's record batches, of fewer rows where rows are large."""
+def _batches(footer: Footer, memory: int, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Yield the file's record batches, of fewer rows where rows are large; of all columns but where some are named."""
     row = max(1, footer.byte_size // max(1, footer.rows))
     size = max(256, min(_BATCH, memory // 16 // row))
     try:
@@ -218,7 +282,7 @@ def _batches(footer: Footer, memory: int) -> Iterator[Any]:
         filesystem, path = locate(footer.file.path)
         with filesystem.open(path, "rb") as handle:
             file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20)
-            yield from (batch for batch in file.iter_batches(batch_size=size) if batch.num_rows)
+            yield from (batch for batch in file.iter_batches(size, columns=columns) if batch.num_rows)
     except MemoryError as error:  # Arrow's is one of its own exceptions too
         raise _too_large(footer, error) from error
     except (OSError, pa.ArrowException) as error:

@@ -107,13 +107,7 @@ class Marked(Subset):
     def __init__(self, marks: Bytes | Bits, path: Path) -> None:
         file = path.open("rb", buffering=0)
         weakref.finalize(self, file.close)
-        try:
-            shape, _, dtype = read_header(file)
-        except ValueError:
-            raise uneven() from None
-        if shape != (marks.rows,) or dtype != UID:
-            raise uneven()
-        vars(self).update(_marks=marks, _file=file, _first=file.tell())
+        vars(self).update(_marks=marks, _file=file, _first=_first_of(file, marks.rows))
 
     def __reduce__(self) -> Any:
         return Subset, (self.uids, self.copies)
@@ -149,7 +143,8 @@ class Marked(Subset):
         once = self.total == self.distinct
         part = np.empty(PIECE, _ITEM)
         last: Any = None
-        for piece, taken in zip(self._read(), self._marks.pieces(), strict=True):
+        pieces = _pieces(self._file, self._first, self._marks.rows)
+        for piece, taken in zip(pieces, self._marks.pieces(), strict=True):
             here = np.flatnonzero(taken)
             if not len(here):
                 continue
@@ -161,20 +156,37 @@ class Marked(Subset):
             last = uids[-1].item()
             yield uids, None if once else taken[here].astype(np.uint32)
 
-    def _read(self) -> Iterator[NDArray[np.void]]:
-        """Yield the pool's uids, PIECE of them at a time."""
-        rows = self._marks.rows
-        # One piece of memory, used again and again: new ones cost more than the reading.
-        memory = np.empty(min(rows, PIECE), _ITEM)
-        for start in range(0, rows, PIECE):
-            piece = memory[: rows - start]
-            # From a place of its own, for somebody else may be reading the same subset.
-            if (
-                os.preadv(self._file.fileno(), [piece.data.cast("B")], self._first + UID.itemsize * start)
-                != piece.nbytes
-            ):
-                raise uneven()
-            yield piece
+
+def read_uids(path: Path, rows: int) -> Iterator[NDArray[np.void]]:
+    """Yield the sorted uids of a pool of so many samples, (PIECE,) of 16 bytes at a time, good until the next piece.
+
+    Raises RunError where the file holds others.
+    """
+    with path.open("rb", buffering=0) as file:
+        yield from _pieces(file, _first_of(file, rows), rows)
+
+
+def _first_of(file: BinaryIO, rows: int) -> int:
+    """Return where the uids of a pool begin in its .npy."""
+    try:
+        shape, _, dtype = read_header(file)
+    except ValueError:
+        raise uneven() from None
+    if shape != (rows,) or dtype != UID:
+        raise uneven()
+    return file.tell()
+
+
+def _pieces(file: BinaryIO, first: int, rows: int) -> Iterator[NDArray[np.void]]:
+    """Yield uids that begin at a byte of a file, PIECE of them at a time."""
+    # One piece of memory, used again and again: new ones cost more than the reading.
+    memory = np.empty(min(rows, PIECE), _ITEM)
+    for start in range(0, rows, PIECE):
+        piece = memory[: rows - start]
+        # From a place of its own, for somebody else may be reading the same subset.
+        if os.preadv(file.fileno(), [piece.data.cast("B")], first + UID.itemsize * start) != piece.nbytes:
+            raise uneven()
+        yield piece
 
 
 def uneven() -> RunError:

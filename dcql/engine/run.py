@@ -22,7 +22,7 @@ from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Demand, Firsts, Program
+from dcql.lower.program import Demand, Firsts, Program, Statement
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -72,7 +72,7 @@ def run(
     `before_models` is called before a model computes anything, and may raise RunError.
     Raises RunError where the pool cannot be read, memory runs out, or a promise of the recipe does not hold.
     """
-    tell = progress or silent
+    tell, program = progress or silent, program.over(pool)
     with opened(program, pool, resources, tell, computing, before_models) as ready:
 
         def last(parameters: dict[str, Any]) -> tuple[_Output, Subset | Gathered]:
@@ -237,13 +237,9 @@ def _store_sets(program: Program, open_session: Session) -> None:
     from dcql.plan.sets import set_values  # few recipes have sets, and it brings in the resolver
 
     for table, named in program.sets:
-        rows: list[tuple[Any, ...]]
         content = _read(named)
-        if named.is_subset:
-            rows = [(uid,) for uid in Subset.parse(content, named.path).hex()]
-        else:
-            rows = [(value,) for value in set_values(named, content)]
-        open_session.store(table, [("value", named.type)], rows)
+        values = list(Subset.parse(content, named.path).hex() if named.is_subset else set_values(named, content))
+        open_session.store_set(table, named.type, values)
 
 
 def _read(named: NamedSet) -> bytes:
@@ -280,7 +276,8 @@ class _Output:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         assert self._pool.uids is not None
         marks = marks_of(self._pool.rows, self._program.has_copies)
-        parts = self._marked(tell) if self._program.marks is not None else self._told_by_row(tell)
+        statement = self._marks()
+        parts = self._marked(statement, tell) if statement is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
                 marks.add(ranks, taken)
@@ -288,13 +285,19 @@ class _Output:
             raise uneven() from None  # a rank beyond the pool's uids
         return Marked(marks, self._pool.uids)
 
-    def _marked(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
+    def _marks(self) -> Statement | None:
+        """Return the last query in the form of marks, None where there is none."""
+        flagged = self._program.flagged
+        if flagged is not None and self._session.has_flags(flagged.tables):
+            return flagged.marks
+        return self._program.marks
+
+    def _marked(self, statement: Statement, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
-        assert self._program.marks is not None
         ranks = InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
         source = self._sources.every_file()
-        for batch in self._session.marks(self._program.marks, source, self._parameters):
+        for batch in self._session.marks(statement, source, self._parameters):
             self._count(batch)
             marks = numbers(batch.column(column))
             copies = self._copies(batch) if self._program.has_copies else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Source
-from dcql.lower.program import Program
+from dcql.lower.program import LENGTHS, Program
 
 # DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps: a
 # pool's size shows in the peak from two large files on. Small files still go to all threads.
@@ -31,21 +31,21 @@ class Sources:
         """Return all samples of the pool at once, in the order of its files."""
         samples, files = self.program.samples, self.pool.files
         if samples.sidecar is not None and self._has_sidecars:
-            return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self.beside(files))
-        return Source(samples.raw, tuple(file.path for file in files), self.beside(files))
+            return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self._beside(files))
+        return Source(samples.raw, tuple(file.path for file in files), self._beside(files))
 
     def every_place(self) -> Source:
         """Return all samples of the pool at once, told by their place."""
         samples, files = self.program.samples, self.pool.files
         if samples.sidecar_rows is not None and self._has_sidecars:
-            return Source(samples.sidecar_rows, tuple(str(file.sidecar) for file in files), self.beside(files))
-        return Source(samples.raw_rows, tuple(file.path for file in files), self.beside(files))
+            return Source(samples.sidecar_rows, tuple(str(file.sidecar) for file in files), self._beside(files))
+        return Source(samples.raw_rows, tuple(file.path for file in files), self._beside(files))
 
     def every_named(self) -> Source:
         """Return all samples of the pool at once, told by their place, with their uids."""
         samples, files = self.program.samples, self.pool.files
         assert samples.raw_named is not None
-        return Source(samples.raw_named, tuple(file.path for file in files), self.beside(files))
+        return Source(samples.raw_named, tuple(file.path for file in files), self._beside(files))
 
     def uids_in_turn(self) -> Iterator[Source]:
         """Yield the samples of a raw pool, told by their uids as written, some files at a time.
@@ -67,13 +67,19 @@ class Sources:
         """Return the samples of one file, told by their position in it."""
         samples = self.program.samples
         if samples.sidecar_rows is not None and self._has_sidecars:
-            return Source(samples.sidecar_rows, (str(file.sidecar),), self.beside((file,)))
-        return Source(samples.raw_rows, (file.path,), self.beside((file,)))
+            return Source(samples.sidecar_rows, (str(file.sidecar),), self._beside((file,)))
+        return Source(samples.raw_rows, (file.path,), self._beside((file,)))
 
     def _uids_of(self, files: tuple[PoolFile, ...]) -> Source:
         samples = self.program.samples
         told = samples.raw_uids if self.program.kept is None or samples.raw_kept is None else samples.raw_kept
-        return Source(told, tuple(file.path for file in files), self.beside(files))
+        return Source(told, tuple(file.path for file in files), self._beside(files))
+
+    def _beside(self, files: tuple[PoolFile, ...]) -> Mapping[str, tuple[str, ...]]:
+        beside = self.beside(files)
+        if not self.program.lengths:
+            return beside
+        return {**beside, LENGTHS: tuple(str(file.lengths) for file in files)}
 
     @property
     def _has_sidecars(self) -> bool:
@@ -82,5 +88,5 @@ class Sources:
 
 def every_path(pool: Pool) -> tuple[str, ...]:
     """Return every file that a run may read."""
-    sidecars = [str(file.sidecar) for file in pool.files if file.sidecar is not None]
-    return (*(file.path for file in pool.files), *sidecars)
+    kept = [str(path) for file in pool.files for path in (file.sidecar, file.lengths) if path is not None]
+    return (*(file.path for file in pool.files), *kept)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcql.catalog import parquet
-from dcql.engine.intake import read_work, take_in
+from dcql.engine.intake import counted_of, read_work, take_in, take_lengths
 from dcql.errors import Diagnostic, RunError
 from dcql.files import current_size
 
@@ -35,18 +35,31 @@ class Taking:
         """The file's name in its pool."""
         return self.footer.file.name
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all work of the file is kept."""
+        work = read_work(self.kept)
+        return work is not None and work.lengths == counted_of(self.footer)
+
     def take(self, progress: Callable[[int], None]) -> None:
-        """Take the file in and keep its work, unless it is kept already; `progress` is told the rows done.
+        """Take the file in and keep its work, or what is missing of it; `progress` is told the rows done.
 
         Raises RunError where the file cannot be read or changed, OSError where the store cannot be written.
         """
-        if read_work(self.kept) is not None:
+        if self.is_done:
             return
         made = self.unfinished / f"{self.kept.name}-{uuid.uuid4().hex[:16]}"
         try:
-            take_in(self.footer, made, self.memory, progress)
+            work = read_work(self.kept)
+            if work is None:
+                take_in(self.footer, made, self.memory, progress)
+            else:
+                take_lengths(self.footer, work, made, self.memory, progress)
             refuse_change(self.footer)
-            self._keep(made)
+            if work is None:
+                self._keep(made)
+            else:
+                self._complete(made)
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
@@ -59,6 +72,11 @@ class Taking:
             return  # another process was first
         shutil.rmtree(self.kept, ignore_errors=True)
         os.rename(made, self.kept)
+
+    def _complete(self, made: Path) -> None:
+        """Put files into the kept work: killed at any moment, it is whole, with or without them."""
+        for entry in sorted(made.iterdir(), key=lambda entry: entry.name == "done.json"):
+            os.replace(entry, self.kept / entry.name)
 
 
 def refuse_change(footer: parquet.Footer) -> None:

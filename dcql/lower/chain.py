@@ -18,6 +18,7 @@ from dcql.lower.copies import added, constant_copies, counted, multiplied
 from dcql.lower.grouped_cut import grouped_limit
 from dcql.lower.order import before
 from dcql.lower.program import SAMPLES, Block, first_column
+from dcql.lower.sets import in_table
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.copies import Most
@@ -151,8 +152,8 @@ class Chain:
         statistics = tuple(self._thresholds(clause) for clause in rel.clauses)
         demands = tuple(tuple(dict.fromkeys(self._demands(clause.expr))) for clause in rel.clauses)
         shown = name.replace("/", ".")
-        source_name = _source_name(rel.input)
-        self.blocks.append(Block(shown, source_name, texts, f"@{name}/clauses", undefined, statistics, demands))
+        read = source_name(rel.input)
+        self.blocks.append(Block(shown, read, texts, f"@{name}/clauses", undefined, statistics, demands))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
 
@@ -255,9 +256,9 @@ class Chain:
         self.column(sql.small(sql.case([(source.present.copy(), reached)], sql.integer(2))), depth)
         clause = nodes.Clause(rel.expr, rel.text)
         statistics, demands = (self._thresholds(clause),), (tuple(dict.fromkeys(self._demands(rel.expr))),)
-        source_name = _source_name(rel.input.input if isinstance(rel.input, nodes.Filter) else rel.input)
+        read = source_name(rel.input.input if isinstance(rel.input, nodes.Filter) else rel.input)
         shown = name.replace("/", ".")
-        self.blocks.append(Block(shown, source_name, (rel.text,), depth, None, statistics, demands, of_copies=True))
+        self.blocks.append(Block(shown, read, (rel.text,), depth, None, statistics, demands, of_copies=True))
 
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)
@@ -315,15 +316,15 @@ class Chain:
                 self._inside[rel] = self.relation(rel, f"{name}/in{number}")
             return self._inside[rel].present.copy()
 
-        lowering = sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._set, self._joined)
+        lowering = sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._in_set, self._joined)
         return lowering(expr)
 
     def _joined(self, table: nodes.NamedTable) -> str:
         return self._tables[table.identity]
 
-    def _set(self, named: nodes.NamedSet | nodes.AssetSet) -> str:
+    def _in_set(self, expr: nodes.InSet, subject: Sql) -> Sql:
         self.reads_tables = True
-        return self._sets[named]
+        return in_table(expr.set, subject, self._sets[expr.set])
 
     def _quantile(self, quantile: nodes.Quantile, name: str) -> Sql:
         statistic = self._names[quantile]
@@ -399,7 +400,8 @@ def _count(member: Member) -> Sql:
     return sql.case([(member.present.copy(), sql.unsigned(one))], sql.unsigned(sql.integer(0)))
 
 
-def _source_name(rel: nodes.Rel) -> str:
+def source_name(rel: nodes.Rel) -> str:
+    """Name what a SELECT reads."""
     match rel:
         case nodes.PoolScan():
             return "pool"

@@ -1,16 +1,17 @@
 """Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.chain import Chain, Member
+from dcql.lower.chain import Chain, Member, source_name
 from dcql.lower.copies import checks, taken
 from dcql.lower.firsts import firsts
+from dcql.lower.flags import FlagChain
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.order import before
 from dcql.lower.program import (
@@ -21,6 +22,7 @@ from dcql.lower.program import (
     Cut,
     Demand,
     FitOn,
+    Flagged,
     GroupedThreshold,
     Margin,
     Numbers,
@@ -41,13 +43,16 @@ from dcql.lower.tables import numbered, table_reads
 from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
+from dcql.plan.lengths import kept_lengths, lengths_of
 from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
 from dcql.plan.written import Writer
 
 
 def lower(plan: nodes.Plan) -> Program:
-    """Lower a plan that needs no model."""
-    return Lowering(plan).program()
+    """Lower a plan, and once more where a pool may keep lengths of the texts that it reads."""
+    program = Lowering(plan).program()
+    by_lengths = Lowering(kept_lengths(plan))
+    return replace(program, by_lengths=by_lengths.program()) if by_lengths.lengths else program
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Lowering:
                 if isinstance(node, nodes.InSet):
                     self.fitted_on |= dict.fromkeys(node.needs)
         self.features = tuple(features.values())
+        self.lengths = lengths_of(self.plan)
         self.tables = numbered(self._relations())
         self.table_reads = tuple(table_reads(self._relations(), self.tables))
         self.firsts = tuple(name for node, name in self.names.items() if isinstance(node, nodes.DistinctOn))
@@ -89,6 +95,7 @@ class Lowering:
         self._tell_asked(chain)
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
+        flagged = self._flagged() if marks is None else None
         columns = self.columns()
         read = {column.name for column in (with_uid(columns) if self.firsts else columns)}
         found_checks = checks(self.plan, self.chain())
@@ -117,6 +124,8 @@ class Lowering:
             effect=effect(self.plan).name.lower(),
             has_copies=member.copies is not None,
             checks=found_checks,
+            lengths=tuple((one.function, one.column) for one in self.lengths),
+            flagged=flagged,
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -374,13 +383,22 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
 
+    def _flagged(self) -> Flagged | None:
+        """Write the last query in the form of marks without a look into sets of INT, where it looks at nothing else."""
+        chain = FlagChain(self.stages, self.names, self.sets, self.demands, self.tables)
+        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
+        self.asked.clear()
+        self._tell_asked(chain)
+        marks, _ = self._marks(chain, member)
+        return Flagged(marks, tuple(chain.flagged)) if marks is not None else None
+
     def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
         scalars = all(column.type is not Type.TEXT for column in columns)
         nothing, row = exp.true(), place()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        beside = self.features, self.table_reads, self.firsts
+        beside = self.features, self.table_reads, self.lengths, self.firsts
         return Samples(
             raw=samples(columns, nothing, *beside),
             raw_rows=samples(columns, row, *beside, rows=True),
@@ -407,7 +425,8 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features or self.tables or self.firsts or next(checked(self.plan), None) is not None:
+        beside = self.tables or self.lengths or self.firsts
+        if self.stages or self.features or beside or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []
@@ -467,10 +486,4 @@ def _read_by(relation: nodes.Rel) -> str:
         nodes.Limit | nodes.SampleShare | nodes.SampleRows | nodes.DistinctOn | nodes.Copies | nodes.Filter,
     ):
         relation = relation.input
-    match relation:
-        case nodes.PoolScan():
-            return "pool"
-        case nodes.Ref():
-            return relation.name
-        case _:
-            return "query"
+    return source_name(relation)

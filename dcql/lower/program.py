@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
@@ -24,12 +25,19 @@ ID = "@id"
 ROW = "row"
 READ = "@values"
 FAULT = "fault"
+LENGTHS = "lengths"
+FLAGS = 1 << 17  # numbers from 0 on that a set can be asked for by flags
 _MOST = (1 << 63) - 1
 
 
 def feature_column(name: str) -> str:
     """Return the column of `samples` that holds a feature."""
     return f"@feature/{name}"
+
+
+def length_column(function: str, column: str) -> str:
+    """Return the column of `samples` that holds a length of a text."""
+    return f"@length/{function}/{column}"
 
 
 def table_column(table: str, column: str | None = None) -> str:
@@ -56,8 +64,8 @@ class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
     The n-th feature of the program comes from `$feature1` and so on, files of the feature store that stand beside those
-    of `$files`, row for row; the n-th joined table from `$table1` and so on; and who is first in the n-th DISTINCT ON
-    from `$first1` and so on, which have no rows until it is known.
+    of `$files`, row for row; the n-th joined table from `$table1` and so on; lengths of texts from `$lengths`; and who
+    is first in the n-th DISTINCT ON from `$first1` and so on, which have no rows until it is known.
 
     `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows` it is the place: the position in the file, and
     2^32 times how many of `$files` come before it, so that over one file it is the position alone. In `raw_uids` it is
@@ -325,6 +333,17 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """The last query in the form of marks, where sets of INT come as flags: `tables`, as parameters of their names.
+
+    It can be run where all values of these sets lie between 0 and FLAGS.
+    """
+
+    marks: Statement
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
@@ -364,13 +383,18 @@ class Program:
     sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
     and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
     number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
-    tables. Both say of each demand that is not for every sample, in a column of its name, whether it asks of the
-    sample; then `output` has `row` too, the `@id` of every sample.
+    tables; where these are sets of INT alone, `flagged` has marks all the same. All say of each demand that is not for
+    every sample, in a column of its name, whether it asks of the sample; then `output` has `row` too, the `@id` of
+    every sample.
 
     `kept` gives the `id` of the kept samples and nothing else, for raw files that can be read with skips; None where
     that is not faster than `output`.
 
     `checks` holds copies to what they may be; None where they cannot be wrong.
+
+    `lengths` are those that it reads in the place of texts, by function and column. Its `by_lengths` is the same
+    program that reads all it can; None where there are none to read. What tells a program apart, as its digest does,
+    is the one that reads texts.
 
     `columns` are the pool columns that any of the SQL reads, `features` what models make beside them, `sets` and
     `asset_sets` the tables of values, `tables` what is joined, `fits` the samples that assets are fitted on, `parts`
@@ -397,6 +421,15 @@ class Program:
     effect: str
     has_copies: bool
     checks: Checks | None = None
+    lengths: tuple[tuple[str, str], ...] = ()
+    by_lengths: "Program | None" = None
+    flagged: Flagged | None = None
+
+    def over(self, pool: Pool) -> "Program":
+        """Return the form of this program that reads least of a pool; all forms give the same."""
+        if self.by_lengths is None or not {column for _, column in self.by_lengths.lengths} <= set(pool.lengths):
+            return self
+        return self.by_lengths
 
     @property
     def every_feature(self) -> "tuple[FeatureSpec, ...]":

@@ -4,14 +4,25 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from dcql.catalog.lengths import length_name
 from dcql.catalog.models import INT16_BITS, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import ID, Statement, TableRead, feature_column, first_column, table_column
+from dcql.lower.program import (
+    ID,
+    LENGTHS,
+    Statement,
+    TableRead,
+    feature_column,
+    first_column,
+    length_column,
+    table_column,
+)
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 
 _POOL = "@pool"
+_LENGTHS = "@lengths"
 UID = nodes.Column("uid", Type.TEXT)
 
 
@@ -20,6 +31,7 @@ def samples(
     id_: Sql,
     features: Sequence[FeatureSpec] = (),
     tables: Sequence[TableRead] = (),
+    lengths: Sequence[nodes.Length] = (),
     firsts: Sequence[str] = (),
     *,
     normalised: bool = False,
@@ -31,11 +43,11 @@ def samples(
     `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
     condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
 
-    Features, joined columns, and who is first in each of `firsts` stand beside the files row for row: a positional
-    join, whose sides DuckDB reads in step and in order, as long as both are bare files.
+    Features, joined columns, lengths of texts, and who is first in each of `firsts` stand beside the files row for row:
+    a positional join, whose sides DuckDB reads in step and in order, as long as both are bare files.
     """
     items: list[tuple[Sql, str]] = []
-    beside = bool(features or tables or firsts)
+    beside = bool(features or tables or lengths or firsts)
     for one in columns:
         value = sql.column_in(_POOL, one.name) if beside else sql.column(one.name)
         if one.name == "uid":
@@ -64,6 +76,11 @@ def samples(
         items.append((sql.column_in(name, "in"), table_column(table.name)))
         for number, (column, _) in enumerate(table.columns):
             items.append((sql.column_in(name, f"c{number}"), table_column(table.name, column)))
+    if lengths:
+        source.append("joins", exp.Join(this=sql.alias(_files(LENGTHS, []), _LENGTHS), method="POSITIONAL"))
+    for length in lengths:
+        kept = sql.column_in(_LENGTHS, length_name(length.function, length.column))
+        items.append((sql.cast(kept, length.type), length_column(length.function, length.column)))
     for first in firsts:
         name = f"@{first}"
         other = sql.alias(_files(first, []), name)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Type
-from dcql.lower.program import Statement, feature_column, table_column
+from dcql.lower.program import Statement, feature_column, length_column, table_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -190,20 +190,20 @@ def priority(seed: str, weight: Sql, uid: Sql) -> Sql:
 class ExpressionLowering:
     """Writes expressions; what is not a function of one sample alone is asked for.
 
-    `relation` gives membership in a relation, `quantile` the value of an order statistic, `set_table` the table of a
-    set, `joined` the name of a joined table.
+    `relation` gives membership in a relation, `quantile` the value of an order statistic, `in_set` whether a value is
+    in a set, `joined` the name of a joined table.
     """
 
     def __init__(
         self,
         relation: Callable[[nodes.Rel], Sql],
         quantile: Callable[[nodes.Quantile], Sql],
-        set_table: Callable[[nodes.NamedSet | nodes.AssetSet], str],
+        in_set: Callable[[nodes.InSet, Sql], Sql],
         joined: Callable[[nodes.NamedTable], str],
     ) -> None:
         self._relation = relation
         self._quantile = quantile
-        self._set_table = set_table
+        self._in_set = in_set
         self._joined = joined
 
     def __call__(self, expr: nodes.Expr) -> Sql:
@@ -211,6 +211,8 @@ class ExpressionLowering:
         match expr:
             case nodes.Column():
                 return column(expr.name)
+            case nodes.Length():
+                return column(length_column(expr.function, expr.column))
             case nodes.TableColumn():
                 return column(table_column(self._joined(expr.table), expr.name))
             case nodes.Feature():
@@ -239,7 +241,7 @@ class ExpressionLowering:
                 branches = [(self(condition), self(value)) for condition, value in expr.branches]
                 return case(branches, self(expr.default))
             case nodes.InSet():
-                return self._in_set(expr)
+                return self._in_set(expr, self(expr.subject))
             case nodes.InTable():
                 return column(table_column(self._joined(expr.table)))
             case nodes.InRelation():
@@ -296,17 +298,6 @@ class ExpressionLowering:
                 return call("suffix", *arguments)
             case _:
                 raise AssertionError(f"no SQL for {expr.name}")
-
-    def _in_set(self, expr: nodes.InSet) -> Sql:
-        subject = self(expr.subject)
-        values = column_of(self._set_table(expr.set), "value")
-        if isinstance(expr.set, nodes.AssetSet) or (expr.set.count == 0 and not expr.set.is_subset):
-            # SQL's NULL IN (nothing) is FALSE; here it is NULL, as for every other set.
-            none = (
-                exp.false() if isinstance(expr.set, nodes.NamedSet) else exp.In(this=subject, query=values.subquery())
-            )
-            return case([(exp.Paren(this=exp.Not(this=is_null(subject.copy()))), none)], exp.Null())
-        return exp.Paren(this=exp.In(this=subject, query=exp.Subquery(this=values)))
 
 
 def literal(value: nodes.Literal) -> Sql:

@@ -181,6 +181,8 @@ class _Explaining:
                 return f"double({self.expr(node.operand)})"
             case nodes.Arithmetic() | nodes.Compare():
                 return f"({self.expr(node.left)} {node.op} {self.expr(node.right)})"
+            case nodes.Length():
+                return f"kept {node.function}({_name(node.column)})"
             case nodes.Call():
                 return f"{node.name}({', '.join(self.expr(argument) for argument in node.arguments)})"
             case nodes.Like():

@@ -31,6 +31,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """What a function of `catalog.lengths` says of a column's text, read from where the pool keeps it."""
+
+    function: str
+    column: str
+    type: Type = field(default=Type.INT, init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TableColumn:
     """A column of a joined table, by its name there: NULL for a sample that the table lacks."""
 
@@ -211,6 +220,7 @@ class Priority:
 
 Expr: TypeAlias = (
     Column
+    | Length
     | TableColumn
     | Feature
     | Literal
@@ -424,9 +434,9 @@ class Plan(Displayed):
 
 Node = Expr | Rel | Clause | SortKey
 _NODES = (
-    Column, TableColumn, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case, InSet,
-    InTable, InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey, DistinctOn,
-    Limit, SampleShare, SampleRows, SetOperation,
+    Column, Length, TableColumn, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case,
+    InSet, InTable, InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey,
+    DistinctOn, Limit, SampleShare, SampleRows, SetOperation,
 )  # fmt: skip
 N = TypeVar("N")
 

@@ -40,6 +40,8 @@ class Writer:
         match expr:
             case nodes.Column():
                 return self.names.get(expr.name, expr.name), _ATOM
+            case nodes.Length():
+                return f"{expr.function}({self.names.get(expr.column, expr.column)})", _ATOM
             case nodes.TableColumn():
                 return f"{expr.table.name}.{expr.name}", _ATOM
             case nodes.InTable():

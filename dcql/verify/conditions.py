@@ -46,8 +46,10 @@ def conditions_for(
         found.append(Condition("files reversed", _again(arrange=_reversed)))
         found.append(Condition("files shuffled", _again(arrange=_shuffled)))
     if pool.added:
-        if program.marks is not None:
+        if program.marks is not None or program.flagged is not None:
             found.append(Condition("file by file", _again(rewrite=_without_marks)))
+        if program.over(pool) is not program:
+            found.append(Condition("texts read", _again(arrange=_without_lengths)))
         found.append(Condition("raw files", _raw_files))
     found += _layouts(run, full=full)
     found += _stores(run, allowed, full=full)
@@ -84,12 +86,17 @@ def _compared(run: Run, again: Run) -> Tried:
 
 def raw(pool: Pool) -> Pool:
     """Return an added pool as the raw files that it was made of: nothing of what was recorded is read."""
-    files = tuple(replace(file, sidecar=None, rank=None, content="") for file in pool.files)
-    return replace(pool, files=files, fingerprint=None, uids=None, distributions=None)
+    files = tuple(replace(file, sidecar=None, lengths=None, rank=None, content="") for file in pool.files)
+    return replace(pool, files=files, fingerprint=None, uids=None, distributions=None, lengths=())
 
 
 def _without_marks(program: Program) -> Program:
-    return replace(program, marks=None, kept=None)
+    by_lengths = _without_marks(program.by_lengths) if program.by_lengths is not None else None
+    return replace(program, marks=None, flagged=None, kept=None, by_lengths=by_lengths)
+
+
+def _without_lengths(pool: Pool) -> Pool:
+    return replace(pool, lengths=())
 
 
 def _reversed(pool: Pool) -> Pool:

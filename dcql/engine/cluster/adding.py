@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dcql.engine.cluster.doing import Cluster, Tell
 from dcql.engine.cluster.faults import fault_of
 from dcql.engine.cluster.work import Done, Item, Needs, Work
-from dcql.engine.intake import read_work
 from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.shared_store import Mark, marked, seen
 from dcql.engine.taking import Taking, refuse_change
@@ -30,7 +29,7 @@ def take_in_by(cluster: Cluster) -> TakeIn:
                 cluster.cpu_seconds += attempt.cpu_seconds
                 done += item.rows
                 tell(item.file, done, total)
-        seen(lambda: all(read_work(taking.kept) is not None for taking in takings))
+        seen(lambda: all(taking.is_done for taking in takings))
 
     return take_in
 

@@ -47,6 +47,7 @@ def run_spread(
     tell = progress or silent
     cluster.results.tidy()
     cluster.results.note_run(_key(program, pool))
+    program = program.over(pool)
     with ExitStack() as stack:
         stack.callback(close_session)
         ready = stack.enter_context(opened(program, pool, resources, tell, computing, before_models))

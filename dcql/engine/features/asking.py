@@ -75,7 +75,7 @@ class Asking:
                 self._stored_sets.add(one.table)
                 values = set_values(self.assets.array(one.asset), one.asset.name)
                 type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
-                self._session.store(one.table, [("value", type_)], [(value,) for value in values])
+                self._session.store_set(one.table, type_, values)
 
     def _told(self) -> list[Demand]:
         """Return the demands that the last query tells sample by sample."""

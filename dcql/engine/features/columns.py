@@ -145,13 +145,17 @@ class Features:
 
     def asked_of(self, spec: FeatureSpec, number: int) -> NDArray[np.int64]:
         """Return the rows of the pool's n-th file that anything asks a feature of, ascending."""
+        return np.flatnonzero(self.is_asked(spec, number))
+
+    def is_asked(self, spec: FeatureSpec, number: int) -> NDArray[np.bool_]:
+        """Return which rows of the pool's n-th file anything asks a feature of, (rows,) bool."""
         readers = {one.name for one in self.program.every_feature if spec in one.chain}
         names = [d.name for d in self.program.demands if d.feature in readers and d.name in self.asked]
         rows = self.pool.files[number].rows
         bits = np.zeros((rows + 7) // 8, np.uint8)
         for name in names:
             bits |= self.asked[name][number]
-        return np.flatnonzero(np.unpackbits(bits, count=rows))
+        return np.unpackbits(bits, count=rows).view(np.bool_)
 
     def values(self, spec: FeatureSpec, number: int) -> files.Values:
         """Return a feature's values for the pool's n-th file."""
@@ -221,10 +225,11 @@ class Features:
         use = self.uses[spec.name]
         use.asked, use.failed, use.reasons = 0, 0, {}
         for number, file in enumerate(self.pool.files):
-            here = self.asked_of(spec, number)
-            use.asked += len(here)
-            if not len(here) or not files.read_counts(self.path(spec, file))["failed"]:
+            asked = int(np.count_nonzero(self.is_asked(spec, number)))
+            use.asked += asked
+            if not asked or not files.read_counts(self.path(spec, file))["failed"]:
                 continue
+            here = self.asked_of(spec, number)
             for reason in self.values(spec, number).failure.take(indices(here)).drop_null().to_pylist():
                 use.failed += 1
                 use.reasons[reason] = use.reasons.get(reason, 0) + 1
