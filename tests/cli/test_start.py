@@ -16,7 +16,7 @@ LATE = (
     "sqlglot",
     "lark",
     "dcql.catalog.models",
-    "dcql.lock",
+    "dcql.locks.lock",
     "dcql.engine.features.asking",
 )
 RUN = f"""\
