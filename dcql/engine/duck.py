@@ -79,6 +79,7 @@ class Session:
 
     def stand_nothing_beside(self, name: str, file: str) -> None:
         """Let `$name` be `file`, which has columns and no rows, until something stands beside: its columns are NULL."""
+        self._beside.pop(name, None)
         self._nothing[name] = file
 
     def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Demand, Firsts, Program, Statement
+from dcql.lower.program import Demand, Program, Statement
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -216,7 +216,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def store_inputs(program: Program, pool: Pool, open_session: Session) -> None:
-    """Make the tables of a program's sets, and the columns of the tables that it joins; nobody is first yet.
+    """Make the tables of a program's sets, and the columns of the tables that it joins.
 
     Raises RunError where a file changed since the recipe was checked, or a table cannot be joined.
     """
@@ -225,10 +225,6 @@ def store_inputs(program: Program, pool: Pool, open_session: Session) -> None:
         from dcql.engine.tables import join_tables  # few recipes join one
 
         join_tables(program, pool, open_session)
-    if any(isinstance(one, Firsts) for stage in program.stages for one in stage.statistics):
-        from dcql.engine.firsts import nobody_first  # few recipes have a DISTINCT ON, and it brings in Arrow
-
-        nobody_first(program, open_session)
 
 
 def _store_sets(program: Program, open_session: Session) -> None:

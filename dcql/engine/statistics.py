@@ -105,6 +105,10 @@ class Statistics:
 
     def compute(self, advance: Callable[[], None]) -> None:
         """Compute every stage in order; call `advance` before the first and after each."""
+        if any(isinstance(one, Firsts) for stage in self.program.stages for one in stage.statistics):
+            from dcql.engine.firsts import nobody_first  # few recipes have a DISTINCT ON, and it brings in Arrow
+
+            nobody_first(self.program, self.session)
         advance()
         for stage in self.program.stages:
             self.found.append([])

@@ -3,9 +3,9 @@ SELECT
   "clip_l14_similarity_score" AS "value1"
 FROM "samples";
 
--- stage 2: $cut1: LIMIT 50 PERCENT: samples
+-- stage 2: $cut1: LIMIT 50 PERCENT: numbers to order by
 SELECT
-  COUNT(*) AS "samples"
+  "@/cut1/0" AS "value"
 FROM (
   SELECT
     "s".*,
@@ -24,73 +24,6 @@ FROM (
 )
 WHERE
   "@good/in";
-
--- stage 2: $cut1: LIMIT 50 PERCENT: keys at the cut
-SELECT
-  "@/cut1/0" AS "key0"
-FROM (
-  SELECT
-    "s".*,
-    (
-      "@good/clauses" = 1
-    ) AS "@good/in"
-  FROM (
-    SELECT
-      "s".*,
-      CAST(CASE WHEN (
-        "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
-      "clip_b32_similarity_score" AS "@/cut1/0"
-    FROM "samples" AS "s"
-  ) AS "s"
-)
-WHERE
-  "@good/in"
-ORDER BY
-  "@/cut1/0" DESC
-LIMIT 1
-OFFSET $offset;
-
--- stage 2: $cut1: LIMIT 50 PERCENT: samples before them
-SELECT
-  COUNT(*) AS "samples"
-FROM (
-  SELECT
-    "s".*,
-    (
-      "@good/clauses" = 1
-    ) AS "@good/in"
-  FROM (
-    SELECT
-      "s".*,
-      CAST(CASE WHEN (
-        "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END AS USMALLINT) AS "@good/clauses",
-      "clip_b32_similarity_score" AS "@/cut1/0"
-    FROM "samples" AS "s"
-  ) AS "s"
-)
-WHERE
-  (
-    "@good/in"
-    AND COALESCE(
-      (
-        (
-          "@/cut1/0" > CAST($cut1_0 AS REAL)
-        )
-        OR (
-          (
-            NOT (
-              "@/cut1/0" IS NULL
-            )
-          ) AND (
-            CAST($cut1_0 AS REAL) IS NULL
-          )
-        )
-      ),
-      FALSE
-    )
-  );
 
 -- stage 2: $cut1: LIMIT 50 PERCENT: tie hash at the cut
 SELECT

@@ -4,60 +4,15 @@ SELECT
   "clip_b32_similarity_score" AS "value2"
 FROM "samples";
 
--- stage 1: $cut1: LIMIT 20: samples
+-- stage 1: $cut1: LIMIT 20: numbers to order by
 SELECT
-  COUNT(*) AS "samples"
+  "@/cut1/0" AS "value"
 FROM (
   SELECT
     "s".*,
     "score" AS "@/cut1/0"
   FROM "samples" AS "s"
 );
-
--- stage 1: $cut1: LIMIT 20: keys at the cut
-SELECT
-  "@/cut1/0" AS "key0"
-FROM (
-  SELECT
-    "s".*,
-    "score" AS "@/cut1/0"
-  FROM "samples" AS "s"
-)
-ORDER BY
-  "@/cut1/0" DESC
-LIMIT 1
-OFFSET $offset;
-
--- stage 1: $cut1: LIMIT 20: samples before them
-SELECT
-  COUNT(*) AS "samples"
-FROM (
-  SELECT
-    "s".*,
-    "score" AS "@/cut1/0"
-  FROM "samples" AS "s"
-)
-WHERE
-  (
-    TRUE
-    AND COALESCE(
-      (
-        (
-          "@/cut1/0" > CAST($cut1_0 AS DOUBLE)
-        )
-        OR (
-          (
-            NOT (
-              "@/cut1/0" IS NULL
-            )
-          ) AND (
-            CAST($cut1_0 AS DOUBLE) IS NULL
-          )
-        )
-      ),
-      FALSE
-    )
-  );
 
 -- stage 1: $cut1: LIMIT 20: tie hash at the cut
 SELECT

@@ -71,9 +71,9 @@ def test_the_conditions(mixed: Pool, ties: Pool) -> None:
         "cold store",
         *last,
     ]
-    first = done("first", mixed)
-    assert [c.name for c in conditions_for(first)] == [*names, "raw files", *layouts, "cold store", *last]
-    assert [c.name for c in conditions_for(done("first", raw(mixed)))] == [*names, *layouts, *last]
+    groups = done("groups", mixed)
+    assert [c.name for c in conditions_for(groups)] == [*names, "raw files", *layouts, "cold store", *last]
+    assert [c.name for c in conditions_for(done("groups", raw(mixed)))] == [*names, *layouts, *last]
     shuffled, backwards = _shuffled(mixed).files, _reversed(mixed).files
     assert len({shuffled, backwards, mixed.files}) == 3
     assert set(shuffled) == set(backwards) == set(mixed.files)
@@ -185,11 +185,11 @@ def test_an_output_that_loses_a_file_with_8_threads(name: str, mixed: Pool, monk
     tell = engine._Output._told_by_row
 
     def planted(self: Any, *args: Any) -> Iterator[Any]:
-        whole = self._pool
+        whole = self._sources
         if threads[-1] == 8:
-            self._pool = replace(whole, files=whole.files[:-1])
+            self._sources = replace(whole, pool=replace(whole.pool, files=whole.pool.files[:-1]))
         yield from tell(self, *args)
-        self._pool = whole
+        self._sources = whole
 
     monkeypatch.setattr(engine._Output, "_told_by_row", planted)
     compiled = compile(Source("r", RECIPES[name]), mixed.schema)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dcql.catalog.features import features_folder
 from dcql.catalog.pool import Pool, PoolFile
@@ -107,8 +109,9 @@ def _stream(table: Any) -> bytes:
 
 
 def _content(path: Path) -> str:
-    """Return what tells who is first in a file apart: the marks themselves."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return what tells who is first in a file apart: the marks themselves, for bytes of a file may be anything."""
+    marks = pq.read_table(path).column("first").to_numpy()
+    return hashlib.sha256(np.packbits(marks).tobytes()).hexdigest()
 
 
 def _version(path: str) -> list[Any]:
