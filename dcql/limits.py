@@ -13,6 +13,7 @@ The processes of models are ended with the block, and each has the same bound on
 """
 
 import contextlib
+import dataclasses
 import faulthandler
 import os
 import re
@@ -22,8 +23,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 
 _LOOKS_EVERY = 0.1  # seconds
@@ -32,7 +34,7 @@ _ENDED_AFTER = 30.0  # seconds after which the process ends, whatever it is at
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """What a command may take: seconds by the clock, bytes of memory, bytes written, levels of nesting; None: no limit.
 
@@ -113,7 +115,7 @@ def refuse_output(size: int, what: str) -> None:
         )
 
 
-@dataclass
+@dataclasses.dataclass
 class _Watch:
     """Looks at the clock and at the memory while a block runs; `exceeded` says which limit it went beyond."""
 

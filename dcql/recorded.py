@@ -22,7 +22,7 @@ from dcql.lock import MAX_BYTES, SEMANTICS, Lock, read_lock, scalar_text
 from dcql.lock_changes import short, shown
 from dcql.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
-from dcql.syntax.scan import read
+from dcql.syntax.texts import read
 
 MANIFEST = "manifest.json"
 _COUNTS = ("n", "nulls", "k", "ties")

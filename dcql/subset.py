@@ -4,7 +4,6 @@ import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.dataclass import dataclass
 from dcql.displayed import Displayed
 from dcql.errors import Diagnostic, RunError
 from dcql.frames import Tabular

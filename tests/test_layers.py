@@ -44,6 +44,7 @@ LEAVES = (
     "extras",
     "pages",
     "torchvision_remedy",
+    "dataclass",
     "displayed",
     "frames",
 )

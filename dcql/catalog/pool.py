@@ -7,19 +7,19 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dcql.catalog import files, store
 from dcql.catalog.types import Column, Schema, Type
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import list_files
 
 RECORD_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolFile:
     """One parquet file of a pool.
 
@@ -41,7 +41,7 @@ class PoolFile:
     content: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """A pool, bound once per run: `files` sorted by name.
 

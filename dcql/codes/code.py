@@ -1,6 +1,6 @@
 """The row type of the tables of error codes."""
 
-from dataclasses import dataclass
+from dcql.dataclass import dataclass
 
 # The table that examples join.
 SCORES = (
@@ -9,7 +9,7 @@ SCORES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Code:
     """One error code with its explanation, as `dcql explain-error` prints it.
 

@@ -1,8 +1,9 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dcql.arrays import numbers
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.engine.distribution import (
     Distribution,
     Inside,
@@ -40,7 +42,7 @@ _HASHES = 1 << 64  # the first 8 bytes of a hash
 DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
@@ -66,7 +68,7 @@ class Found:
     groups: "Groups | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Groups:
     """The groups of a LIMIT .. BY: how many there are, and how many of them get no sample.
 
@@ -78,7 +80,7 @@ class Groups:
     told: tuple[Found, ...]
 
 
-@dataclass
+@dataclasses.dataclass
 class Statistics:
     """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage.
 

@@ -12,36 +12,25 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 from dcql.catalog.types import Schema, Type
 from dcql.digest import sha256_of
 from dcql.json_text import parse_json
 from dcql.lower import program as data
-from dcql.plan import values
 from dcql.source import Source, Span
 
 
-def _classes(*modules: ModuleType) -> dict[str, Any]:
-    return {
-        each.__name__: each
-        for module in modules
-        for each in vars(module).values()
-        if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
-    }
-
-
-_CLASSES = _classes(data, values)
-
-
 def _class_of(kind: str) -> Any:
-    if kind not in _CLASSES:
-        from dcql.catalog import models  # of programs with features
-
-        _CLASSES.update(_classes(models))
-    return _CLASSES[kind]
+    """Return the class of a program's values that has this name. Raises KeyError where there is none."""
+    for module in ("dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):
+        # Asked for last, for few programs have features.
+        found = getattr(import_module(module), kind, None)
+        if isinstance(found, type) and found.__module__ == module:
+            return found
+    raise KeyError(kind)
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:

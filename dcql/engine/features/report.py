@@ -1,9 +1,12 @@
 """What a run may compute of features, and what became of them."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
+
+from dcql.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dcql.catalog.models import FeatureSpec  # every run says what may be computed, and few have features
@@ -18,7 +21,7 @@ BeforeModels = Callable[[frozenset[str]], None]
 Spread: TypeAlias = "Callable[[Loading, Iterable[Share]], Iterator[int]]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Computing:
     """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
 
@@ -36,7 +39,7 @@ class Computing:
     spread: "Spread | None" = None
 
 
-@dataclass
+@dataclasses.dataclass
 class Use:
     """What became of a feature in a run, over all that asked for it.
 
@@ -53,7 +56,7 @@ class Use:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarginFound:
     """A comparison of a feature with a value: of `asked` samples, `near` lie within `step` of it."""
 
