@@ -1,6 +1,6 @@
 """The row type of the tables of error codes."""
 
-from dcql.dataclass import dataclass
+from dataclasses import dataclass
 
 # The table that examples join.
 SCORES = (
@@ -9,7 +9,7 @@ SCORES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Code:
     """One error code with its explanation, as `dcql explain-error` prints it.
 

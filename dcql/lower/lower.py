@@ -10,6 +10,7 @@ from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.copies import checks, taken
+from dcql.lower.flags import with_flags
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.order import before
 from dcql.lower.program import (
@@ -387,7 +388,7 @@ class Lowering:
         if where is None:
             where = ("kept", 1)
             items.append((sql.small(member.present.copy()), "kept"))
-        return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+        return None if chain.reads_tables else sql.render(with_flags(sql.select(items, chain.source()))), where
 
     def _samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
