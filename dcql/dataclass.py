@@ -1,15 +1,15 @@
-"""Frozen data classes that take no time until they are used.
+"""Data classes that take no time until they are used.
 
-`dataclasses.dataclass` writes and compiles six methods for each class, which takes half a millisecond; a short command
-imports seventy classes and makes instances of half of them. Here all classes share their methods but `__init__`, which
-is compiled when the first instance is made. Otherwise a class is as `dataclasses.dataclass(frozen=True)` makes it, for
-`dataclasses.fields`, `replace` and `asdict` too; of what `dataclasses.field` takes, defaults, `compare` and `repr` are
-heeded, and ClassVar, InitVar and keyword-only fields are not known.
+`dataclasses.dataclass` writes and compiles up to six methods for each class, which takes half a millisecond; a short
+command imports seventy classes and makes instances of half of them. Here all classes share their methods but
+`__init__`, which is compiled when the first instance is made. Otherwise a class is as `dataclasses.dataclass` makes it,
+for `dataclasses.fields`, `replace` and `asdict` too. Of what `dataclasses.field` takes, defaults, `compare` and `repr`
+are heeded; ClassVar, InitVar and fields by keyword alone are not known, and there are no slots.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError
+from functools import partial
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(*, frozen: bool, eq: bool = True) -> Callable[[type], type]:
-        """Return what makes a data class of a class. It has to be frozen; with `eq` off, an object equals itself."""
-        if not frozen:
-            raise TypeError("only frozen classes: for others there is dataclasses.dataclass")
-        return _compared if eq else _made
+    def dataclass(cls: type | None = None, /, *, frozen: bool = False, eq: bool = True) -> Any:
+        """Make a data class of a class, or without one return what makes it, as `dataclasses.dataclass` does."""
+        make = partial(_made, frozen=frozen, eq=eq)
+        return make if cls is None else make(cls)
 
 
 __all__ = ["dataclass"]
@@ -44,15 +43,7 @@ class _Fields:
         return fields
 
 
-def _compared(cls: Any) -> Any:
-    if "__eq__" not in vars(cls):
-        cls.__eq__ = _eq
-    if vars(cls).get("__hash__") is None:
-        cls.__hash__ = _hash
-    return _made(cls)
-
-
-def _made(cls: Any) -> Any:
+def _made(cls: Any, frozen: bool, eq: bool) -> Any:
     given = {name: one for base in reversed(cls.__mro__[1:]) for name, one in vars(base).get("_given", {}).items()}
     for name in get_annotations(cls):
         one = given[name] = vars(cls).get(name, MISSING)
@@ -61,20 +52,23 @@ def _made(cls: Any) -> Any:
                 delattr(cls, name)
             else:
                 setattr(cls, name, one.default)
-    # Of each field what its class says of it: a default, a Field, or MISSING.
-    cls._given = given
-    cls._compares = tuple(name for name, one in given.items() if not isinstance(one, Field) or one.compare)
-    cls.__match_args__ = tuple(given)
-    cls.__dataclass_fields__ = _Fields()
-    for name, method in _METHODS.items():
+    told = {
+        "_given": given,  # of each field what its class says of it: a default, a Field, or MISSING
+        "_compares": tuple(name for name, one in given.items() if not isinstance(one, Field) or one.compare),
+        "__match_args__": tuple(given),
+        "__dataclass_fields__": _Fields(),
+    }
+    if eq and vars(cls).get("__hash__") is None:
+        cls.__hash__ = _hash if frozen else None
+    for name, value in (told | _ALWAYS | (_FROZEN if frozen else {}) | (_EQUAL if eq else {})).items():
         if name not in vars(cls):
-            setattr(cls, name, method)
+            setattr(cls, name, value)
     return cls
 
 
 def _first_init(self: Any, *values: Any, **named: Any) -> None:
     """Compile the `__init__` of the class whose first instance this is, and call it."""
-    cls = next(each for each in type(self).__mro__ if vars(each).get("__init__") is _first_init)
+    cls: Any = next(each for each in type(self).__mro__ if vars(each).get("__init__") is _first_init)
     scope: dict[str, Any] = {"_set": object.__setattr__, "_not_given": _NOT_GIVEN}
     parameters, lines = ["self"], []
     for name, one in cls._given.items():
@@ -95,7 +89,7 @@ def _first_init(self: Any, *values: Any, **named: Any) -> None:
     exec(f"def __init__({', '.join(parameters)}):\n    " + "\n    ".join(lines or ["pass"]), scope)
     init = scope["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
-    cls.__init__ = init
+    cls.__init__ = init  # several threads may come here at once: each has made the same
     init(self, *values, **named)
 
 
@@ -126,4 +120,6 @@ def _delattr(self: Any, name: str) -> NoReturn:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-_METHODS = {"__init__": _first_init, "__repr__": _repr, "__setattr__": _setattr, "__delattr__": _delattr}
+_ALWAYS: dict[str, Any] = {"__init__": _first_init, "__repr__": _repr}
+_FROZEN: dict[str, Any] = {"__setattr__": _setattr, "__delattr__": _delattr}
+_EQUAL: dict[str, Any] = {"__eq__": _eq}

@@ -9,7 +9,6 @@
 A diagnostic is data; it is drawn by `render` as plain text, once, at the edge. A lint is a diagnostic too: a warning.
 """
 
-import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
@@ -140,7 +139,7 @@ def raise_all(faults: Sequence[DcqlError]) -> None:
         raise kind(*dict.fromkeys(diagnostic for one in faults for diagnostic in one.diagnostics))
 
 
-@dataclasses.dataclass
+@dataclass
 class Diagnostics:
     """Collects the diagnostics of a phase, so that all errors of a recipe are reported at once."""
 

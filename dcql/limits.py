@@ -13,7 +13,6 @@ The processes of models are ended with the block, and each has the same bound on
 """
 
 import contextlib
-import dataclasses
 import faulthandler
 import os
 import re
@@ -115,7 +114,7 @@ def refuse_output(size: int, what: str) -> None:
         )
 
 
-@dataclasses.dataclass
+@dataclass
 class _Watch:
     """Looks at the clock and at the memory while a block runs; `exceeded` says which limit it went beyond."""
 

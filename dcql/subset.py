@@ -366,6 +366,8 @@ def first_descent(uids: Uids, *, strict: bool) -> int | None:
     for start in range(1, len(uids), _CHUNK):
         end = min(start + _CHUNK, len(uids))
         now, before = uids[start:end], uids[start - 1 : end - 1]
+        if (now["f0"] > before["f0"]).all():
+            continue
         below = now["f0"] < before["f0"]
         level = now["f0"] == before["f0"]
         if level.any():

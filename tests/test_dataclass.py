@@ -13,17 +13,17 @@ import pytest
 from dcql.dataclass import dataclass
 
 
-def _classes(frozen: Callable[..., Any]) -> dict[str, Any]:
+def _classes(made: Callable[..., Any]) -> dict[str, Any]:
     """Return the same classes, made by one decorator or the other."""
 
-    @frozen(frozen=True)
+    @made(frozen=True)
     class Point:
         """A place."""
 
         x: int
         y: "float | None" = None
 
-    @frozen(frozen=True)
+    @made(frozen=True)
     class Named(Point):
         """A place with a name, and with what is no part of it."""
 
@@ -31,7 +31,7 @@ def _classes(frozen: Callable[..., Any]) -> dict[str, Any]:
         seen: tuple[int, ...] = field(default=(), compare=False)
         notes: list[str] = field(default_factory=list, repr=False, compare=False)
 
-    @frozen(frozen=True, eq=False)
+    @made(frozen=True, eq=False)
     class Thing:
         """Equal to itself alone."""
 
@@ -41,7 +41,7 @@ def _classes(frozen: Callable[..., Any]) -> dict[str, Any]:
             if self.size < 0:
                 raise ValueError("below 0")
 
-    @frozen(frozen=True)
+    @made(frozen=True)
     class Shown:
         """With a text and an order of its own."""
 
@@ -56,11 +56,24 @@ def _classes(frozen: Callable[..., Any]) -> dict[str, Any]:
         def __hash__(self) -> int:
             return 7
 
-    @frozen(frozen=True)
+    @made
+    class Counting:
+        """It changes."""
+
+        count: int = 0
+        seen: list[int] = field(default_factory=list)
+
+    @made(eq=False)
+    class Changing:
+        """Equal to itself alone, though it changes."""
+
+        count: int
+
+    @made(frozen=True)
     class Empty:
         """Nothing."""
 
-    return {each.__name__: each for each in (Point, Named, Thing, Shown, Empty)}
+    return {each.__name__: each for each in (Point, Named, Thing, Shown, Counting, Changing, Empty)}
 
 
 OURS, THEIRS = _classes(dataclass), _classes(dataclasses.dataclass)
@@ -90,6 +103,9 @@ LOOKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "too many": lambda c: _raised(lambda: c["Point"](1, 2, 3)),
     "unknown": lambda c: _raised(lambda: c["Point"](1, z=3)),
     "checked": lambda c: _raised(lambda: c["Thing"](-1)),
+    "counting": lambda c: _counted(c["Counting"]()),
+    "no hash where it changes": lambda c: _raised(lambda: hash(c["Counting"]())),
+    "a hash where it is itself": lambda c: len({c["Changing"](1), c["Changing"](1)}),
     "vars": lambda c: vars(c["Named"](1, name="n")),
 }
 
@@ -99,6 +115,13 @@ def _matched(classes: dict[str, Any], value: Any) -> Any:
     match value:
         case point(x, y):
             return x, y
+
+
+def _counted(counting: Any) -> Any:
+    counting.count += 1
+    counting.seen.append(7)
+    counting.more = 2
+    return counting == type(counting)(1, [7]), repr(counting).split(".")[-1], vars(counting)
 
 
 def _raised(call: Callable[[], Any]) -> tuple[type[Exception], str]:
@@ -176,8 +199,3 @@ def test_threads_may_make_the_first_one_at_once() -> None:
         for thread in threads:
             thread.join()
         assert made == [point(1, 2.0)] * 4
-
-
-def test_others_are_refused() -> None:
-    with pytest.raises(TypeError, match="only frozen"):
-        dataclass(frozen=False)  # type: ignore[call-overload]

@@ -185,6 +185,8 @@ def open_coverage(pool: Pool) -> Coverage:
 
 def known_coverage(pool: Pool) -> Coverage | None:
     """Return the coverage of a pool; None where nothing was recorded that holds for every file of it."""
+    if not (coverage_folder(pool) / RECORD).exists():
+        return None
     try:
         found = open_coverage(pool)
         for file in pool.files:

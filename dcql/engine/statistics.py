@@ -1,6 +1,5 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
@@ -80,7 +79,7 @@ class Groups:
     told: tuple[Found, ...]
 
 
-@dataclasses.dataclass
+@dataclass
 class Statistics:
     """The statistics of a run so far: `parameters` for SQL, `found` for people and locks, by stage.
 

@@ -7,8 +7,8 @@ statement is then parsed by itself, so that one fault gives one error.
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
-from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic
 from dcql.source import Source, Span
 
@@ -62,7 +62,7 @@ OPERATORS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """The text of one statement, without its `;`; a `faulty` one is not worth parsing."""
 
@@ -71,7 +71,7 @@ class Statement:
     faulty: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """A token of a statement, for messages: its group in TOKEN, its text as written, its place."""
 

@@ -1,6 +1,5 @@
 """What a run may compute of features, and what became of them."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
@@ -39,7 +38,7 @@ class Computing:
     spread: "Spread | None" = None
 
 
-@dataclasses.dataclass
+@dataclass
 class Use:
     """What became of a feature in a run, over all that asked for it.
 
