@@ -35,7 +35,8 @@ except SystemExit as end:
 new = {name: module for name, module in sys.modules.items() if name not in before}
 print(*sorted(name.removeprefix("dcql.") for name in new if name.startswith("dcql.")))
 print(*{name.partition(".")[0] for name in new} - sys.stdlib_module_names)
-classes = [each for name in new if name.startswith("dcql") for each in vars(new[name]).values() if isinstance(each, type)]
+values = [each for name in new if name.startswith("dcql") for each in vars(new[name]).values()]
+classes = [each for each in values if isinstance(each, type)]
 print(*(each.__name__ for each in classes if each.__module__[:4] == "dcql" and "__dataclass_params__" in vars(each)))
 """
 
