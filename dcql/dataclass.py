@@ -37,9 +37,9 @@ class _Fields:
             (name, types[name], one if isinstance(one, Field) else dataclasses.field(default=one))
             for name, one in owner._given.items()
         ]
-        made: Any = dataclasses.make_dataclass(owner.__name__, given, frozen=True)
-        owner.__dataclass_fields__ = made.__dataclass_fields__
+        made: Any = dataclasses.make_dataclass(owner.__name__, given, frozen=owner.__setattr__ is _setattr)
         fields: dict[str, Field[Any]] = made.__dataclass_fields__
+        owner.__dataclass_fields__, owner.__dataclass_params__ = fields, made.__dataclass_params__
         return fields
 
 

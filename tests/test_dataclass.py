@@ -184,6 +184,21 @@ def test_a_plain_subclass_may_leave_init_out() -> None:
     assert [Own().one, Calling().one, Base(9).one] == [7, 8, 9]
 
 
+def test_one_of_the_standard_library_may_follow() -> None:
+    classes = _classes(dataclass)
+
+    @dataclasses.dataclass(frozen=True)
+    class Frozen(classes["Named"]):  # type: ignore[misc, name-defined]
+        more: int = 3
+
+    @dataclasses.dataclass
+    class Open(classes["Counting"]):  # type: ignore[misc, name-defined]
+        more: int = 3
+
+    assert (Frozen(1).name, Frozen(1, more=4).more, Frozen(1) == Frozen(1, seen=(2,))) == ("here", 4, True)
+    assert dataclasses.asdict(Open(2)) == {"count": 2, "seen": [], "more": 3}
+
+
 def test_threads_may_make_the_first_one_at_once() -> None:
     for _ in range(50):
         point, made = _classes(dataclass)["Point"], []
