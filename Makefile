@@ -53,8 +53,9 @@ types: .venv/dev
 recipes: .venv/core
 	$(BIN)/dcql fmt --check $(wildcard recipes/*.dcql recipes/*/*.dcql stdlib/*.dcql)
 
+# The processes share the cores: threads of torch would wait for those of the others, and burn what they wait.
 tests: .venv/dev
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 # All that reads bytes of strangers, guided by coverage: make fuzz MINUTES=5 JOBS=2. tests/fuzz/ has the short run.
 MINUTES ?= 30

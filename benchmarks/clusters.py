@@ -7,27 +7,23 @@ slows all of them; `multiply` is what no method on such scores can beat, and giv
 """
 
 import argparse
+import functools
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from measure import BenchmarkError
-from spine import replace_between
+from measure import BenchmarkError, Spent, clocked, in_turns
+from report import Report, markdown, middle, parser, positive, run
 
 WIDTH = 768
 DATACOMP = 1024  # DataComp's batch
-BEGIN, END = "<!-- begin: printed by clusters.py -->", "<!-- end: printed by clusters.py -->"
 # Rows in work by number of centroids: a second or two each.
 ROWS = {1_000: 32_768, 10_000: 8_192, 100_000: 2_048}
 
 
-def measure(centroids: int, repeats: int) -> str:
-    """Return a table's lines for one number of centroids."""
+def row(centroids: int, repeats: int) -> list[str]:
+    """Return the table's row for one number of centroids, after the number."""
     import numpy as np
 
     from dcql.engine.udfs.search import BATCH
@@ -57,72 +53,65 @@ def measure(centroids: int, repeats: int) -> str:
     def dcql() -> Any:
         return np.asarray(model(vectors).values)
 
-    contenders: dict[str, Callable[[], Any]] = {"multiply": multiply, "einsum + argmax": einsum, "dcql": dcql}
-    wall: dict[str, list[float]] = {name: [] for name in contenders}
-    cpu: dict[str, list[float]] = {name: [] for name in contenders}
-    answers = {name: run() for name, run in contenders.items()}
-    for _ in range(repeats):
-        for name, run in contenders.items():
-            start, used = time.perf_counter(), time.process_time()
-            run()
-            wall[name].append(time.perf_counter() - start)
-            cpu[name].append(time.process_time() - used)
-    speed = {name: rows / statistics.median(times) for name, times in wall.items()}
-    work = {name: statistics.median(times) for name, times in cpu.items()}
+    ways = {"multiply": multiply, "einsum + argmax": einsum, "dcql": dcql}
+    answers = {name: way() for name, way in ways.items()}
+
+    def timed(name: str) -> Spent:
+        return clocked(ways[name])[1]
+
+    turns = in_turns({name: functools.partial(timed, name) for name in ways}, repeats)
+    speed = {name: rows / middle(runs, "wall") for name, runs in turns.runs.items()}
     differ = int((answers["dcql"] != answers["einsum + argmax"]).sum())
-    return (
-        f"| {centroids:,} | {speed['multiply']:,.0f} | {speed['einsum + argmax']:,.0f} | {speed['dcql']:,.0f} "
-        f"| {speed['dcql'] / speed['multiply']:.2f} | {work['multiply'] / work['dcql']:.2f} "
-        f"| {speed['dcql'] / speed['einsum + argmax']:.2f} | {differ} of {rows:,} |"
-    )
+    return [
+        *(f"{each:,.0f}" for each in speed.values()),
+        f"{speed['dcql'] / speed['multiply']:.2f}",
+        f"{middle(turns.runs['multiply']) / middle(turns.runs['dcql']):.2f}",
+        f"{speed['dcql'] / speed['einsum + argmax']:.2f}",
+        f"{differ} of {rows:,}",
+    ]
 
 
-def in_a_process(centroids: int, repeats: int, threads: int) -> str:
+def in_a_process(centroids: int, repeats: int, threads: int) -> list[str]:
     """Measure in a fresh process with a number of threads; raise BenchmarkError where it fails."""
     environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
     # They choose a slow kernel where they are set for the sake of older releases.
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         environment.pop(name, None)
     words = [sys.executable, __file__, "--one", "--centroids", str(centroids), "--repeats", str(repeats)]
-    run = subprocess.run(words, env=environment, capture_output=True, text=True)
-    if run.returncode:
-        raise BenchmarkError(f"measuring {centroids} centroids ended with {run.returncode}:\n{run.stderr}")
-    return run.stdout.strip()
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise BenchmarkError(f"measuring {centroids} centroids ended with {done.returncode}")
+    return done.stdout.strip().split(" | ")
+
+
+def measure(given: argparse.Namespace, _: object) -> Report:
+    """Return the table, or with --one the cells of a row."""
+    if given.one:
+        return Report([" | ".join(row(given.centroids[0], given.repeats))])
+    heading = (
+        f"Samples a second, {WIDTH} values, {given.threads} threads; medians of {given.repeats} runs in turns, "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start."
+    )
+    ratios = ("dcql to multiply", "the same in CPU s", "dcql to einsum", "other answers")
+    head = ("centroids", "multiply", "einsum + argmax", "dcql", *ratios)
+    rows = [(f"{one:,}", *in_a_process(one, given.repeats, given.threads)) for one in given.centroids]
+    return Report([heading, "", *markdown(head, rows, texts=0)])
+
+
+def several(text: str) -> int:
+    """Read a number of centroids."""
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError("it must be at least 2")
+    return number
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time the nearest centroid: dcql against matrix multiplication.")
-    parser.add_argument("--centroids", type=int, nargs="+", default=list(ROWS))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the markers of FILE")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.repeats < 1 or arguments.threads < 1 or min(arguments.centroids) < 2:
-        parser.error("--repeats and --threads must be at least 1, --centroids at least 2")
-    if arguments.one:
-        print(measure(arguments.centroids[0], arguments.repeats))
-        return 0
-    lines = [
-        f"Samples a second, {WIDTH} values, {arguments.threads} threads; medians of {arguments.repeats} runs in turns, "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start.",
-        "",
-        "| centroids | multiply | einsum + argmax | dcql | dcql to multiply | the same in CPU s | dcql to einsum "
-        "| other answers |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    try:
-        for centroids in arguments.centroids:
-            lines.append(in_a_process(centroids, arguments.repeats, arguments.threads))
-            print(lines[-1], file=sys.stderr)
-        report = "\n".join(lines)
-        print(report)
-        if arguments.write:
-            replace_between(arguments.write, report, BEGIN, END)
-    except BenchmarkError as error:
-        print(f"clusters.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    reading = parser("Time the nearest centroid: dcql against matrix multiplication.", repeats=5)
+    reading.add_argument("--centroids", type=several, nargs="+", default=list(ROWS))
+    reading.add_argument("--threads", type=positive, default=2)
+    reading.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,15 @@ out memory.
 """
 
 import argparse
-import os
-import statistics
+import functools
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import BenchmarkError
-from spine import replace_between
+from measure import BenchmarkError, Spent, clocked, in_turns
+from report import Report, markdown, middle, parser, positive, run
 
 from dcql.engine.embeddings import Embeddings
 
@@ -32,7 +29,6 @@ WIDTHS = {
     "l14_txt": (768, "f2"),
     "dedup": (256, "f4"),
 }
-BEGIN, END = "<!-- begin: printed by embeddings.py -->", "<!-- end: printed by embeddings.py -->"
 
 
 def write(path: Path, rows: int) -> None:
@@ -69,56 +65,34 @@ def contenders(path: str) -> dict[str, Callable[[], Any]]:
     }
 
 
-def compare(path: Path, rows: int, repeats: int) -> str:
-    """Return the report; raise BenchmarkError where the ways of reading give different values."""
+def measure(given: argparse.Namespace, work: Path) -> Report:
+    """Return medians; raise BenchmarkError where the ways of reading give different values."""
+    path = work / "0a.npz"
+    write(path, given.rows)
     ways = contenders(str(path))
     wanted = ways["numpy.load, float32"]()
     for name in ("dcql, float16, one array", "dcql, float32, one array"):
         if not np.array_equal(ways[name](), wanted):
             raise BenchmarkError(f"{name} read other values than numpy.load")
-    load = os.getloadavg()[0]
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - start)
-    size = rows * 768 * 2
-    lines = [
-        f"`{KEY}` of {rows:,} rows, {size / 1e6:,.0f} MB of float16 in the file; medians of {repeats} runs in turns, "
-        f"{os.cpu_count()} cores, load {load:.1f} at the start.",
-        "",
-        "| | MB of the file a second | to numpy.load |",
-        "|---|--:|--:|",
-    ]
-    for name, times in taken.items():
-        base = statistics.median(taken[f"numpy.load, {name.split(', ')[1]}"])
-        middle = statistics.median(times)
-        lines.append(f"| {name} | {size / middle / 1e6:,.0f} | {base / middle:.1f} |")
-    return "\n".join(lines)
+
+    def timed(name: str) -> Spent:
+        return clocked(ways[name])[1]
+
+    turns = in_turns({name: functools.partial(timed, name) for name in ways}, given.repeats)
+    size = given.rows * 768 * 2
+    rows = []
+    for name, runs in turns.runs.items():
+        base = middle(turns.runs[f"numpy.load, {name.split(', ')[1]}"], "wall")
+        taken = middle(runs, "wall")
+        rows.append((name, f"{size / taken / 1e6:,.0f}", f"{base / taken:.1f}"))
+    heading = f"`{KEY}` of {given.rows:,} rows, {size / 1e6:,.0f} MB of float16 in the file; {turns.how}."
+    return Report([heading, "", *markdown(("", "MB of the file a second", "to numpy.load"), rows)])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time reading embeddings: dcql against numpy.load.")
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the markers of FILE")
-    parser.add_argument("--work", type=Path, help="folder for the temporary file (default: the system's)")
-    arguments = parser.parse_args()
-    if arguments.repeats < 1 or arguments.rows < 1:
-        parser.error("--rows and --repeats must be at least 1")
-    try:
-        with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
-            path = Path(folder) / "0a.npz"
-            write(path, arguments.rows)
-            report = compare(path, arguments.rows, arguments.repeats)
-        print(report)
-        if arguments.write:
-            replace_between(arguments.write, report, BEGIN, END)
-    except BenchmarkError as error:
-        print(f"embeddings.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    reading = parser("Time reading embeddings: dcql against numpy.load.", repeats=7)
+    reading.add_argument("--rows", type=positive, default=200_000)
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

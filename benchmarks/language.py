@@ -10,20 +10,19 @@ say the same. CPU seconds of the process are counted; ratios are of medians of o
 """
 
 import argparse
+import functools
 import importlib.metadata
-import os
 import random
 import statistics
-import time
+import sys
 from collections.abc import Callable
-from pathlib import Path
 
-import dcql.demo
 import fasttext
 import gcld3
 import pyarrow as pa
-import pyarrow.parquet as pq
-from measure import BenchmarkError
+import shipped
+from measure import BenchmarkError, Spent, clocked, in_turns
+from report import Report, markdown, parser, positive, run
 
 from dcql.engine.udfs import language
 
@@ -33,7 +32,7 @@ Contenders = dict[str, Callable[[], list[str]]]
 
 def captions(rows: int) -> list[str]:
     """Return seeded captions; some hold line breaks."""
-    texts = pq.read_table(Path(str(dcql.demo.__file__)).parent / "data" / "captions.parquet")["text"].to_pylist()
+    texts = shipped.captions()
     rng = random.Random(0)
     return [rng.choice((" ", " ", "\n")).join(rng.choices(texts, k=rng.randint(1, 8))) for _ in range(rows)]
 
@@ -84,45 +83,51 @@ def of_cld3(texts: list[str]) -> Contenders:
     }
 
 
-def seconds(contenders: Contenders, repeats: int) -> dict[str, list[float]]:
-    """Run the contenders in turns and return their CPU seconds; raise BenchmarkError where they differ."""
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
-    said: list[str] | None = None
-    for _ in range(repeats):
-        for name, run in contenders.items():
-            start = time.process_time()
-            labels = run()
-            taken[name].append(time.process_time() - start)
-            labels = [label.removeprefix("__label__") for label in labels]
-            if said is not None and labels != said:
-                raise BenchmarkError(f"{name} says another language for some captions")
-            said = labels
-    return taken
+class Agreeing:
+    """Contenders that have to say the same languages."""
+
+    def __init__(self, contenders: Contenders) -> None:
+        self._contenders = contenders
+        self._said: list[str] | None = None
+
+    def timed(self, name: str) -> Spent:
+        """Run a contender; raise BenchmarkError where it differs from the one before."""
+        labels, spent = clocked(self._contenders[name])
+        labels = [label.removeprefix("__label__") for label in labels]
+        if self._said is not None and labels != self._said:
+            raise BenchmarkError(f"{name} says another language for some captions")
+        self._said = labels
+        return spent
+
+    def ways(self) -> dict[str, Callable[[], Spent]]:
+        """Return them as `in_turns` takes them."""
+        return {name: functools.partial(self.timed, name) for name in self._contenders}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time language identification beside the libraries' own calls.")
-    parser.add_argument("--rows", type=int, default=30_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    texts = captions(options.rows)
-    length = statistics.mean(map(len, texts))
-    print(
-        f"{len(texts):,} captions of {length:.0f} characters on average, one core; medians of {options.repeats} runs "
-        f"in turns, load {os.getloadavg()[0]:.1f} at the start.\n"
-    )
-    print("| model | contender | rows / CPU s | (least to most) | ratio to library |")
-    print("|---|---|--:|--:|--:|")
+def measure(given: argparse.Namespace, _: object) -> Report:
+    """Return rows for each CPU second, and ratios to the libraries' own calls."""
+    texts = captions(given.rows)
+    rows, how = [], []
     for model, contenders in (("fastText lid.176.ftz", of_fasttext(texts)), ("CLD3", of_cld3(texts))):
-        rates = {
-            name: [len(texts) / one for one in runs] for name, runs in seconds(contenders, options.repeats).items()
-        }
+        turns = in_turns(Agreeing(contenders).ways(), given.repeats)
+        how.append(turns.how)
+        rates = {name: [len(texts) / run.cpu for run in runs] for name, runs in turns.runs.items()}
         library = statistics.median(rates["library"])
         for name, found in rates.items():
             median = statistics.median(found)
             spread = f"{min(found):,.0f} to {max(found):,.0f}"
-            print(f"| {model} | {name} | {median:,.0f} | {spread} | {median / library:.2f} |")
+            rows.append((model, name, f"{median:,.0f}", spread, f"{median / library:.2f}"))
+    length = statistics.mean(map(len, texts))
+    heading = f"{len(texts):,} captions of {length:.0f} characters on average, one core; {how[0]}."
+    head = ("model", "contender", "rows / CPU s", "(least to most)", "ratio to library")
+    return Report([heading, "", *markdown(head, rows, texts=2)])
+
+
+def main() -> int:
+    reading = parser("Time language identification beside the libraries' own calls.", repeats=5)
+    reading.add_argument("--rows", type=positive, default=30_000)
+    return run(reading, measure)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,11 +10,8 @@ benchmarks/stages.py printed. Everything else is arithmetic, with the assumption
 import argparse
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from spine import replace_between
-
-BEGIN, END = "<!-- begin: printed by model.py -->", "<!-- end: printed by model.py -->"
+from report import Report, markdown, parser, positive, run
 
 # Nanoseconds of CPU for a sample, DataComp's columns (225 bytes of parquet a sample).
 STAGES = {
@@ -86,24 +83,27 @@ def run_seconds(rows: int) -> tuple[float, float]:
     return spread, START + (MARKS + UIDS + KEPT * KEPT_SHARE) * 1e-9 * rows
 
 
-def table(rows: int) -> str:
+def plan(rows: int) -> list[str]:
     """Return the plan for so many samples."""
     kinds = stored(rows)
     kept = KEPT_SHARE * rows
-    lines = [f"{rows:,} samples in {-(-rows // FILE_ROWS):,} files of {FILE_ROWS:,}.", ""]
-    lines += ["| bytes | |", "|---|--:|"]
-    lines.append(f"| metadata | {_bytes(POOL * rows)} |")
-    lines += [f"| store: {name} | {_bytes(size)} |" for name, size in kinds.items()]
-    lines.append(f"| store, all | {_bytes(sum(kinds.values()))} |")
-    lines.append(f"| a subset of 30 % | {_bytes(16 * kept)} |")
-    lines.append(f"| marks of a run: bits, with copies bytes | {_bytes(rows / 8)}, {_bytes(rows)} |")
-    lines.append(f"| marks.bin, held while ranking, with its order | {_bytes(rows / 256 * 40)} |")
-    lines.append("")
-    lines += ["| | " + " | ".join(place.name for place in PLACES) + " |", "|---" + "|--:" * len(PLACES) + "|"]
+    sizes = [
+        ("metadata", _bytes(POOL * rows)),
+        *((f"store: {name}", _bytes(size)) for name, size in kinds.items()),
+        ("store, all", _bytes(sum(kinds.values()))),
+        ("a subset of 30 %", _bytes(16 * kept)),
+        ("marks of a run: bits, with copies bytes", f"{_bytes(rows / 8)}, {_bytes(rows)}"),
+        ("marks.bin, held while ranking, with its order", _bytes(rows / 256 * 40)),
+    ]
     columns = [list(_on(place, rows, kinds).items()) for place in PLACES]
-    for cells in zip(*columns, strict=True):
-        lines.append(f"| {cells[0][0]} | " + " | ".join(value for _, value in cells) + " |")
-    return "\n".join(lines)
+    costs = [(cells[0][0], *(value for _, value in cells)) for cells in zip(*columns, strict=True)]
+    return [
+        f"{rows:,} samples in {-(-rows // FILE_ROWS):,} files of {FILE_ROWS:,}.",
+        "",
+        *markdown(("bytes", ""), sizes),
+        "",
+        *markdown(("", *(place.name for place in PLACES)), costs),
+    ]
 
 
 def _on(place: Place, rows: int, kinds: dict[str, float]) -> dict[str, str]:
@@ -148,16 +148,15 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 60:,.1f} min" if seconds >= 120 else f"{seconds:,.0f} s"
 
 
+def measure(given: argparse.Namespace, _: object) -> Report:
+    """Return the plan; nothing is measured."""
+    return Report(plan(given.rows))
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What a pool of a size should cost.")
-    parser.add_argument("--rows", type=int, default=12_800_000_000)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the tables between the markers of FILE")
-    arguments = parser.parse_args()
-    text = table(arguments.rows)
-    print(text)
-    if arguments.write:
-        replace_between(arguments.write, text, BEGIN, END)
-    return 0
+    reading = parser("What a pool of a size should cost.")
+    reading.add_argument("--rows", type=positive, default=12_800_000_000)
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from measure import BenchmarkError
 from numpy.typing import NDArray
 
 WORDS = 4096
@@ -175,6 +176,14 @@ def write_pool(folder: Path, rows: int, files: int, seed: int, columns: tuple[st
         print(f"\r{index + 1}/{files} files", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return written
+
+
+def pool_rows(folder: Path) -> int:
+    """Count the samples of a pool from the footers; raise BenchmarkError when the folder holds no parquet file."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise BenchmarkError(f"{folder} holds no parquet file; write a pool with benchmarks/pool.py")
+    return sum(pq.ParquetFile(file).metadata.num_rows for file in files)
 
 
 def main() -> int:

@@ -12,9 +12,7 @@ import argparse
 import os
 import re
 import shutil
-import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from measure import BenchmarkError, spend
-from spine import replace_between
+from measure import BenchmarkError, find_dcql, script, spend
+from report import Report, markdown, middle, parser, positive, run
 
 RECIPE = "clip_score_l14_30"
 NEEDED = ("uid", "clip_l14_similarity_score")
+TEXTS = ("text", "clip_l14_similarity_score")
 WORDS = "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND python_words(caption) > 2;\n"
-BEGIN, END = "<!-- begin: printed by remote.py -->", "<!-- end: printed by remote.py -->"
 
 
 @dataclass
@@ -72,27 +70,27 @@ def serve() -> tuple[Counting, str]:
     return counting, f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def put(address: str, pool: Path) -> tuple[int, int]:
-    """Put a pool into the bucket; return the bytes of its files, and those of the columns that the recipe needs."""
+def chunks_of(path: Path, columns: tuple[str, ...]) -> int:
+    """Return the bytes that columns have in a parquet file."""
+    metadata = pq.read_metadata(path)
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    return sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in columns)
+
+
+def put(address: str, pool: Path) -> None:
+    """Put a pool into the bucket."""
     import boto3
 
     client = boto3.client("s3", endpoint_url=address)
     client.create_bucket(Bucket="bucket")
-    every = needed = 0
     for path in sorted(pool.glob("*.parquet")):
         client.upload_file(str(path), "bucket", f"pool/{path.name}")
-        metadata = pq.read_metadata(path)
-        every += path.stat().st_size
-        for group in range(metadata.num_row_groups):
-            described = metadata.row_group(group)
-            chunks = (described.column(place) for place in range(described.num_columns))
-            needed += sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in NEEDED)
-    return every, needed
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: the bytes are relative to `needed`."""
+    """A command: the bytes that it asked for, relative to `needed`."""
 
     name: str
     requests: int
@@ -101,101 +99,74 @@ class Row:
     cpu: float
     wall: float
 
-    def __str__(self) -> str:
-        share = f"{self.bytes / self.needed:.2f}" if self.bytes else "0"
-        figures = f"{self.requests} | {self.bytes / 1e6:.1f} | {share} | {self.cpu:.2f} | {self.wall:.2f}"
-        return f"| {self.name} | {figures} |"
+
+def table(rounds: list[list[Row]]) -> list[str]:
+    """Lay out what the first round asked for, which all do, and medians."""
+    rows = []
+    for same in zip(*rounds, strict=True):
+        first = same[0]
+        share = f"{first.bytes / first.needed:.2f}" if first.bytes else "0"
+        seconds = (f"{middle(same, what):.2f}" for what in ("cpu", "wall"))
+        rows.append((first.name, str(first.requests), f"{first.bytes / 1e6:.1f}", share, *seconds))
+    return markdown(("what", "requests", "MB asked for", "of those needed", "CPU s", "wall s"), rows)
 
 
-def measure(pool: Path, delay: float, repeats: int, threads: int, dcql: list[str], work: Path) -> str:
+def measure(given: argparse.Namespace, work: Path) -> Report:
     """Run everything; return the table. Raises BenchmarkError where a run fails or two subsets differ."""
+    pool, dcql = given.pool, find_dcql(given.dcql)
+    files = sorted(pool.glob("*.parquet"))
+    every = sum(path.stat().st_size for path in files)
+    needed, texts = (sum(chunks_of(path, columns) for path in files) for columns in (NEEDED, TEXTS))
     counting, address = serve()
     os.environ |= {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1"}
-    every, needed = put(address, pool)
-    counting.delay = delay
-    by_hand = Path(__file__).parent / "by_hand" / "duckdb_s3fs.py"
-    (work / "words.dcql").write_text(WORDS)
+    put(address, pool)
+    counting.delay = given.delay
+    recipe = work / "words.dcql"
+    recipe.write_text(WORDS)
     counting.taken()
 
-    def run(name: str, words: list[str], home: Path, against: int) -> Row:
+    def once(name: str, words: tuple[str, ...], home: Path, against: int) -> Row:
         cpu, wall, _ = spend(words, work / "log", home)
         requests, read = counting.taken()
         return Row(name, requests, read, against, cpu, wall)
 
-    def dcql_run(recipe: str, place: str) -> list[str]:
+    def dcql_run(recipe: str, place: str) -> tuple[str, ...]:
         out = work / "out"
         shutil.rmtree(out, ignore_errors=True)
-        return [*dcql, "run", recipe, "--pool", place, "--out", str(out), "--threads", str(threads)]
+        return (*dcql, "run", recipe, "--pool", place, "--out", str(out), "--threads", str(given.threads))
 
     rounds: list[list[Row]] = []
-    for number in range(repeats):
+    for number in range(given.repeats):
         home = work / f"home{number}"
-        script = [sys.executable, str(by_hand), "s3://bucket/pool", str(work / "by_hand.npy"), "0.3", str(threads)]
-        rows = [run("DuckDB and s3fs as they come", script, home, needed)]
-        rows.append(run("dcql, the same pool on disk", dcql_run(RECIPE, str(pool)), home, needed))
-        rows.append(run("dcql, raw, empty cache", dcql_run(RECIPE, "s3://bucket/pool"), home, needed))
+        by_hand = script("duckdb_s3fs", "s3://bucket/pool", str(work / "by_hand.npy"), "0.3", str(given.threads))
+        rows = [once("DuckDB and s3fs as they come", by_hand, home, needed)]
+        rows.append(once("dcql, the same pool on disk", dcql_run(RECIPE, str(pool)), home, needed))
+        rows.append(once("dcql, raw, empty cache", dcql_run(RECIPE, "s3://bucket/pool"), home, needed))
         if (work / "out" / "subset.npy").read_bytes() != (work / "by_hand.npy").read_bytes():
             raise BenchmarkError("dcql and the script wrote different subsets")
-        rows.append(run("dcql, raw, again", dcql_run(RECIPE, "s3://bucket/pool"), home, needed))
+        rows.append(once("dcql, raw, again", dcql_run(RECIPE, "s3://bucket/pool"), home, needed))
         shutil.rmtree(home / "cache")
-        rows.append(run("dcql pool add", [*dcql, "pool", "add", "small", "s3://bucket/pool"], home, every))
-        rows.append(run("dcql, added", dcql_run(RECIPE, "small"), home, needed))
+        rows.append(once("dcql pool add", (*dcql, "pool", "add", "small", "s3://bucket/pool"), home, every))
+        rows.append(once("dcql, added", dcql_run(RECIPE, "small"), home, needed))
         shutil.rmtree(home / "cache")
-        text = str(work / "words.dcql")
-        rows.append(run("dcql, added, captions, empty cache", dcql_run(text, "small"), home, _text(pool)))
-        rows.append(run("dcql, added, captions, again", dcql_run(text, "small"), home, _text(pool)))
+        rows.append(once("dcql, added, captions, empty cache", dcql_run(str(recipe), "small"), home, texts))
+        rows.append(once("dcql, added, captions, again", dcql_run(str(recipe), "small"), home, texts))
         rounds.append(rows)
         shutil.rmtree(home)
-    lines = [
-        f"{every / 1e6:.0f} MB in {len(list(pool.glob('*.parquet')))} files, of which {RECIPE} needs "
-        f"{needed / 1e6:.1f} MB; every request waits {delay * 1000:.0f} ms; {threads} threads; medians of {repeats} "
-        "rounds.",
-        "",
-        "| what | requests | MB asked for | of those needed | CPU s | wall s |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for same in zip(*rounds, strict=True):
-        first = same[0]
-        cpu, wall = (statistics.median(getattr(row, name) for row in same) for name in ("cpu", "wall"))
-        lines.append(str(Row(first.name, first.requests, first.bytes, first.needed, cpu, wall)))
-    return "\n".join(lines)
-
-
-def _text(pool: Path) -> int:
-    """Return the bytes of the captions."""
-    total = 0
-    for path in pool.glob("*.parquet"):
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):
-            described = metadata.row_group(group)
-            chunks = (described.column(place) for place in range(described.num_columns))
-            wanted = ("text", "clip_l14_similarity_score")
-            total += sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in wanted)
-    return total
+    heading = (
+        f"{every / 1e6:.0f} MB in {len(files)} files, of which {RECIPE} needs {needed / 1e6:.1f} MB; every request "
+        f"waits {given.delay * 1000:.0f} ms; {given.threads} threads; medians of {given.repeats} rounds."
+    )
+    return Report([heading, "", *table(rounds)])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Count and time what is read of a pool on S3.")
-    parser.add_argument("pool", type=Path, help="folder written by pool.py")
-    parser.add_argument("--delay", type=float, default=0.05, help="seconds that every request waits")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dcql", default="dcql", help="the command, where it is not `dcql`")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the markers of FILE")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
-        try:
-            table = measure(
-                options.pool, options.delay, options.repeats, options.threads, options.dcql.split(), Path(work)
-            )
-            print(table)
-            if options.write:
-                replace_between(options.write, table, BEGIN, END)
-        except BenchmarkError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0
+    reading = parser("Count and time what is read of a pool on S3.", repeats=3, dcql=True)
+    reading.add_argument("pool", type=Path, help="folder written by pool.py")
+    reading.add_argument("--delay", type=float, default=0.05, help="seconds that every request waits")
+    reading.add_argument("--threads", type=positive, default=2)
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

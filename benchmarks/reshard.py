@@ -7,53 +7,39 @@ waited-for children) are the figure to read. What the resharders write is compar
 """
 
 import argparse
+import functools
 import hashlib
 import json
-import os
 import shutil
-import statistics
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from measure import BenchmarkError, spend
-from spine import BY_HAND, MEBIBYTE, find_dcql, replace_between
+from measure import BenchmarkError, Spent, find_dcql, in_turns, script, spend
+from report import SPENT, Report, markdown, middle, parser, run, spent
 
-BEGIN, END = "<!-- begin: printed by reshard.py -->", "<!-- end: printed by reshard.py -->"
-COPY, FLOOR, WRITER = "read and write bytes", "kept bytes, digested", "tarfile + TarWriter"
-
-
-class Run(NamedTuple):
-    """What a run used: seconds of CPU and wall time, peak resident bytes."""
-
-    cpu: float
-    wall: float
-    peak: int
+COPY, FLOOR, OURS, WRITER = "read and write bytes", "kept bytes, digested", "dcql reshard", "tarfile + TarWriter"
 
 
-def contenders(pool: Path, dcql: list[str], kept: int, written: Path) -> dict[str, tuple[str, ...]]:
-    """Return the commands by name; `{out}` stands for the folder to write, `written` are shards of the same run."""
-    shards, run = str(pool / "shards"), pool / "run"
-    ours = (*dcql, "reshard", str(run), "--shards", shards, "--out", "{out}")
-    script = (sys.executable, str(BY_HAND / "copy_bytes.py"), shards, "{out}", "--bytes", str(kept))
-    writer = (sys.executable, str(BY_HAND / "tar_writer.py"), shards, str(run / "subset.npy"), "{out}")
-    floor = (sys.executable, str(BY_HAND / "kept_bytes.py"), str(written), "{out}")
+def contenders(pool: Path, dcql: tuple[str, ...], kept: int, shards: Path) -> dict[str, tuple[str, ...]]:
+    """Return the commands by name; `{out}` stands for the folder to write, `shards` are those of the same run."""
+    tars, folder = str(pool / "shards"), pool / "run"
+    ours = (*dcql, "reshard", str(folder), "--shards", tars, "--out", "{out}")
     return {
-        COPY: script,
-        FLOOR: floor,
-        "dcql reshard": (*ours, "--workers", "1"),
-        "dcql reshard, 2 workers": (*ours, "--workers", "2"),
-        "dcql reshard --no-copy": (*ours, "--workers", "1", "--no-copy"),
-        WRITER: writer,
+        COPY: script("copy_bytes", tars, "{out}", "--bytes", str(kept)),
+        FLOOR: script("kept_bytes", str(shards), "{out}"),
+        OURS: (*ours, "--workers", "1"),
+        f"{OURS}, 2 workers": (*ours, "--workers", "2"),
+        f"{OURS} --no-copy": (*ours, "--workers", "1", "--no-copy"),
+        WRITER: script("tar_writer", tars, str(folder / "subset.npy"), "{out}"),
     }
 
 
-def once(words: tuple[str, ...], out: Path) -> Run:
+def once(words: tuple[str, ...], out: Path) -> Spent:
     """Run a command into an empty place."""
     shutil.rmtree(out, ignore_errors=True)
-    return Run(*spend([word.replace("{out}", str(out)) for word in words], out.parent / "log", out.parent / "home"))
+    return spend([word.replace("{out}", str(out)) for word in words], out.parent / "log", out.parent / "home")
 
 
 def contents(folder: Path) -> str:
@@ -68,69 +54,51 @@ def contents(folder: Path) -> str:
     return hashlib.sha256(b"".join(sorted(held))).hexdigest()
 
 
-def compare(pool: Path, dcql: list[str], repeats: int, work: Path) -> str:
-    """Return the report. Raises BenchmarkError where the resharders do not write the same files."""
-    out = work / "out"
-    written = work / "written"
-    once(contenders(pool, dcql, 0, written)["dcql reshard"], written)
-    kept = sum(path.stat().st_size for path in written.glob("*.tar"))
-    stated = json.loads((written / "shards.json").read_text())
-    ours = contents(written)
-    commands = contenders(pool, dcql, kept, written)
+def stated(shards: Path) -> Any:
+    """Return what dcql says of the shards that it wrote."""
+    return json.loads((shards / "shards.json").read_text())
+
+
+def measure(given: argparse.Namespace, work: Path) -> Report:
+    """Return medians. Raises BenchmarkError where the resharders do not write the same files."""
+    pool, dcql = given.pool.absolute(), find_dcql(given.dcql)
+    out, shards = work / "out", work / "written"
+    once(contenders(pool, dcql, 0, shards)[OURS], shards)
+    kept = sum(path.stat().st_size for path in shards.glob("*.tar"))
+    commands = contenders(pool, dcql, kept, shards)
     once(commands[WRITER], out)
-    if contents(out) != ours:
+    if contents(out) != contents(shards):
         raise BenchmarkError("dcql and tarfile + TarWriter wrote other files")
-    load = os.getloadavg()[0]
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for repeat in range(repeats):
-        for name, words in commands.items():
-            runs[name].append(once(words, out))
-            print(f"{repeat + 1}/{repeats} {name}: {runs[name][-1].cpu:.2f} CPU s", file=sys.stderr)
-            if name.startswith("dcql") and json.loads((out / "shards.json").read_text())["digest"] != stated["digest"]:
-                raise BenchmarkError(f"{name} gave another digest")
-    cpu = {name: statistics.median(run.cpu for run in done) for name, done in runs.items()}
+
+    def checked(name: str) -> Spent:
+        taken = once(commands[name], out)
+        if name.startswith(OURS) and stated(out)["digest"] != stated(shards)["digest"]:
+            raise BenchmarkError(f"{name} gave another digest")
+        return taken
+
+    turns = in_turns({name: functools.partial(checked, name) for name in commands}, given.repeats)
+    cpu = {name: middle(runs) for name, runs in turns.runs.items()}
+    rows = [
+        (name, *spent(runs), f"{cpu[name] / cpu[COPY]:.2f}", f"{cpu[WRITER] / cpu[name]:.1f}")
+        for name, runs in turns.runs.items()
+    ]
     size = sum(path.stat().st_size for path in (pool / "shards").glob("*.tar"))
     samples = json.loads((pool / "run" / "manifest.json").read_text())["pool"]["samples"]
+    taken, digest = stated(shards)["samples"], stated(shards)["digest"][:26]
     lines = [
-        f"{samples:,} samples in {size / 1e9:.2f} GB of tars, {stated['samples']:,} kept in {kept / 1e9:.2f} GB; "
-        f"medians of {repeats} runs in turns, {os.cpu_count()} cores, load {load:.1f} at the start.",
+        f"{samples:,} samples in {size / 1e9:.2f} GB of tars, {taken:,} kept in {kept / 1e9:.2f} GB; {turns.how}.",
         "",
-        "| contender | CPU s | (least to most) | wall s | peak MiB | CPU to bytes | TarWriter to it |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        *markdown(("contender", *SPENT, "CPU to bytes", "TarWriter to it"), rows),
+        "",
+        f"All resharders wrote the same files; the digest is {digest}.. in every run of dcql.",
     ]
-    for name, done in runs.items():
-        least, most = min(run.cpu for run in done), max(run.cpu for run in done)
-        wall = statistics.median(run.wall for run in done)
-        peak = statistics.median(run.peak for run in done) / MEBIBYTE
-        lines.append(
-            f"| {name} | {cpu[name]:.2f} | {least:.2f} to {most:.2f} | {wall:.2f} | {peak:.0f} "
-            f"| {cpu[name] / cpu[COPY]:.2f} | {cpu[WRITER] / cpu[name]:.1f} |"
-        )
-    lines += ["", f"All resharders wrote the same files; the digest is {stated['digest'][:26]}.. in every run of dcql."]
-    return "\n".join(lines)
+    return Report(lines)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pool", type=Path, help="folder written by tars.py")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--dcql", default="dcql", metavar="CMD", help="the dcql command (default: from PATH)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the markers of FILE")
-    parser.add_argument("--work", type=Path, help="folder for what is written (default: the system's)")
-    arguments = parser.parse_args()
-    dcql = find_dcql(arguments.dcql)
-    if arguments.repeats < 1 or dcql is None:
-        return 1
-    try:
-        with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
-            report = compare(arguments.pool.absolute(), dcql, arguments.repeats, Path(folder))
-        print(report)
-        if arguments.write:
-            replace_between(arguments.write, report, BEGIN, END)
-    except BenchmarkError as error:
-        print(f"reshard.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    reading = parser("Time dcql reshard: against reading and writing bytes, and DataComp's way.", repeats=3, dcql=True)
+    reading.add_argument("pool", type=Path, help="folder written by tars.py")
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from measure import BenchmarkError, spend
-from spine import find_dcql, replace_between
+from measure import find_dcql, spend
+from report import MEBIBYTE, Report, parser, positive, run
 from tree import Peak, Watch
 
 HERE = Path(__file__).parent
@@ -30,10 +30,6 @@ COLUMNS = "original_width,original_height,clip_b32_similarity_score,clip_l14_sim
 FILE_ROWS = 512_000
 ADD = "pool add"
 GREATEST = 128_000_000
-MEBIBYTE = 1 << 20
-BEGIN, END = "<!-- begin: printed by scale.py -->", "<!-- end: printed by scale.py -->"
-PREDICT_BEGIN = "<!-- begin: printed by scale.py --predict -->"
-PREDICT_END = "<!-- end: printed by scale.py --predict -->"
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Run:
 class Work:
     """The folder of the benchmark: pools, stores, and what was found so far."""
 
-    def __init__(self, folder: Path, dcql: list[str], memory: str, threads: int) -> None:
+    def __init__(self, folder: Path, dcql: tuple[str, ...], memory: str, threads: int) -> None:
         self.folder = folder
         self._dcql = dcql
         self._memory = memory
@@ -214,40 +210,29 @@ def report(work: Work, memory: str, threads: int) -> tuple[str, bool]:
     return "\n".join(lines), same
 
 
+def measure(given: argparse.Namespace, _: object) -> Report:
+    """Measure the sizes that are asked for, and return the tables of all that was found so far."""
+    given.folder.mkdir(parents=True, exist_ok=True)
+    work = Work(given.folder.absolute(), find_dcql(given.dcql), given.memory, given.threads)
+    for rows in given.rows:
+        work.measure(rows, given.repeats, given.only)
+        work.ask(rows)
+    if given.predict:
+        return Report([prediction(work)], part=" --predict")
+    text, same = report(work, given.memory, given.threads)
+    return Report([text], agree=same)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run the same recipes on pools of several sizes.")
-    parser.add_argument("work", type=Path, help="folder for pools, stores and figures, outside the repository")
-    parser.add_argument("--rows", type=int, nargs="*", default=[], help="sizes to measure now")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--only", nargs="*", choices=(ADD, *RECIPES), default=[ADD, *RECIPES], help="what to measure (default: all)"
-    )
-    parser.add_argument("--memory", default="4GB")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--predict", action="store_true", help="print what the two smaller pools say of 128M")
-    parser.add_argument("--dcql", default="dcql", metavar="CMD", help="the dcql command (default: from PATH)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the tables between the markers of FILE")
-    arguments = parser.parse_args()
-    dcql = find_dcql(arguments.dcql)
-    if dcql is None:
-        return 1
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    work = Work(arguments.work.absolute(), dcql, arguments.memory, arguments.threads)
-    try:
-        for rows in arguments.rows:
-            work.measure(rows, arguments.repeats, arguments.only)
-            work.ask(rows)
-        if arguments.predict:
-            text, same, markers = prediction(work), True, (PREDICT_BEGIN, PREDICT_END)
-        else:
-            (text, same), markers = report(work, arguments.memory, arguments.threads), (BEGIN, END)
-        print(text)
-        if arguments.write:
-            replace_between(arguments.write, text, *markers)
-    except BenchmarkError as error:
-        print(f"scale.py: {error}", file=sys.stderr)
-        return 1
-    return 0 if same else 1
+    reading = parser("Run the same recipes on pools of several sizes.", repeats=5, dcql=True)
+    reading.add_argument("folder", type=Path, metavar="WORK", help="pools, stores and figures, outside the repository")
+    reading.add_argument("--rows", type=int, nargs="*", default=[], help="sizes to measure now")
+    every = (ADD, *RECIPES)
+    reading.add_argument("--only", nargs="*", choices=every, default=[*every], help="what to measure (default: all)")
+    reading.add_argument("--memory", default="4GB")
+    reading.add_argument("--threads", type=positive, default=2)
+    reading.add_argument("--predict", action="store_true", help="print what the two smaller pools say of 128M")
+    return run(reading, measure)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def main() -> int:
         "pool": {"name": "synthetic", "fingerprint": "dcpool1:synthetic", "samples": len(uids)},
         "recipe": {"name": "synthetic"},
     }
-    folder.write(arguments.folder / "run", subset, manifest)
+    folder.write(arguments.folder / "run", subset, lambda: manifest)
     print(f"{len(uids):,} samples in {arguments.tars} tars, {subset.total:,} kept", file=sys.stderr)
     return 0
 

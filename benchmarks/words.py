@@ -10,22 +10,19 @@ is looked at; each run has a new model that remembers nothing. CPU seconds of th
 """
 
 import argparse
+import functools
 import os
 import random
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dcql.demo
-import dcql.stdlib
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from measure import BenchmarkError
+from measure import BenchmarkError, Spent, clocked, in_turns
+from report import Report, markdown, middle, parser, run, spent
+from shipped import SETS, captions
 
 from dcql.engine.udfs import words
 
@@ -37,8 +34,7 @@ LOOKED_UP_BY_NLTK = 2_000  # captions; the loop is slow
 
 
 def imagenet21k() -> list[int]:
-    path = Path(str(dcql.stdlib.__file__)).parent / "sets" / "imagenet21k.txt"
-    return [int(line) for line in path.read_text(encoding="ascii").splitlines()]
+    return [int(line) for line in (SETS / "imagenet21k.txt").read_text(encoding="ascii").splitlines()]
 
 
 def fresh() -> words.AnySynset:
@@ -46,13 +42,13 @@ def fresh() -> words.AnySynset:
     return words.load_any_synset(weights=None, assets={"synsets": np.array(imagenet21k())}, options={})
 
 
-def by_dcql(model: words.AnySynset, captions: list[str]) -> list[bool]:
-    column = pa.array(captions, pa.string())
+def by_dcql(model: words.AnySynset, texts: list[str]) -> list[bool]:
+    column = pa.array(texts, pa.string())
     parts = [model(column.slice(start, BATCH)).values for start in range(0, len(column), BATCH)]
     return [held for part in parts for held in part.to_pylist()]
 
 
-def by_loop(reader: Any, entities: list[int], captions: list[str]) -> list[bool]:
+def by_loop(reader: Any, entities: list[int], texts: list[str]) -> list[bool]:
     """Look at each caption as DataComp does."""
 
     def holds(caption: str) -> bool:
@@ -62,13 +58,7 @@ def by_loop(reader: Any, entities: list[int], captions: list[str]) -> list[bool]
                 return True
         return False
 
-    return [holds(caption) for caption in captions]
-
-
-def seconds(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+    return [holds(caption) for caption in texts]
 
 
 def beside_nltk(repeats: int) -> list[str]:
@@ -78,25 +68,29 @@ def beside_nltk(repeats: int) -> list[str]:
         from wordnet30 import reader, unpack
     except ImportError as error:
         return [f"nltk was not measured: {error}."]
-    texts = pq.read_table(Path(str(dcql.demo.__file__)).parent / "data" / "captions.parquet")["text"].to_pylist()
-    captions = random.Random(0).sample(texts, LOOKED_UP_BY_NLTK)
+    texts = random.Random(0).sample(captions(), LOOKED_UP_BY_NLTK)
     entities = imagenet21k()
     with tempfile.TemporaryDirectory() as folder:
         opened = reader(unpack(Path(folder)))
-        if by_loop(opened, entities, captions) != by_dcql(fresh(), captions):
+        if by_loop(opened, entities, texts) != by_dcql(fresh(), texts):
             raise BenchmarkError("nltk and dcql differ")
-        loop, first, again = [], [], []
-        for _ in range(repeats):
-            model = fresh()
-            loop.append(seconds(lambda: by_loop(opened, entities, captions)))
-            first.append(seconds(lambda model=model: by_dcql(model, captions)))  # type: ignore[misc]
-            again.append(seconds(lambda model=model: by_dcql(model, captions)))  # type: ignore[misc]
-    lines = [f"{len(captions):,} captions of the demo pool; nltk {version} with its synsets in memory.", ""]
-    lines += ["| contender | captions / CPU s | ratio to the loop |", "|---|--:|--:|"]
-    for name, runs in (("DataComp's loop", loop), ("dcql, no word known", first), ("dcql, every word known", again)):
-        rate, slow = (len(captions) / statistics.median(one) for one in (runs, loop))
-        lines.append(f"| {name} | {rate:,.0f} | {rate / slow:,.1f} |")
-    return lines
+        knowing = fresh()
+        by_dcql(knowing, texts)
+
+        def unknowing() -> Spent:
+            model = fresh()  # to make one is not counted
+            return clocked(lambda: by_dcql(model, texts))[1]
+
+        ways = {
+            "DataComp's loop": lambda: clocked(lambda: by_loop(opened, entities, texts))[1],
+            "dcql, no word known": unknowing,
+            "dcql, every word known": lambda: clocked(lambda: by_dcql(knowing, texts))[1],
+        }
+        turns = in_turns(ways, repeats)
+    rates = {name: len(texts) / middle(runs) for name, runs in turns.runs.items()}
+    rows = [(name, f"{rate:,.0f}", f"{rate / rates[next(iter(ways))]:,.1f}") for name, rate in rates.items()]
+    heading = f"{len(texts):,} captions of the demo pool; nltk {version} with its synsets in memory."
+    return [heading, "", *markdown(("contender", "captions / CPU s", "ratio to the loop"), rows)]
 
 
 def captions_of(total: int, distinct: int) -> list[str]:
@@ -109,36 +103,38 @@ def captions_of(total: int, distinct: int) -> list[str]:
 
 def growth(sizes: list[tuple[int, int]], repeats: int) -> list[str]:
     """Return a table: dcql on (words, distinct words); of the two, one grows from size to size."""
-    lines = ["| words | distinct | CPU s | (least to most) | ns for each further one |", "|--:|--:|--:|--:|--:|"]
-    taken: dict[tuple[int, int], list[float]] = {size: [] for size in sizes}
-    for _ in range(repeats):
-        for size in sizes:
-            captions, model = captions_of(*size), fresh()
-            taken[size].append(seconds(lambda captions=captions, model=model: by_dcql(model, captions)))  # type: ignore[misc]
-    medians = {size: statistics.median(runs) for size, runs in taken.items()}
-    before = [None, *sizes]
-    for smaller, (total, distinct) in zip(before, sizes, strict=False):
-        runs, median, further = taken[total, distinct], medians[total, distinct], ""
+
+    def once(size: tuple[int, int]) -> Spent:
+        texts, model = captions_of(*size), fresh()
+        return clocked(lambda: by_dcql(model, texts))[1]
+
+    turns = in_turns(
+        {"{:,} words, {:,} distinct".format(*size): functools.partial(once, size) for size in sizes}, repeats
+    )
+    taken = dict(zip(sizes, turns.runs.values(), strict=True))
+    rows = []
+    for smaller, (size, runs) in zip([None, *sizes], taken.items(), strict=False):
+        further = ""
         if smaller:
-            more = sum((total, distinct)) - sum(smaller)
-            further = f"{(median - medians[smaller]) / more * 1e9:,.0f}"
-        spread = f"{min(runs):.2f} to {max(runs):.2f}"
-        lines.append(f"| {total:,} | {distinct:,} | {median:.2f} | {spread} | {further} |")
-    return lines
+            further = f"{(middle(runs) - middle(taken[smaller])) / (sum(size) - sum(smaller)) * 1e9:,.0f}"
+        rows.append((f"{size[0]:,}", f"{size[1]:,}", *spent(runs)[:2], further))
+    return markdown(("words", "distinct", "CPU s", "(least to most)", "ns for each further one"), rows, texts=0)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the text-based rule beside DataComp's loop.")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    print(f"One core; medians of {options.repeats} runs, load {os.getloadavg()[0]:.1f} at the start.\n")
-    print("\n".join(beside_nltk(options.repeats)), "\n")
-    print("More words, the distinct ones stay:\n")
-    print("\n".join(growth([(size, 50_000) for size in (500_000, 1_000_000, 2_000_000, 4_000_000)], options.repeats)))
-    print("\nMore distinct words, their sum stays:\n")
-    sizes = [(2_000_000, distinct) for distinct in (12_500, 50_000, 200_000, 400_000)]
-    print("\n".join(growth(sizes, options.repeats)))
+def measure(given: argparse.Namespace, _: object) -> Report:
+    """Return the three tables."""
+    load = os.getloadavg()[0]
+    more = [(size, 50_000) for size in (500_000, 1_000_000, 2_000_000, 4_000_000)]
+    distinct = [(2_000_000, size) for size in (12_500, 50_000, 200_000, 400_000)]
+    lines = [f"One core; medians of {given.repeats} runs, load {load:.1f} at the start.", ""]
+    lines += [*beside_nltk(given.repeats), "", "More words, the distinct ones stay:", "", *growth(more, given.repeats)]
+    lines += ["", "More distinct words, their sum stays:", "", *growth(distinct, given.repeats)]
+    return Report(lines)
+
+
+def main() -> int:
+    return run(parser("Time the text-based rule beside DataComp's loop.", repeats=3), measure)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

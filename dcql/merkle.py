@@ -55,11 +55,15 @@ class MerkleTree:
     def seal(self, header: bytes) -> bytes:
         """Return the digest of the whole tree, bound to `header`; nothing may follow."""
         self._close()
-        level = self._leaves
+        level, empty = self._leaves, self._empty
         inner = self._tag + b"\1"
         while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=True)
-            level = [hashlib.sha256(inner + left + right).digest() for left, right in pairs]
+            # Of a small set most nodes have nothing below them.
+            below, empty = empty, hashlib.sha256(inner + empty + empty).digest()
+            level = [
+                empty if left is below and right is below else hashlib.sha256(inner + left + right).digest()
+                for left, right in zip(level[::2], level[1::2], strict=True)
+            ]
         return hashlib.sha256(self._tag + b"\2" + bytes([HASH_BITS]) + header + level[0]).digest()
 
 

@@ -30,10 +30,10 @@ from dcql.inspect.report.page import GENERATOR, RunReport
 from dcql.inspect.report.samples import Sample, samples
 from dcql.inspect.report.told import told
 from dcql.limits import refuse_output
-from dcql.locking import lock_of
 from dcql.plan.passes import optimize
 from dcql.plan.written import Writer, short_names
-from dcql.recorded import check_recorded, find_recorded, run_again
+from dcql.records.locking import lock_of
+from dcql.records.recorded import check_recorded, find_recorded, run_again
 from dcql.source import Source
 from dcql.subset import UID
 from dcql.syntax.parser import parse

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dcql.catalog.library import library
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.compare.operands import Operand, refuse_other_pool
 from dcql.compiler import Compiled, Run, run_compiled
 from dcql.engine.duck import Resources
 from dcql.engine.export import missing, refuse_unknown
@@ -21,7 +22,6 @@ from dcql.engine.run import Progress
 from dcql.engine.values import Observed, locate, observing, read_columns
 from dcql.errors import DcqlError, Diagnostic, RunError
 from dcql.inspect.dropped import Chosen, Group, Nearest, dropped
-from dcql.operands import Operand, refuse_other_pool
 from dcql.plan.passes import optimize
 from dcql.plan.written import Writer, short_names
 from dcql.source import Source

@@ -3,7 +3,9 @@
 HYPOTHESIS_PROFILE=nightly runs more examples.
 """
 
+import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 from browser import axe, driver  # noqa: F401
@@ -21,6 +23,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the tests see into the expected files")
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages that tests see in a browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector off what is collected: a million objects that live to the end."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

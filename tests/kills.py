@@ -37,10 +37,17 @@ PHASES = (
     ("dcql.engine.features.columns", "Running", "features: loads the model"),
     ("dcql.engine.run", "run", "run: executes"),
     ("dcql.engine.folder", "write", "run: writes its folder"),
-    ("dcql.lock", "write_lock", "lock: writes it"),
+    ("dcql.locks.lock_file", "write_lock", "lock: writes it"),
 )
 ELSEWHERE = "before or between"
-SHARED = ("dcql.cli", "dcql.compiler", "dcql.lower.lower", "dcql.lower.stored", "dcql.plan.passes", "dcql.locking")
+SHARED = (
+    "dcql.cli",
+    "dcql.compiler",
+    "dcql.lower.lower",
+    "dcql.lower.stored",
+    "dcql.plan.passes",
+    "dcql.records.locking",
+)
 PRELOADED = (*SHARED, "dcql.engine.features.asking", "dcql.engine.udfs.language", *(one[0] for one in PHASES))
 
 

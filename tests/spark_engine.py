@@ -65,10 +65,15 @@ class SparkRun:
                     case GroupedThreshold():
                         self._grouped(statistic, statements)
                     case Cut():
-                        self._cut(statistic, [statements.pop(0) for _ in range(4)])
+                        self._cut(
+                            statistic, [statements.pop(0) for _ in range(2 if statistic.numbers is not None else 4)]
+                        )
                     case Firsts():
-                        rows = self._rows(statements.pop(0))
-                        self._table(statistic.name, [("uid", Type.TEXT)], [(row["uid"],) for row in rows])
+                        self._session.sql(statements.pop(0).text, args=self._given).createOrReplaceTempView(
+                            f"`{statistic.name}/groups`"
+                        )
+                        rows = [row for _ in range(2) for row in self._rows(statements.pop(0))]
+                        self._table(statistic.name, [("id", Type.TEXT)], [(row["id"],) for row in rows])
                     case _:
                         raise AssertionError(statistic)
         (output,) = statements
@@ -96,15 +101,28 @@ class SparkRun:
         self._table(statistic.name, columns, rows)
 
     def _cut(self, cut: Cut, statements: list[SparkStatement]) -> None:
-        samples, keys, ahead, tie = statements
-        n = self._rows(samples)[0]["samples"]
+        *others, tie = statements
+        numbers = cut.numbers
+        values: list[Any] = []
+        if numbers is not None:
+            values = [row["value"] for row in self._rows(others[0])]
+            known = sorted((value for value in values if value is not None), reverse=numbers.descending)
+            nulls = [None] * (len(values) - len(known))
+            values = nulls + known if numbers.nulls_first else known + nulls
+            n = len(values)
+        else:
+            n = self._rows(others[0])[0]["samples"]
         keep = cut.count if cut.count is not None else int(Fraction(*cut.percent) * n / 100)  # type: ignore[misc]
         at: dict[str, Any] = {f"{cut.name}_{i}": None for i in range(len(cut.key_types))}
         at |= {f"{cut.name}_keep": 0 if keep == 0 else 2 if keep >= n else 1, f"{cut.name}_tie": None}
         if 0 < keep < n:
-            row = self._rows(keys, offset=keep - 1)[0]
-            at |= {f"{cut.name}_{i}": row[f"key{i}"] for i in range(len(cut.key_types))}
-            before = self._rows(ahead, **at)[0]["samples"]
+            if numbers is not None:
+                at[f"{cut.name}_0"] = values[keep - 1]
+                before = values.index(values[keep - 1])
+            else:
+                row = self._rows(others[1], offset=keep - 1)[0]
+                at |= {f"{cut.name}_{i}": row[f"key{i}"] for i in range(len(cut.key_types))}
+                before = self._rows(others[2], **at)[0]["samples"]
             at[f"{cut.name}_tie"] = self._rows(tie, **at, offset=keep - before - 1)[0]["tie"]
         self._given |= at
 

@@ -19,7 +19,7 @@ from dcql.runtime.scales import scale_named
 from dcql.runtime.shards import digest_of
 from submissions import read, reseal, seal_entry, write_json, write_results
 
-from dcql.lock import read_lock, write_lock
+from dcql.locks.lock_file import read_lock, write_lock
 from dcql.subset import UID, Subset
 
 DEMO = scale_named("demo")

@@ -8,7 +8,7 @@ import pytest
 
 from dcql import codes
 from dcql.catalog.types import DATACOMP, Column, Schema, Type
-from dcql.codes import CODES, Code
+from dcql.codes import CODES, RETIRED, Code
 from dcql.codes.__main__ import document
 from dcql.compiler import check
 from dcql.errors import RecipeError
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 TABLES = [
     getattr(codes, table.stem)
     for table in sorted(Path(codes.__file__).parent.glob("[a-z]*.py"))
-    if table.stem != "code"
+    if table.stem not in ("code", "retired")
 ]
 RECIPE_CODES = [code for code in CODES.values() if code.code < "E0604"]
 
@@ -89,6 +89,11 @@ def test_every_code_is_explained(code: Code) -> None:
 def test_no_code_is_declared_twice() -> None:
     declared = [code.code for table in TABLES for code in table.CODES]
     assert sorted(declared) == sorted(set(declared)) == sorted(CODES)
+
+
+def test_a_retired_code_is_given_no_more_and_leads_to_one_that_is() -> None:
+    assert not set(RETIRED) & (set(CODES) | raised_codes())
+    assert set(RETIRED.values()) <= set(CODES)
 
 
 def test_every_code_is_raised() -> None:

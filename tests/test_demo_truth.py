@@ -1,11 +1,17 @@
 """What the truth says of a subset of the demo pool, against counts made row by row."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from dcql.demo.truth import DATA, UID, profile, uids
 
-ROWS = pq.read_table(DATA / "truth.parquet").to_pylist()
+
+@cache
+def rows() -> list[dict]:
+    """Return the truth, a sample a row."""
+    return pq.read_table(DATA / "truth.parquet").to_pylist()
 
 
 def of(kept: list[dict]) -> np.ndarray:
@@ -30,26 +36,26 @@ CLASSES = {
 
 
 def test_shares_are_those_counted_row_by_row() -> None:
-    chosen = [ROWS[i] for i in np.random.default_rng(1).permutation(len(ROWS))[:5_000]]
+    chosen = [rows()[i] for i in np.random.default_rng(1).permutation(len(rows()))[:5_000]]
     found = profile(of(chosen))
     assert found.rows == 5_000
     assert found.among_kept.keys() == found.of_class.keys() == found.whole.keys() == CLASSES.keys()
     for name, belongs in CLASSES.items():
-        kept, every = sum(map(belongs, chosen)), sum(map(belongs, ROWS))
+        kept, every = sum(map(belongs, chosen)), sum(map(belongs, rows()))
         assert 0 < kept < every
         assert found.among_kept[name] == pytest.approx(kept / 5_000)
         assert found.of_class[name] == pytest.approx(kept / every)
-        assert found.whole[name] == pytest.approx(every / len(ROWS))
+        assert found.whole[name] == pytest.approx(every / len(rows()))
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_subset_of_one_class_is_that_class(name: str) -> None:
-    found = profile(of([row for row in ROWS if CLASSES[name](row)]))
+    found = profile(of([row for row in rows() if CLASSES[name](row)]))
     assert found.among_kept[name] == found.of_class[name] == 1
 
 
 def test_all_rows_have_the_shares_of_the_pool() -> None:
-    found = profile(of(ROWS))
+    found = profile(of(rows()))
     assert found.rows == 21_427
     assert found.among_kept == found.whole
     assert set(found.of_class.values()) == {1}
@@ -57,7 +63,7 @@ def test_all_rows_have_the_shares_of_the_pool() -> None:
 
 
 def test_a_repeated_uid_counts_once_in_any_order() -> None:
-    chosen = of(ROWS[:100])
+    chosen = of(rows()[:100])
     assert profile(np.concatenate([chosen[::-1], chosen[:50]])) == profile(chosen)
 
 
@@ -71,11 +77,11 @@ def test_nothing_kept_has_no_shares() -> None:
 def test_uids_are_read_high_half_first() -> None:
     read = uids(pq.read_table(DATA / "truth.parquet"))
     assert read.dtype == UID
-    assert np.array_equal(read, of(ROWS).astype(UID))
+    assert np.array_equal(read, of(rows()).astype(UID))
 
 
 def test_other_arrays_and_other_pools_are_refused() -> None:
-    strange = of(ROWS[:3])
+    strange = of(rows()[:3])
     strange[1] = (1, 2)
     with pytest.raises(ValueError, match="1 of 3 uids are not of the demo pool"):
         profile(strange)

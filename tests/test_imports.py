@@ -13,7 +13,7 @@ from dcql.catalog.pool import Pool
 from dcql.compiler import compile, run
 from dcql.engine.run import run as run_program
 from dcql.errors import DcqlError
-from dcql.locking import lock_of
+from dcql.records.locking import lock_of
 from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.parser import parse, read
 

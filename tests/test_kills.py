@@ -24,7 +24,7 @@ from dcql.catalog.features import stored_features
 from dcql.catalog.pool import open_pool
 from dcql.cli import main
 from dcql.engine.features import files
-from dcql.lock import read_lock
+from dcql.locks.lock_file import read_lock
 from dcql.subset import Subset
 
 ROWS = 400

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcql.tars import described_by, uid_of
+from dcql.tars.members import described_by, uid_of
 
 UID = "00ff" * 8
 ODD = {

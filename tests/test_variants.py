@@ -23,6 +23,7 @@ from properties import COUNT, small
 import dcql
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.recipes import shipped_recipes
+from dcql.catalog.types import Schema
 from dcql.compiler import check
 from dcql.engine.add import add
 from dcql.engine.duck import Session
@@ -48,6 +49,10 @@ def program_of(plan: Plan) -> Program:
 @cache
 def _lowered(plan: Plan, _words: str) -> Program:
     return lower(optimize(replace(plan, promises=())))
+
+
+def check_file(path: Path, schema: Schema) -> Plan:
+    return check(Source(str(path), path.read_text(encoding="utf-8")), schema, path=path)
 
 
 def alone(plan: Plan, pool: Pool) -> Result:
@@ -130,7 +135,7 @@ def test_thirty_two_plans_together(texts: list[str], number: int, form: str) -> 
 @pytest.mark.parametrize(("name", "form"), [("not_a_number", "raw"), ("odd_uids", "added")])
 def test_every_recipe_of_the_conformance_tests_together(name: str, form: str) -> None:
     pool = dict(adversarial(name).opened)[form]
-    plans = [dcql.compile(path, pool.schema).plan for path in RECIPES.values()]
+    plans = [check_file(path, pool.schema) for path in RECIPES.values()]
     assert list(differences(plans, pool)) == []
 
 
@@ -404,6 +409,6 @@ def test_recipes_with_models_together(home: Path) -> None:
     ready = ready_for_models(home)
     schema = ready.raw.schema
     paths = sorted((Path(__file__).parent / "golden").glob("*.dcql"))
-    plans = [dcql.compile(path, schema).plan for path in (*paths, *shipped_recipes().values())]
+    plans = [check_file(path, schema) for path in (*paths, *shipped_recipes().values())]
     for _, pool in ready.opened:
         assert list(differences(plans, pool)) == []

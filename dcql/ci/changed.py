@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from dcql.compare.revisions import named_files
 from dcql.errors import DcqlError, Diagnostic, RunError
 from dcql.git import git
-from dcql.revisions import named_files
 from dcql.source import Source
 
 SUFFIX = ".dcql"

@@ -18,15 +18,16 @@ from dcql.errors import DcqlError, Diagnostic, LockError, RecipeError
 from dcql.git import git
 from dcql.inspect.funnel import Funnel, counts_to_json, funnel
 from dcql.lints import lint
-from dcql.lock import Lock, read_any_lock, read_lock
-from dcql.locking import lock_file, lock_of, stale
-from dcql.relocking import command, compile_anew
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import read_any_lock, read_lock
+from dcql.records.locking import lock_file, lock_of, stale
+from dcql.records.relocking import command, compile_anew
 from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from dcql.comparing import Compared
-    from dcql.operands import Operand
+    from dcql.compare.comparing import Compared
+    from dcql.compare.operands import Operand
 
 STEPS = ("format", "check", "lock", "perturb", "diff")
 
@@ -225,8 +226,8 @@ def _perturbed(run: Run, how: How) -> None:
 
 def _compared(repository: Repository, path: str, base: Base, file: Path, how: How) -> "tuple[Compared | None, str]":
     """Compare a recipe with what it was at the base; None, with the reason, where that is not possible."""
-    from dcql.comparing import Comparing
-    from dcql.operands import find_operand
+    from dcql.compare.comparing import Comparing
+    from dcql.compare.operands import find_operand
 
     name = f"{base.name}:{path}"
     if not repository.has(base.commit, path):

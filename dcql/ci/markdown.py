@@ -14,7 +14,7 @@ from dcql.inspect.funnel import Funnel
 from dcql.pages.text import percent, short
 
 if TYPE_CHECKING:
-    from dcql.comparing import Compared
+    from dcql.compare.comparing import Compared
     from dcql.inspect.causes import Attribution
 
 # A comment of GitHub has at most 65,536 characters.

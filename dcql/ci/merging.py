@@ -7,8 +7,9 @@ from dcql.ci.changed import Repository
 from dcql.engine.folder import replaced
 from dcql.errors import Diagnostic, LockError, RunError
 from dcql.git import git
-from dcql.lock import Lock, read_any_lock, write_lock
-from dcql.lock_merging import merged
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import read_any_lock, write_lock
+from dcql.locks.merging import merged
 
 NAME = "dcql-lock"
 DRIVER = "dcql ci merge-lock %O %A %B %P"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcql.cli.options import FormatOption, LimitsOption, PoolOption, Recipes, SetOption, settings
+from dcql.cli.options import DiffOption, FormatOption, LimitsOption, PoolOption, Recipes, SetOption, settings
 from dcql.cli.rewriting import Rewritten, print_diff, write
 from dcql.cli.shell import Format, coloured, for_each, plural, print_json, shown, stderr, stdout
 from dcql.errors import Diagnostic, LintError, render
@@ -30,7 +30,7 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Write the fixes of lints that have one into the recipe's file.")
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what --fix would change.")] = False,
+    diff: DiffOption = False,
     limits: LimitsOption = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:

@@ -12,7 +12,7 @@ from dcql.cli.shell import Format, coloured, guarded, plural, print_json, shown,
 if TYPE_CHECKING:
     from dcql.ci.examine import Examined
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()
@@ -116,7 +116,7 @@ def merge_lock(
     anew. Files that are no locks of dcql are merged line by line.
     """
     from dcql.ci.merging import merge_files
-    from dcql.relocking import command
+    from dcql.records.relocking import command
 
     lock = merge_files(base, ours, theirs)
     if lock is not None and lock.merged:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption, PoolName
+from dcql.cli.options import FormatOption, PoolName, TarsOption
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, plural, print_json, shown, stdout
 
@@ -17,10 +17,7 @@ _SHOWN = 5  # tars of a kind that are named one by one
 
 def coverage(
     name: PoolName,
-    shards: Annotated[
-        str | None,
-        typer.Option("--shards", metavar="PATH", help="The folder or URL of the tars; those of the pool without it."),
-    ] = None,
+    shards: TarsOption = None,
     check_bytes: Annotated[
         bool, typer.Option("--bytes", help="Read the images too, and decode those that were encoded anew: slow.")
     ] = False,
@@ -31,13 +28,14 @@ def coverage(
     Samples are joined by the uid of their .json, and the SHA-256 there, of the bytes that were downloaded, is compared
     with the pool's. A run that was stopped goes on; tars that are unchanged are not read again.
     """
-    from dcql.cli.reshard import with_images
+    from dcql.cli.reshard import is_added, with_images
     from dcql.engine.coverage.run import cover
     from dcql.inspect.coverage import coverage_to_json
 
     pool = with_images(name)
+    source = with_images(shards).source if shards is not None and is_added(shards) else shards
     with progress() as tell:
-        found = cover(pool, shards, tell, check_bytes=check_bytes)
+        found = cover(pool, source, tell, check_bytes=check_bytes)
     if format_ is Format.JSON:
         print_json({"name": pool.name, **coverage_to_json(found)})
         return

@@ -18,6 +18,7 @@ from dcql.cli.options import (
     ThreadsOption,
     complete_pool,
     complete_target,
+    out_option,
     settings,
 )
 from dcql.cli.progress import progress
@@ -27,8 +28,8 @@ from dcql.errors import Diagnostic, RecipeError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dcql.comparing import Compared
-    from dcql.operands import Operand
+    from dcql.compare.comparing import Compared
+    from dcql.compare.operands import Operand
     from dcql.subset import Uids
 
 _AT_ONCE = 1 << 18  # rows that are written at once
@@ -56,10 +57,7 @@ def diff(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Write uid, side (a, b, copies) and causes of all to parquet."
-        ),
+        Path | None, out_option("FILE", "Write uid, side (a, b, copies) and causes of all to parquet.")
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the subsets differ.")] = False,
     threads: ThreadsOption = None,
@@ -76,9 +74,9 @@ def diff(
     Recipes are run on --pool; --set gives its value to each recipe that has the PARAM. Every sample that differs is
     told with the smallest set of edits from A to B whose undoing gives A's answer.
     """
-    from dcql.comparing import Comparing
+    from dcql.compare.comparing import Comparing
+    from dcql.compare.operands import find_operand
     from dcql.engine.duck import Resources
-    from dcql.operands import find_operand
 
     allowed = computing(threads, compute=not no_compute, own_code=own_code, max_failures=max_failures, device=device)
     with ExitStack() as opened:

@@ -6,7 +6,7 @@ import typer
 
 from dcql.cli.options import FormatOption, similar
 from dcql.cli.shell import Format, print_json, stdout
-from dcql.codes import CODES, PHASES
+from dcql.codes import CODES, PHASES, RETIRED
 
 
 def explain_error(
@@ -24,7 +24,8 @@ def explain_error(
     if code is None:
         _list(format_)
         return
-    row = CODES.get(code.upper().strip("[]"))
+    asked = code.upper().strip("[]")
+    row = CODES.get(RETIRED.get(asked, asked))
     if row is None:
         raise typer.BadParameter(f"there is no code {code!r}{_near(code.upper())}")
     if format_ is Format.JSON:
@@ -33,6 +34,9 @@ def explain_error(
     from rich.text import Text
 
     console = stdout()
+    if asked in RETIRED:
+        console.print(f"{asked} is not given any more. The same is said by:")
+        console.print()
     console.print(Text.assemble((row.code, f"bold {_colour(row.code)}"), ": ", (row.title, "bold")))
     console.print()
     width = min(console.width, 80) if console.is_terminal else 80

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcql.cli.computing import Device, DeviceOption
-from dcql.cli.options import FormatOption, ThreadsOption
+from dcql.cli.options import FormatOption, ScaleOption, SeedOption, ThreadsOption
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, plural, print_json, shown, stdout
 
@@ -47,11 +47,8 @@ def evaluate(
         str | None,
         typer.Option("--suite", metavar="LIST", help="datacomp or demo; without it, demo for the scale `demo`."),
     ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option("--scale", metavar="SCALE", help="The scale that was trained, where there are several."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed, where there are several.")] = None,
+    scale: ScaleOption = None,
+    seed: SeedOption = None,
     allow_incomplete: Annotated[
         bool,
         typer.Option(

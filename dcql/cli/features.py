@@ -7,7 +7,7 @@ import typer
 
 from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, OwnCodeOption, computing, percent
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, ThreadsOption, complete_pool, similar
+from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolNeeded, ThreadsOption, similar
 from dcql.cli.progress import progress
 from dcql.cli.render_features import draw_rows, draw_stored, draw_use
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
@@ -32,16 +32,6 @@ OfRecipe = Annotated[
     str | None,
     typer.Option(
         "--recipe", "-r", metavar="RECIPE", help="The recipe that declares the feature; its query is not run."
-    ),
-]
-OnPool = Annotated[
-    str,
-    typer.Option(
-        "--pool",
-        "-p",
-        metavar="POOL",
-        help="An added pool's name, or a folder, file or URL of parquet files.",
-        autocompletion=complete_pool,
     ),
 ]
 
@@ -95,7 +85,7 @@ def show(name: FeatureName, recipe: OfRecipe = None, format_: FormatOption = For
 
 def compute(
     name: FeatureName,
-    pool: OnPool,
+    pool: PoolNeeded,
     recipe: OfRecipe = None,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
@@ -130,7 +120,7 @@ def compute(
 
 def verify(
     name: FeatureName,
-    pool: OnPool,
+    pool: PoolNeeded,
     sample: Annotated[
         Fraction | None,
         typer.Option("--sample", metavar="PERCENT", parser=percent, help="The share to compute again; 1 without it."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dcql.cli.options import complete_recipe_file
+from dcql.cli.options import DiffOption, complete_recipe_file
 from dcql.cli.rewriting import Rewritten, print_diff, write
 from dcql.cli.shell import plural, shown, stdout
 from dcql.errors import DcqlError, Diagnostic, RunError, raise_all
@@ -29,7 +29,7 @@ def fmt(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; name the files that are not formatted, and exit with 1.")
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    diff: DiffOption = False,
 ) -> None:
     """Write recipes in the one form that all recipes have: layout changes, meaning and comments do not.
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption
+from dcql.cli.options import FormatOption, out_option
 from dcql.cli.shell import Format, guarded, plural, print_json, shown
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()
@@ -20,7 +20,7 @@ def build(
     submissions: Annotated[
         Path, typer.Argument(metavar="SUBMISSIONS", help="A folder of submissions, a folder each, at any depth.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="SITE", help="The site's folder, written whole.")],
+    out: Annotated[Path, out_option("SITE", "The site's folder, written whole.")],
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the site.")] = "Leaderboard",
     format_: FormatOption = Format.TEXT,
 ) -> None:

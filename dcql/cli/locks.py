@@ -22,7 +22,7 @@ from dcql.cli.shell import Format, for_each, print_json, shown
 if TYPE_CHECKING:
     from dcql.engine.duck import Resources
     from dcql.engine.features.report import Computing
-    from dcql.lock import Lock
+    from dcql.locks.lock import Lock
     from dcql.verify import Outcome
 
 Target = Annotated[
@@ -106,10 +106,10 @@ class _Locking:
         from dcql.cli.demo import pool_or_demo
         from dcql.cli.progress import progress
         from dcql.compiler import run_compiled
-        from dcql.lock import read_lock, write_lock
-        from dcql.lock_changes import changes
-        from dcql.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale
-        from dcql.relocking import command, compile_anew
+        from dcql.locks.changes import changes
+        from dcql.locks.lock_file import read_lock, write_lock
+        from dcql.records.locking import lock_of, own_lock_file, refuse_raw, refuse_two_values, stale
+        from dcql.records.relocking import command, compile_anew
 
         path = self.output if self.output is not None else own_lock_file(recipe, find_recipe(recipe)[1])
         old = read_lock(path) if self.check else _readable(path)
@@ -166,7 +166,7 @@ def verify(
     from dcql.cli.demo import pool_or_demo
     from dcql.cli.progress import progress
     from dcql.engine.duck import Resources
-    from dcql.recorded import check_recorded, find_recorded, run_again
+    from dcql.records.recorded import check_recorded, find_recorded, run_again
     from dcql.verify import conditions_for, refuse
     from dcql.verify import perturb as perturbed
 
@@ -232,7 +232,7 @@ def _sign_off(folder: Path, pool: str | None, threads: int | None, memory: int |
 def _readable(path: Path) -> "Lock | None":
     """Return the lock that is about to be replaced, merged or not; one that cannot be read is replaced too."""
     from dcql.errors import LockError
-    from dcql.lock import read_any_lock
+    from dcql.locks.lock_file import read_any_lock
 
     try:
         return read_any_lock(path)

@@ -168,16 +168,15 @@ Recipes = Annotated[
         autocompletion=complete_recipe,
     ),
 ]
-PoolOption = Annotated[
-    str | None,
-    typer.Option(
-        "--pool",
-        "-p",
-        metavar="POOL",
-        help="An added pool's name, or a folder, file or URL of parquet files.",
-        autocompletion=complete_pool,
-    ),
-]
+_POOL = typer.Option(
+    "--pool",
+    "-p",
+    metavar="POOL",
+    help="An added pool's name, or a folder, file or URL of parquet files.",
+    autocompletion=complete_pool,
+)
+PoolOption = Annotated[str | None, _POOL]
+PoolNeeded = Annotated[str, _POOL]
 PoolName = Annotated[
     str, typer.Argument(metavar="NAME", help="The name of an added pool.", autocompletion=complete_pool)
 ]
@@ -208,6 +207,38 @@ LimitsOption = Annotated[
         "is time=3600, memory=8GB, output=4GB, nesting=100.",
     ),
 ]
+DiffOption = Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")]
+TarsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shards",
+        metavar="IN",
+        help="Folder, file or URL of tars, or an added pool's name; those of the pool without it.",
+        autocompletion=complete_pool,
+    ),
+]
+RunShardsOption = Annotated[
+    str | None, typer.Option("--shards", metavar="DIR", help="The run's training shards; RUN/shards without it.")
+]
+# Which training is meant, by commands that come after it.
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", metavar="SCALE", help="The scale that was trained, where there are several.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="The seed of the training, where there are several.")
+]
+
+
+def out_option(metavar: str, what: str) -> Any:
+    """Return --out of a command: `what` says what it writes there."""
+    return typer.Option("--out", "-o", metavar=metavar, help=what)
+
+
+def columns_option(otherwise: str) -> Any:
+    """Return --columns of a command: `otherwise` says which are taken without it."""
+    return typer.Option("--columns", "-c", metavar="NAMES", help=f"Columns of the pool, as in url,text; {otherwise}.")
+
+
 FormatOption = Annotated[
     Format, typer.Option("--format", "-f", help="Lines for people, or one JSON document on standard output.")
 ]

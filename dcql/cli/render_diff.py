@@ -8,13 +8,13 @@ from dcql.cli.render import share
 from dcql.cli.shell import plural, shown
 from dcql.inspect.causes import Attribution, Cause, Failing, Histogram, number
 from dcql.inspect.telling import hexadecimal
-from dcql.lock import Lock
+from dcql.locks.lock import Lock
 from dcql.plan.edits import QUERY
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcql.comparing import Compared
+    from dcql.compare.comparing import Compared
     from dcql.inspect.diff import Difference
 
 FIRST = 5  # uids of each side that are shown

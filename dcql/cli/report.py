@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dcql.cli.demo import pool_or_demo
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, SetOption, ThreadsOption, settings
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    SetOption,
+    ThreadsOption,
+    out_option,
+    settings,
+)
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, size
 from dcql.errors import DcqlError, Diagnostic, RunError
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
-    from dcql.comparing import Compared, OpenPool
+    from dcql.compare.comparing import Compared, OpenPool
+    from dcql.compare.operands import Operand
     from dcql.engine.duck import Resources
-    from dcql.operands import Operand
 
 _RUN = "A folder that `dcql run --out` wrote, or what `dcql diff --format json` printed."
 _OTHER = "With it, a report of what `dcql diff RUN OTHER` compares: recipes, locks, runs or .npy files."
@@ -25,9 +34,7 @@ _OTHER = "With it, a report of what `dcql diff RUN OTHER` compares: recipes, loc
 
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN|DIFF", help=_RUN)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write, over an earlier report.")
-    ],
+    out: Annotated[Path, out_option("FILE", "The HTML file to write, over an earlier report.")],
     other: Annotated[str | None, typer.Argument(metavar="OTHER", help=_OTHER, show_default=False)] = None,
     pool: PoolOption = None,
     set_: SetOption = None,
@@ -84,7 +91,7 @@ def _of_two(
 ) -> tuple[str, list[str], list[str]]:
     """Return the page of what two operands of `dcql diff` differ in, their hashes, and what it lacks."""
     from dcql.cli.diff import to_json, with_settings
-    from dcql.operands import find_operand
+    from dcql.compare.operands import find_operand
 
     pools: list[Pool] = []
 
@@ -112,7 +119,7 @@ def _compare(
     resources: "Resources",
 ) -> "tuple[Compared, list[str]]":
     """Compare two operands with the causes, if a recipe is there and can be run; else say why not."""
-    from dcql.comparing import Comparing
+    from dcql.compare.comparing import Comparing
     from dcql.engine.features.report import Computing
 
     allowed = Computing(workers=resources.threads)

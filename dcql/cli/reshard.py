@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption, complete_pool
+from dcql.cli.options import FormatOption, TarsOption, out_option
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown, stdout
 
@@ -28,18 +28,8 @@ class Blur(enum.StrEnum):
 
 def reshard(
     run: RunFolderArgument,
-    shards: Annotated[
-        str | None,
-        typer.Option(
-            "--shards",
-            metavar="IN",
-            help="Folder, file or URL of tars, or an added pool's name; those of the run's pool without it.",
-            autocompletion=complete_pool,
-        ),
-    ] = None,
-    out: Annotated[
-        str | None, typer.Option("--out", "-o", metavar="OUT", help="Folder or URL to write to; RUN/shards without it.")
-    ] = None,
+    shards: TarsOption = None,
+    out: Annotated[str | None, out_option("OUT", "Folder or URL to write to; RUN/shards without it.")] = None,
     shard_size: Annotated[
         int, typer.Option("--shard-size", min=1, metavar="N", help="Samples a shard, at most.")
     ] = 10_000,
@@ -110,7 +100,7 @@ def reshard(
 def _tars(run: Path, named: str | None) -> str:
     """Return where the tars are: of a pool's name where it is one, of the run's pool without."""
     from dcql import run_folder
-    from dcql.operands import refuse_other_pool
+    from dcql.compare.operands import refuse_other_pool
 
     if named is not None and not is_added(named):
         return named

@@ -17,6 +17,7 @@ from dcql.cli.options import (
     Recipe,
     SetOption,
     ThreadsOption,
+    out_option,
     settings,
 )
 from dcql.cli.progress import progress
@@ -28,15 +29,12 @@ if TYPE_CHECKING:
     from dcql.engine.features.report import Computing
     from dcql.engine.run import Result
     from dcql.inspect.alone import AloneTold
-    from dcql.lock import Lock
+    from dcql.locks.lock import Lock
 
 Out = Annotated[
     Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="Write subset.npy and manifest.json to this folder, over an earlier run; without it, write nothing.",
+    out_option(
+        "FOLDER", "Write subset.npy and manifest.json to this folder, over an earlier run; without it, write nothing."
     ),
 ]
 
@@ -180,22 +178,22 @@ def run_on(
 
     given = None
     if lock is not None:
-        from dcql.locking import check_inputs, frozen_statistics
+        from dcql.records.locking import check_inputs, frozen_statistics
 
         check_inputs(compiled, pool, lock)
         given = frozen_statistics(compiled.program, lock) if frozen else None
     with progress() as tell, where(threads, tell) as cluster:
         done = run_compiled(compiled, pool, Resources(threads, memory), tell, given, allowed, cluster)
     if lock is not None:
-        from dcql.locking import check_lock
+        from dcql.records.locking import check_lock
 
         check_lock(done, lock)
     return done
 
 
 def _lock_of(recipe: str) -> "Lock":
-    from dcql.lock import read_lock
-    from dcql.locking import find_lock
+    from dcql.locks.lock_file import read_lock
+    from dcql.records.locking import find_lock
 
     return read_lock(find_lock(recipe)[1])
 

@@ -107,7 +107,7 @@ def _named(name: str) -> _Shipped:
 
 
 def _read(name: str, path: Path) -> _Shipped:
-    from dcql.lock import read_lock
+    from dcql.locks.lock_file import read_lock
 
     lock = path.with_suffix(".lock")
     text = path.read_text(encoding="utf-8")

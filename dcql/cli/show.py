@@ -13,6 +13,7 @@ from dcql.cli.options import (
     PoolOption,
     SetOption,
     ThreadsOption,
+    columns_option,
     complete_target,
     settings,
 )
@@ -22,7 +23,7 @@ from dcql.cli.shell import Format, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
-    from dcql.operands import Operand
+    from dcql.compare.operands import Operand
     from dcql.showing import Showing
 
 _MOST = 10_000
@@ -51,10 +52,7 @@ def show(
     seed: Annotated[
         str, typer.Option("--seed", metavar="TEXT", help="Show other samples: those of another seed.")
     ] = "0",
-    columns: Annotated[
-        str | None,
-        typer.Option("--columns", "-c", metavar="NAMES", help="Columns of the pool; those that the recipe names."),
-    ] = None,
+    columns: Annotated[str | None, columns_option("without it, those that the recipe names")] = None,
     pictures: Annotated[
         Pictures, typer.Option("--pictures", help="Pictures of the samples, by what the terminal takes.")
     ] = Pictures.AUTO,
@@ -74,8 +72,8 @@ def show(
     shows what each clause drops, nearest to its cut first; with --order, or of a .npy file, all that is dropped is one.
     """
     from dcql.cli.diff import with_settings
+    from dcql.compare.operands import find_operand
     from dcql.engine.duck import Resources
-    from dcql.operands import find_operand
     from dcql.showing import Wanted, read_order
     from dcql.showing import show as showing
 

@@ -8,7 +8,17 @@ import typer
 from typer.core import TyperGroup
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
-from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, ThreadsOption
+from dcql.cli.options import (
+    FormatOption,
+    LimitsOption,
+    MemoryOption,
+    PoolOption,
+    RunShardsOption,
+    ScaleOption,
+    SeedOption,
+    ThreadsOption,
+    out_option,
+)
 from dcql.cli.shell import Format, guarded, plural, print_json, shown, stdout
 from dcql.limits import STRANGERS
 
@@ -36,7 +46,6 @@ app = typer.Typer(
     cls=_PackByDefault,
     rich_markup_mode=None,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
     help="Pack a run for a leaderboard: `dcql submit RUN -o DIR`; or check a submission: `dcql submit check DIR`.",
 )
 
@@ -50,7 +59,7 @@ def _day(text: str) -> date:
 
 def pack(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that was resharded, trained and evaluated.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The submission's folder, written whole.")],
+    out: Annotated[Path, out_option("DIR", "The submission's folder, written whole.")],
     name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="The submission's name.")] = None,
     author: Annotated[
         list[str] | None, typer.Option("--author", metavar="TEXT", help="An author's name; may repeat.")
@@ -64,16 +73,12 @@ def pack(
     created: Annotated[
         date | None, typer.Option("--created", metavar="DATE", parser=_day, help="Its date; today without it.")
     ] = None,
-    scale: Annotated[
-        str | None, typer.Option("--scale", metavar="SCALE", help="Which training, where RUN holds several.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Which training, by its seed.")] = None,
+    scale: ScaleOption = None,
+    seed: SeedOption = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe's file, where it was moved since.")
     ] = None,
-    shards: Annotated[
-        Path | None, typer.Option("--shards", metavar="DIR", help="The training shards; RUN/shards without it.")
-    ] = None,
+    shards: RunShardsOption = None,
     no_subset: Annotated[bool, typer.Option("--no-subset", help="Leave subset.npy out, as for a huge pool.")] = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
@@ -111,7 +116,7 @@ def pack(
             scale=scale,
             seed=seed,
             recipe=recipe,
-            shards=shards,
+            shards=None if shards is None else Path(shards),
             subset=not no_subset,
             resources=Resources(threads, memory),
             tell=tell,

@@ -5,22 +5,16 @@ from typing import Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption, PoolOption
+from dcql.cli.options import FormatOption, PoolOption, columns_option, out_option
 from dcql.cli.progress import progress
 from dcql.cli.shell import Format, print_json, shown
 
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a subset's .npy file with --pool.")],
-    columns: Annotated[
-        str | None,
-        typer.Option("--columns", "-c", metavar="NAMES", help="Columns of the pool, as in url,text; all without it."),
-    ] = None,
+    columns: Annotated[str | None, columns_option("all without it")] = None,
     pool: PoolOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The parquet file to write; RUN.parquet without it."),
-    ] = None,
+    out: Annotated[Path | None, out_option("FILE", "The parquet file to write; RUN.parquet without it.")] = None,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Write a subset's samples with columns of their pool to a parquet file.
@@ -30,8 +24,8 @@ def export(
     """
     from dcql import run_folder
     from dcql.catalog.pool import open_pool
+    from dcql.compare.operands import refuse_other_pool
     from dcql.engine.export import export as write
-    from dcql.operands import refuse_other_pool
     from dcql.subset import Subset
 
     path = Path(run)

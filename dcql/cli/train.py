@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcql.cli.options import FormatOption
+from dcql.cli.options import FormatOption, RunShardsOption, out_option
 from dcql.cli.progress import progress
 from dcql.cli.reshard import RunFolderArgument
 from dcql.cli.shell import Format, print_json, shown, stdout
@@ -40,13 +40,8 @@ def train(
         str, typer.Option("--scale", metavar="SCALE", help="demo, or debug, small, medium, large, xlarge of DataComp.")
     ],
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Decides weights at first, and order.")] = 0,
-    shards: Annotated[
-        str | None, typer.Option("--shards", metavar="DIR", help="The run's shards; RUN/shards without it.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Folder to train in; RUN/train/SCALE-seedN without it."),
-    ] = None,
+    shards: RunShardsOption = None,
+    out: Annotated[Path | None, out_option("DIR", "Folder to train in; RUN/train/SCALE-seedN without it.")] = None,
     sampling: Annotated[
         Sampling | None, typer.Option("--sampling", help="Another order of shards than the scale's: another run.")
     ] = None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
     from dcql.compiler import Compiled
     from dcql.inspect.why import Why
-    from dcql.recorded import Recorded
+    from dcql.records.recorded import Recorded
 
 Uid = Annotated[
     str,
@@ -95,7 +95,7 @@ def _compiled(recipe: str, pool: str | None, set_: list[str] | None) -> "tuple[C
     if not Path(recipe).is_dir() and Path(recipe).suffix != ".lock":
         compiled, opened = compile_for(recipe, pool, set_)
         return compiled, opened, None
-    from dcql.recorded import compile_again, find_recorded
+    from dcql.records.recorded import compile_again, find_recorded
 
     if set_:
         raise typer.BadParameter(f"{recipe!r} records what its PARAMs were; --set is for a recipe")

@@ -31,6 +31,7 @@ from dcql.codes import (
     why,
 )
 from dcql.codes.code import Code
+from dcql.codes.retired import RETIRED
 
 PHASES = {
     "E01": "Syntax",
@@ -87,4 +88,4 @@ CODES: dict[str, Code] = {
     for row in table.CODES
 }
 
-__all__ = ["CODES", "PHASES", "Code"]
+__all__ = ["CODES", "PHASES", "RETIRED", "Code"]

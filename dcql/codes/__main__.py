@@ -2,7 +2,7 @@
 
 import sys
 
-from dcql.codes import CODES, PHASES
+from dcql.codes import CODES, PHASES, RETIRED
 
 INTRODUCTION = """\
 # Errors and lints
@@ -25,6 +25,8 @@ def document() -> str:
             blocks.append(f"### {row.code}: {row.title}\n\n{row.meaning}\n")
             blocks.append(f"```{language}\n{row.example}\n```\n")
             blocks.append(f"Instead:\n\n```{language}\n{row.instead}\n```\n")
+    lines = [f"- {code}: see {RETIRED[code]}" for code in sorted(RETIRED)]
+    blocks.append("\n".join(["## Codes that are not given any more", "", *lines, ""]))
     return "\n".join(blocks)
 
 

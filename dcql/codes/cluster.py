@@ -60,12 +60,13 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="E0787",
-        title="a file of the pool changed while the run read it",
+        title="other file of the pool than at the start",
         meaning=(
-            "Each worker looks at a file's size and footer when it has read it, and they are no longer what they were "
-            "at the start. Nothing was written. Results of files that stayed as they are remain valid."
+            "Where a file of the pool is read, its size and footer are held against those of the start of the command, "
+            "and they are others: the file was written anew meanwhile, or a node has an older copy under the same path "
+            "on a disk of its own. Nothing was written; what was done of other files is kept."
         ),
-        example="a download that goes on into the folder of the pool",
-        instead="wait until nothing writes to the pool, then run it again (an added pool: add it again first)",
+        example="dcql run recipe.dcql --pool small --engine ray      # while a download goes on into the pool's folder",
+        instead="the same when nothing writes to the pool any more (an added pool: dcql pool add it again first)",
     ),
 )

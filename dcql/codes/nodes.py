@@ -18,21 +18,11 @@ CODES: tuple[Code, ...] = (
         code="E0791",
         title="node that does not see a file of the pool",
         meaning=(
-            "A file of the pool is taken in, or read for a model, by whichever node has room. This one finds nothing "
-            "under the path by which the command knows the file."
+            "A file of the pool is read by whichever node has room. This one finds nothing under the path by which the "
+            "command knows the file: it lies on a disk of another machine, or was removed meanwhile."
         ),
         example="dcql pool add small ./small --engine ray --address auto      # ./small lies on this machine alone",
         instead="dcql pool add small /shared/small --engine ray --address auto      # or s3://bucket/small",
-    ),
-    Code(
-        code="E0792",
-        title="other file on a node",
-        meaning=(
-            "Under the path by which the command knows a file of the pool, a node has one of another size or with "
-            "another footer: an older copy on a disk of its own, or the file was written anew meanwhile."
-        ),
-        example="dcql feature compute lang --pool small --engine ray      # while something writes to the pool",
-        instead="dcql pool add small /shared/small && dcql feature compute lang --pool small --engine ray",
     ),
     Code(
         code="E0793",

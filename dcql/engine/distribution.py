@@ -45,10 +45,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class OrderStatistic:
-    """The k-th smallest value, and how many values equal it."""
+    """The k-th smallest value, how many values equal it, and how many are smaller."""
 
     value: Number
     ties: int
+    before: int
 
 
 class Distribution:
@@ -183,8 +184,10 @@ class Distribution:
         if not 1 <= k <= self.present:
             raise ValueError(f"k = {k} of {self.present} values")
         if self.counts is not None and self.values is not None:
-            place = np.searchsorted(np.cumsum(self.counts), k)
-            return OrderStatistic(_number(self.values[place]), int(self.counts[place]))
+            ends = np.cumsum(self.counts)
+            place = np.searchsorted(ends, k)
+            ties = int(self.counts[place])
+            return OrderStatistic(_number(self.values[place]), ties, int(ends[place]) - ties)
         assert self.minimum is not None
         assert self.maximum is not None
         low, high = keys_of(np.array([self.minimum, self.maximum], self.dtype)).tolist()
@@ -470,11 +473,12 @@ class Inside:
             if bucket in ordered:
                 inside = ordered[bucket]
                 value = inside[k - bucket.before - 1]
-                found[k] = OrderStatistic(_number(value), int((inside == value).sum()))
+                start, end = np.searchsorted(inside, value), np.searchsorted(inside, value, "right")
+                found[k] = OrderStatistic(_number(value), int(end - start), bucket.before + int(start))
                 continue
             inner = narrow(bucket, self.counts[bucket], k)
             if inner.low == inner.high:
-                found[k] = OrderStatistic(value_of(inner.low, dtype), inner.count)
+                found[k] = OrderStatistic(value_of(inner.low, dtype), inner.count, inner.before)
             else:
                 remaining[k] = inner
         return remaining

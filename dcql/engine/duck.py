@@ -30,6 +30,10 @@ from dcql.scratch import scratch
 VERSION: str = duckdb.__version__
 
 _BATCH_ROWS = 1 << 18
+# Samples are written on the left of every join, for they are to stream past the table on the right. DuckDB takes files
+# that stand beside others for empty, and would hold all samples instead. And of a row_number() that is to be 1 it makes
+# an aggregate over texts, which it cannot write to disk.
+_DISABLED = ("join_order", "build_side_probe_side", "top_n_window_elimination")
 _DUCK_TYPES = {
     Type.INT: "BIGINT",
     Type.FLOAT: "FLOAT",
@@ -66,10 +70,15 @@ class Session:
         # A folder of the session's own, which it may read and which is gone with it.
         self.folder = folder
         self._beside: dict[str, Mapping[str, str]] = {}
+        self._nothing: dict[str, str] = {}
 
     def stand_beside(self, name: str, files: Mapping[str, str]) -> None:
         """From now on let `$name` be, beside each file that a statement reads, the file that `files` gives for it."""
         self._beside[name] = files
+
+    def stand_nothing_beside(self, name: str, file: str) -> None:
+        """Let `$name` be `file`, which has columns and no rows, until something stands beside: its columns are NULL."""
+        self._nothing[name] = file
 
     def rows(self, statement: Statement, source: Source, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run a statement over `source`; return its rows."""
@@ -150,13 +159,6 @@ class Session:
                 self._given(statement, source, parameters),
             )
 
-    def checksum(self, name: str, column: str) -> tuple[int, str]:
-        """Return the rows of a stored table, and the XOR of the MD5 of a column's texts: 32 hex digits in any order."""
-        rows, folded = self._connection.execute(
-            f'SELECT count(*), bit_xor(md5_number("{column}")) FROM "{name}"'
-        ).fetchall()[0]
-        return int(rows), f"{int(folded or 0):032x}"
-
     def checksum_of_rows(self, name: str, columns: Sequence[str]) -> tuple[int, str]:
         """Return the rows of a stored table, and the XOR of the MD5 of their values: 32 hex digits in any order.
 
@@ -190,7 +192,7 @@ class Session:
 
     def beside(self, file: str) -> dict[str, str]:
         """Return what `stand_beside` has beside a file, by name."""
-        return {name: files[file] for name, files in self._beside.items()}
+        return {**self._nothing, **{name: files[file] for name, files in self._beside.items()}}
 
     def drop(self, name: str) -> None:
         """Give the memory of a stored table back."""
@@ -206,6 +208,7 @@ class Session:
         named = (*source.samples.parameters, *statement.parameters)
         given = {**parameters, "files": [_literally(file) for file in source.files]}
         given |= {name: [_literally(file) for file in files] for name, files in source.beside.items()}
+        given |= {name: [_literally(file)] for name, file in self._nothing.items()}
         given |= {
             name: [_literally(files[file]) for file in source.files]
             for name, files in self._beside.items()
@@ -275,6 +278,7 @@ def _settings(spill: Path, resources: Resources, files: Sequence[str]) -> dict[s
         "autoload_known_extensions": False,
         # Marks are matched to samples by their order (Program.marks).
         "preserve_insertion_order": True,
+        "disabled_optimizers": ",".join(_DISABLED),
     }
     if not any(map(_protocol, files)):
         # It keeps nothing of local files, and takes a while to say so.

@@ -1,7 +1,5 @@
 """Runs that compare one number of each sample: DuckDB has less to do for them than marking its answers takes."""
 
-from dataclasses import replace
-
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
 from dcql.engine.sources import every_path
@@ -29,9 +27,10 @@ def resources_of(program: Program, pool: Pool, resources: Resources) -> Resource
     ]
     clauses = sum(len(block.clauses) for block in program.blocks)
     light = clauses <= 1 and len(program.columns) <= 1 and not scanned and not program.checks
-    return replace(resources, threads=1) if light and _reads_sidecars_alone(program, pool) else resources
+    return Resources(1, resources.memory) if light and _reads_sidecars_alone(program, pool) else resources
 
 
 def _reads_sidecars_alone(program: Program, pool: Pool) -> bool:
-    reads_more = program.features or program.asset_sets or program.tables or program.samples.sidecar is None
+    samples = program.samples
+    reads_more = program.features or program.asset_sets or program.tables or samples.raw_named or not samples.sidecar
     return not reads_more and pool.added and all(file.sidecar is not None for file in pool.files)

@@ -52,6 +52,58 @@ class InOrder:
             _refuse()
 
 
+class ByPlace:
+    """The ranks of a pool's samples by their place (`Samples`), in any order."""
+
+    def __init__(self, files: Sequence[PoolFile]) -> None:
+        self._files = files
+        self._open: dict[int, NDArray[Any]] = {}
+
+    def take(self, places: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the ranks of samples, (n,) uint32 or uint64. Raises RunError where a file has fewer."""
+        if not len(places):
+            return np.empty(0, np.uint32)
+        files, rows = np.divmod(places, _FILE)
+        first = int(files[0])
+        if (files == first).all():
+            return self._of(first, rows)
+        taken: NDArray[Any] | None = None
+        for number in np.unique(files).tolist():
+            here = files == number
+            ranks = self._of(number, rows[here])
+            taken = np.empty(len(places), ranks.dtype) if taken is None else taken
+            taken[here] = ranks
+        assert taken is not None
+        return taken
+
+    def _of(self, number: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+        if number not in self._open:
+            if len(self._open) >= _OPEN:
+                # Samples come nearly in order, so the one that was opened first is done with.
+                del self._open[next(iter(self._open))]
+            self._open[number] = np.load(self._files[number].rank, mmap_mode="r")  # type: ignore[arg-type]
+        ranks = self._open[number]
+        if int(rows.max()) >= len(ranks):
+            _refuse()
+        found: NDArray[Any] = ranks[rows]
+        return found
+
+
+_FILE = 1 << 32  # places of one file
+_OPEN = 4
+
+
+def starts_of(files: Sequence[PoolFile]) -> NDArray[np.int64]:
+    """Return how many samples lie before each file, (files,)."""
+    return np.cumsum([0, *(file.rows for file in files)])[:-1].astype(np.int64)
+
+
+def positions_of(places: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which samples of the pool these are, counted from 0 in the order of its files, by their places, (n,)."""
+    files, rows = np.divmod(places, _FILE)
+    return starts[files] + rows
+
+
 def row_dtype(rows: int) -> np.dtype[Any]:
     """Return the dtype that numbers this many rows."""
     return np.dtype("<u4" if rows < 2**32 else "<u8")

@@ -11,19 +11,19 @@ import numpy as np
 
 from dcql.arrays import numbers, present
 from dcql.catalog.coverage import Counted, known_coverage
-from dcql.catalog.pool import Pool, PoolFile
+from dcql.catalog.pool import Pool
 from dcql.dataclass import dataclass
 from dcql.engine.copies import check_copies
 from dcql.engine.counts import BlockCounts, Counts
 from dcql.engine.duck import Resources, Session, session
 from dcql.engine.light import paths_of, resources_of
 from dcql.engine.marked import Marked, for_duckdb, marks_of, uneven
-from dcql.engine.ranks import InOrder
+from dcql.engine.ranks import ByPlace, InOrder
 from dcql.engine.sources import Sources
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Demand, Program
+from dcql.lower.program import Block, Demand, Firsts, Program
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -77,7 +77,7 @@ def run(
     with opened(program, pool, resources, tell, computing, before_models) as ready:
 
         def last(parameters: dict[str, Any]) -> tuple[_Output, Subset | Gathered]:
-            output = _Output(program, pool, ready.session, ready.sources, parameters, ready.observe)
+            output = _Output(ready, parameters)
             return output, output.of_added(tell) if pool.added else output.of_raw(tell)
 
         statistics, (output, found) = ready.compute(last, frozen or {})
@@ -115,10 +115,15 @@ class Opened:
     tell: Progress
     statistics: Callable[..., Statistics] = Statistics
 
-    def observe(self, batch: Any, file: PoolFile | None) -> None:
-        """Note what a batch of the last query says of features: its rows go on in order, or are rows of one file."""
+    def observe(self, batch: Any) -> None:
+        """Note what a batch of the last query says of features: its rows go on in order."""
         if self.features is not None:
-            self.features.observe(batch, file)
+            self.features.observe(batch)
+
+    def observe_places(self, batch: Any) -> None:
+        """Note what a batch of the last query says of features: its rows are told by their places."""
+        if self.features is not None:
+            self.features.observe_places(batch)
 
     def compute(
         self, last: Callable[[dict[str, Any]], T], frozen: Mapping[str, Found] = MappingProxyType({})
@@ -213,7 +218,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def store_inputs(program: Program, pool: Pool, open_session: Session) -> None:
-    """Make the tables of a program's sets, and the columns of the tables that it joins.
+    """Make the tables of a program's sets, and the columns of the tables that it joins; nobody is first yet.
 
     Raises RunError where a file changed since the recipe was checked, or a table cannot be joined.
     """
@@ -222,6 +227,10 @@ def store_inputs(program: Program, pool: Pool, open_session: Session) -> None:
         from dcql.engine.tables import join_tables  # few recipes join one
 
         join_tables(program, pool, open_session)
+    if any(isinstance(one, Firsts) for stage in program.stages for one in stage.statistics):
+        from dcql.engine.firsts import nobody_first  # few recipes have a DISTINCT ON, and it brings in Arrow
+
+        nobody_first(program, open_session)
 
 
 def _store_sets(program: Program, open_session: Session) -> None:
@@ -260,22 +269,14 @@ def _read(named: NamedSet) -> bytes:
 class _Output:
     """Runs the last query and gathers what it says of each sample."""
 
-    def __init__(
-        self,
-        program: Program,
-        pool: Pool,
-        open_session: Session,
-        sources: Sources,
-        parameters: dict[str, Any],
-        observe: Callable[[Any, PoolFile | None], None],
-    ) -> None:
-        self._program = program
-        self._pool = pool
-        self._session = open_session
-        self._sources = sources
+    def __init__(self, ready: Opened, parameters: dict[str, Any]) -> None:
+        self._ready = ready
+        self._program = ready.program
+        self._pool = ready.pool
+        self._session = ready.session
+        self._sources = ready.sources
         self._parameters = parameters
-        self._observe = observe
-        self.counts = Counts(program.blocks)
+        self.counts = Counts(ready.program.blocks)
 
     def of_added(self, tell: Progress) -> Subset:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
@@ -312,18 +313,15 @@ class _Output:
         ranks.finish()
 
     def _told_by_row(self, tell: Progress) -> Iterator[tuple[Any, Any]]:
-        """Yield the ranks of the kept samples, and their copies, file by file, told by their position in the file."""
+        """Yield the ranks of the kept samples, and their copies, told by their places."""
+        ranks = ByPlace(self._pool.files)
         done = 0
-        for file in self._pool.files:
-            if not file.rows:
-                continue
-            ranks = np.load(file.rank)  # type: ignore[arg-type]
-            source = self._sources.rows_of_file(file)
-            for batch in self._session.batches(self._program.output, source, self._parameters):
-                self._count(batch, file)
-                ids, taken = self._kept(batch)
-                yield ranks[numbers(ids)], taken
-            done += file.rows
+        # All files together: what is looked up in tables is made ready for it once.
+        for batch in self._session.batches(self._program.output, self._sources.every_place(), self._parameters):
+            self._count_by_place(batch)
+            ids, taken = self._kept(batch)
+            yield ranks.take(numbers(ids)), taken
+            done += batch.num_rows
             tell("samples", done, self._pool.rows)
 
     def of_raw(self, tell: Progress) -> Gathered:
@@ -385,9 +383,14 @@ class _Output:
     def _copies(self, batch: Any) -> Any:
         return numbers(batch.column("copies"))
 
-    def _count(self, batch: Any, file: PoolFile | None = None) -> None:
-        """Add a batch to the funnel; its rows go on in the order of the pool, or are rows of one file in any order."""
-        self._observe(batch, file)
+    def _count(self, batch: Any) -> None:
+        """Add a batch to the funnel, whose rows go on in the order of the pool."""
+        self._ready.observe(batch)
+        self.counts.add(batch)
+
+    def _count_by_place(self, batch: Any) -> None:
+        """Add a batch to the funnel, whose rows are told by their places."""
+        self._ready.observe_places(batch)
         self.counts.add(batch)
 
 

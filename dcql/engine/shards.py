@@ -8,37 +8,33 @@ import contextlib
 import hashlib
 import json
 import os
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcql.checksum import crc32
+from dcql.engine.tar_records import ends, keep, kept
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, list_shards, locate, unreadable
 from dcql.merkle import Words
-from dcql.scratch import unfinished
 from dcql.subset import UID, Uids, find
-from dcql.tars import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members, uid_of
+from dcql.tars.members import BLOCK, DamagedTarError, uid_of
+from dcql.tars.samples import IMAGE, Read, TarFiles, files_and_headers, reading
 
 # An image in a tar: where its content begins, how long it is, which of EXTENSIONS it has, and the CRC-32 of the header
 # block before it, by which an image that is no longer there is noticed.
 ENTRY = np.dtype([("offset", "<u8"), ("size", "<u8"), ("header", "<u4"), ("extension", "u1")])
 
-_PACKED_ENTRY, _PACKED_UID = struct.Struct("<QQIB"), struct.Struct("<QQ")  # an ENTRY and a UID as bytes
-
 BATCH = 1024  # images that are handed out together, where they are not too large
 _BATCH_BYTES = 256 << 20
 _STRETCH_BYTES = 8 << 20  # read at once, where images lie side by side
 _GAP = 64 << 10  # bytes between two images that are read rather than skipped
-_PROBE = 64 << 10
 _THREADS = 8
-_FORM = 1  # of the files that hold an index; another number is built anew
+_FORM = 2  # of the files that hold an index; another number is built anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,85 +138,70 @@ def read(shards: ShardIndex, uids: Uids, *, batch: int = BATCH) -> Iterator[list
 
 
 def _walk_or_load(tar: Listed, store: Path) -> _Tar:
-    kept = store / f"{tar.name}.npz"
+    place = store / f"{tar.name}.npz"
     try:
-        filesystem, path = locate(tar.path)
-        head = filesystem.cat_file(path, start=0, end=min(tar.size, _PROBE))
-        tail = filesystem.cat_file(path, start=max(0, tar.size - _PROBE), end=tar.size)
-        probe = f"{tar.size} {hashlib.sha256(head + tail).hexdigest()}"
-        found = _load(kept, probe)
+        probe = f"{tar.size} {ends(tar)}"
+        found = _load(place, probe)
         if found is None:
-            with filesystem.open(path, "rb") as file:
-                found = _walk(_Reader(file), tar.size)
-            _save(kept, probe, found)
+            with reading(tar) as read:
+                found = _walk(read, tar.size)
+            _save(place, probe, found)
     except OSError as error:
         raise RunError(unreadable(tar.path, error)) from error
     return found
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Reads stretches of a file, and digests what it read."""
-
-    file: Any
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def __call__(self, offset: int, length: int) -> bytes:
-        self.file.seek(offset)
-        content = bytes(self.file.read(length))
-        if len(content) < length:
-            raise DamagedTarError(offset, "it became shorter while it was read")
-        self.digest.update(content)
-        return content
-
-
-@dataclass(slots=True)
-class _Sample:
-    """What was met of one sample."""
-
-    key: str = ""
-    image: tuple[int, int, int, int] | None = None
-    uid: int | None = None
-
-
-def _walk(read: _Reader, size: int) -> _Tar:
-    images, uids = bytearray(), bytearray()
-    unnamed = 0
-    damage: tuple[int, str] | None = None
-
-    def close(sample: _Sample) -> int:
-        if sample.image is None:
-            return 0
-        if sample.uid is None:
-            return 1
-        images.extend(_PACKED_ENTRY.pack(*sample.image))
-        uids.extend(_PACKED_UID.pack(*divmod(sample.uid, 1 << 64)))
-        return 0
-
-    sample = _Sample()
+def _walk(read: Read, size: int) -> _Tar:
+    """Find the images of a tar. Of files of one kind with one key side by side, the first counts."""
+    files, headers = files_and_headers(read, size)
+    of = files.samples()
+    uids, named = np.zeros(len(of.json), UID), np.zeros(len(of.json), np.bool_)
+    sample_of = np.cumsum(files.starts) - 1
+    jsons: dict[int, bytes | None] = {}
+    damage = files.damage
     try:
-        for member in members(read, size):
-            parts = key_of(member.name)
-            if parts is None:
-                continue
-            key, extension = parts
-            if key != sample.key:
-                unnamed += close(sample)
-                sample = _Sample(key)
-            if extension == "json":
-                sample.uid = _uid(read, member)
-            elif extension in EXTENSIONS and sample.image is None:
-                check = crc32(read(member.header, BLOCK))
-                sample.image = (member.offset, member.size, check, EXTENSIONS.index(extension))
+        for at, content in files.jsons():
+            jsons[at] = content
+            sample = int(sample_of[at])
+            uid = uid_of(content) if content is not None and of.json[sample] == at else None
+            if uid is not None:
+                uids[sample], named[sample] = divmod(uid, 1 << 64), True
     except DamagedTarError as stop:
-        damage = (stop.offset, stop.reason)
-    unnamed += close(sample)
-    return _Tar(np.frombuffer(uids, UID), np.frombuffer(images, ENTRY), unnamed, damage, read.digest.hexdigest())
+        damage = stop
+    digest, checks = _digested(files, headers, jsons, of.image)
+    found = (of.image >= 0) & named
+    images = of.image[found]
+    entries = np.zeros(len(images), ENTRY)
+    entries["offset"], entries["size"] = files.offsets[images], files.sizes[images]
+    entries["header"], entries["extension"] = checks[found], files.kind[images] - IMAGE
+    told = None if damage is None else (damage.offset, damage.reason)
+    return _Tar(uids[found], entries, int(((of.image >= 0) & ~named).sum()), told, digest)
 
 
-def _uid(read: _Reader, member: Member) -> int | None:
-    """Return the uid that a sample's .json gives, None without one."""
-    return uid_of(read(member.offset, member.size)) if member.size <= MAX_JSON else None
+def _digested(
+    files: TarFiles, headers: Iterator[tuple[int, bytes]], jsons: Mapping[int, bytes | None], images: NDArray[np.int64]
+) -> tuple[str, NDArray[np.uint32]]:
+    """Return the hex SHA-256 of what is read of a tar, and the CRC-32 of each sample's header of its image.
+
+    It is of all headers in order, after that of a .json its content, and after that of an image the header again: by it
+    values that were computed of images are known, so it stays as it was first made.
+    """
+    digest, checks = hashlib.sha256(), np.zeros(len(images), np.uint32)
+    sample_of = {int(at): sample for sample, at in enumerate(images) if at >= 0}
+    header, ahead = b"", next(headers, None)
+    for at, offset in enumerate(files.offsets.tolist()):
+        while ahead is not None and ahead[0] < offset:
+            header, ahead = ahead[1], next(headers, None)
+            digest.update(header)
+        if at in sample_of:
+            checks[sample_of[at]] = crc32(header)
+            digest.update(header)
+        else:
+            digest.update(jsons.get(at) or b"")
+    while ahead is not None:
+        digest.update(ahead[1])
+        ahead = next(headers, None)
+    return digest.hexdigest(), checks
 
 
 # What is kept of a tar.
@@ -234,25 +215,19 @@ def _save(path: Path, probe: str, tar: _Tar) -> None:
         "damage": tar.damage,
         "digest": tar.digest,
     }
-    with unfinished(path) as place:
-        with place.open("wb") as file:
-            text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-            np.savez(file, allow_pickle=False, uids=tar.uids, entries=tar.entries, about=text)
-        os.replace(place, path)
+    keep(path, about, uids=tar.uids, entries=tar.entries)
 
 
 def _load(path: Path, probe: str) -> _Tar | None:
     """Return what was kept of a tar; None where nothing was, of another tar, or the file is damaged."""
-    # A damaged file can fail in zipfile, in numpy or in json; the tar is then walked again.
-    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as kept:
-        about = json.loads(kept["about"].tobytes())
-        uids, entries = kept["uids"], kept["entries"]
-        if about["form"] != _FORM or about["probe"] != probe:
-            return None
-        if uids.dtype != UID or entries.dtype != ENTRY or uids.shape != entries.shape or uids.ndim != 1:
-            return None
+    found = kept(path, form=_FORM, probe=probe, uids=UID, entries=ENTRY)
+    if found is None or len(found[1]["uids"]) != len(found[1]["entries"]):
+        return None
+    about, arrays = found
+    # What dcql wrote otherwise than now fails here, and the tar is then read again.
+    with contextlib.suppress(Exception):
         damage = None if about["damage"] is None else (int(about["damage"][0]), str(about["damage"][1]))
-        return _Tar(uids, entries, int(about["unnamed"]), damage, str(about["digest"]))
+        return _Tar(arrays["uids"], arrays["entries"], int(about["unnamed"]), damage, str(about["digest"]))
     return None
 
 

@@ -35,6 +35,19 @@ class Sources:
             return Source(samples.sidecar, tuple(str(file.sidecar) for file in files), self.beside(files))
         return Source(samples.raw, tuple(file.path for file in files), self.beside(files))
 
+    def every_place(self) -> Source:
+        """Return all samples of the pool at once, told by their place."""
+        samples, files = self.program.samples, self.pool.files
+        if samples.sidecar_rows is not None and self._has_sidecars:
+            return Source(samples.sidecar_rows, tuple(str(file.sidecar) for file in files), self.beside(files))
+        return Source(samples.raw_rows, tuple(file.path for file in files), self.beside(files))
+
+    def every_named(self) -> Source:
+        """Return all samples of the pool at once, told by their place, with their uids."""
+        samples, files = self.program.samples, self.pool.files
+        assert samples.raw_named is not None
+        return Source(samples.raw_named, tuple(file.path for file in files), self.beside(files))
+
     def uids_in_turn(self) -> Iterator[Source]:
         """Yield the samples of a raw pool, told by their uids as written, some files at a time.
 

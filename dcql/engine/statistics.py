@@ -28,6 +28,7 @@ from dcql.lower.program import (
     Firsts,
     GroupedCut,
     GroupedThreshold,
+    Numbers,
     Program,
     Scan,
     Statement,
@@ -38,6 +39,7 @@ from dcql.lower.program import (
 MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
 _HASHES = 1 << 64  # the first 8 bytes of a hash
 
+Ranked = Threshold | Numbers  # a column of a scan whose order statistics are asked for
 DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
 
@@ -128,8 +130,9 @@ class Statistics:
             case GroupedCut():
                 self._grouped_cut(statistic)
             case Firsts():
-                self.session.store_result(statistic.name, statistic.statement, self.source, self.parameters)
-                count, checksum = self.session.checksum(statistic.name, "uid")
+                from dcql.engine.firsts import find_firsts  # few recipes have a DISTINCT ON, and it brings in Arrow
+
+                count, checksum = find_firsts(statistic, self.pool, self.session, self.sources, self.parameters)
                 self.found[-1].append(
                     Found(statistic.name, statistic.text, "", Type.INT, count, count, 0, 0, 0, at=(checksum,))
                 )
@@ -143,40 +146,42 @@ class Statistics:
         distributions = {value: self._stored(group[0]) for value, group in by_value.items()}
         missing = {value: group[0] for value, group in by_value.items() if distributions[value] is None}
         if missing:
-            distributions.update(self._distributions(scan, missing))
+            distributions.update(self._distributions(scan.statement, missing))
         for value, thresholds in by_value.items():
             distribution = distributions[value]
             assert distribution is not None
             self._thresholds(scan, distribution, thresholds)
 
-    def _stored(self, threshold: Threshold) -> Distribution | None:
-        if threshold.column is None or not self.pool.added:
+    def _stored(self, ranked: Ranked) -> Distribution | None:
+        if ranked.column is None or not self.pool.added:
             return None
-        return load_distribution(self.pool, threshold.column)
+        return load_distribution(self.pool, ranked.column)
 
-    def _distributions(self, scan: Scan, missing: dict[str, Threshold]) -> dict[str, Distribution]:
+    def _distributions(self, scan: Statement, missing: Mapping[str, Ranked]) -> dict[str, Distribution]:
         """Count all columns of a scan in one pass."""
-        result = {value: Distribution(DTYPES[threshold.type]) for value, threshold in missing.items()}
-        for batch in self.session.batches(scan.statement, self.source, self.parameters):
-            for value, threshold in missing.items():
-                result[value].add(*values_of(batch, threshold.value, threshold.member))
+        result = {value: Distribution(DTYPES[ranked.type]) for value, ranked in missing.items()}
+        for batch in self.session.batches(scan, self.source, self.parameters):
+            for value, ranked in missing.items():
+                result[value].add(*values_of(batch, ranked.value, ranked.member))
         return result
 
     def _thresholds(self, scan: Scan, distribution: Distribution, thresholds: list[Threshold]) -> None:
         present, nulls = distribution.present, distribution.nulls
         ranks = {threshold: _position(threshold, present, nulls) for threshold in thresholds}
         wanted = sorted({rank for _, _, rank in ranks.values() if rank > 0})
-        found = order_statistics_by(distribution, wanted, lambda inside: self._look_inside(scan, thresholds[0], inside))
+        found = order_statistics_by(
+            distribution, wanted, lambda inside: self._look_inside(scan.statement, thresholds[0], inside)
+        )
         values_at = dict(zip(wanted, found, strict=True))
         for threshold, (n, k, rank) in ranks.items():
             at = values_at.get(rank)
             self.parameters[threshold.name] = at.value if at is not None else None
             self.found[-1].append(_found(threshold, at, n, nulls, k))
 
-    def _look_inside(self, scan: Scan, threshold: Threshold, inside: Inside) -> Inside:
+    def _look_inside(self, scan: Statement, ranked: Ranked, inside: Inside) -> Inside:
         """Look into buckets of a column of a scan once more."""
-        for batch in self.session.batches(scan.statement, self.source, self.parameters):
-            inside.add(values_of(batch, threshold.value, threshold.member)[0])
+        for batch in self.session.batches(scan, self.source, self.parameters):
+            inside.add(values_of(batch, ranked.value, ranked.member)[0])
         return inside
 
     def _grouped(self, statistic: GroupedThreshold) -> None:
@@ -195,7 +200,7 @@ class Statistics:
                 continue
             before = passed.get(key, 0)
             if before < counted[key][2] <= before + count:
-                at[key] = OrderStatistic(value, count)
+                at[key] = OrderStatistic(value, count, before)
             passed = {key: before + count}
         columns = [*((f"k{i}", type_) for i, type_ in enumerate(statistic.key_types)), ("value", statistic.type)]
         table = [(*key, found.value) for key, found in at.items()]
@@ -228,18 +233,59 @@ class Statistics:
 
     def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
-        samples = self._number(cut.samples)
         never = self._never(cut.weights) if cut.weights is not None else 0
-        kept = _kept(cut, samples)
         at: tuple[Any, ...] = ()
-        if kept not in (0, samples) and cut.near is not None:
-            at = self._among_hashes(cut.near, kept, samples)
-        if kept not in (0, samples) and not at:
-            keys = self._at(cut, "keys", kept - 1)
-            self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
-            ahead = self._number(cut.ahead)
-            at = (*keys, *self._at(cut, "tie", kept - ahead - 1))
+        if cut.numbers is not None:
+            distribution = self._distribution(cut.numbers)
+            samples = distribution.rows
+            kept = _kept(cut, samples)
+            if kept not in (0, samples):
+                number, ahead = self._number_at(cut.numbers, distribution, kept)
+                at = self._with_tie(cut, (number,), kept - ahead)
+        else:
+            assert cut.samples is not None
+            samples = self._number(cut.samples)
+            kept = _kept(cut, samples)
+            if kept not in (0, samples) and cut.near is not None:
+                at = self._among_hashes(cut.near, kept, samples)
+            if kept not in (0, samples) and not at:
+                at = self._among_keys(cut, kept)
         return Found(cut.name, cut.text, "", Type.INT, kept, samples, never, kept, 0, at=at)
+
+    def _distribution(self, numbers: Numbers) -> Distribution:
+        stored = self._stored(numbers)
+        if stored is not None:
+            return stored
+        (distribution,) = self._distributions(numbers.statement, {numbers.value: numbers}).values()
+        return distribution
+
+    def _number_at(self, numbers: Numbers, distribution: Distribution, kept: int) -> tuple[Number | None, int]:
+        """Return the number of the last sample that is kept, None for NULL, and how many samples come before it."""
+        present, nulls = distribution.present, distribution.nulls
+        first = nulls if numbers.nulls_first else 0
+        if not first < kept <= first + present:
+            return None, 0 if numbers.nulls_first else present
+        place = kept - first
+        rank = present - place + 1 if numbers.descending else place
+        (at,) = order_statistics_by(
+            distribution, [rank], lambda inside: self._look_inside(numbers.statement, numbers, inside)
+        )
+        return at.value, first + (present - at.before - at.ties if numbers.descending else at.before)
+
+    def _among_keys(self, cut: Cut, kept: int) -> tuple[Any, ...]:
+        assert cut.keys is not None
+        assert cut.ahead is not None
+        keys = self._at(cut.keys, kept - 1)
+        self._at_cut(cut, keys)
+        return self._with_tie(cut, keys, kept - self._number(cut.ahead))
+
+    def _with_tie(self, cut: Cut, keys: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+        """Return keys at a cut with the tie hash at this place, counted from 1, among the samples with these keys."""
+        self._at_cut(cut, keys)
+        return (*keys, *self._at(cut.tie, place - 1))
+
+    def _at_cut(self, cut: Cut, keys: tuple[Any, ...]) -> None:
+        self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
 
     def _among_hashes(self, near: Statement, kept: int, samples: int) -> tuple[Any, ...]:
         """Return hash and tie hash of the last sample kept, or () where it does not lie where it is looked for.
@@ -312,9 +358,8 @@ class Statistics:
         """Return what a statement counts."""
         return int(self.session.rows(statement, self.source, self.parameters)[0][0])
 
-    def _at(self, cut: Cut, which: str, offset: int) -> tuple[Any, ...]:
-        parameters = {**self.parameters, "offset": offset}
-        return self.session.rows(getattr(cut, which), self.source, parameters)[0]
+    def _at(self, statement: Statement, offset: int) -> tuple[Any, ...]:
+        return self.session.rows(statement, self.source, {**self.parameters, "offset": offset})[0]
 
 
 def values_of(batch: Any, value: str, member: str | None) -> tuple[np.ndarray[Any, Any], int]:

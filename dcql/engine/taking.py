@@ -7,7 +7,6 @@ the first one that is done keeps its work.
 import contextlib
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from dcql.catalog import parquet
 from dcql.engine.intake import read_work, take_in
 from dcql.errors import Diagnostic, RunError
-from dcql.files import Listed, current_size
+from dcql.files import current_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +63,14 @@ class Taking:
 
 def refuse_change(footer: parquet.Footer) -> None:
     """Raise RunError where the file is no longer the one whose footer was read at the start."""
-    if not _is_same(footer.file, footer.digest, current_size(footer.file)):
+    file = footer.file
+    if current_size(file) != file.size or parquet.read_footers([file])[0].digest != footer.digest:
         raise RunError(
             Diagnostic(
                 "E0714",
-                f"`{footer.file.name}` changed while it was added",
+                f"`{file.name}` changed while it was added",
                 None,
                 "its size or footer is not what it was at the start",
                 ("run `dcql pool add` again when nothing writes to the pool any more",),
             )
         )
-
-
-def refuse_unseen(file: Listed, digest: str) -> None:
-    """Raise RunError where this machine does not see a file of a pool, or sees one with another footer."""
-    size = current_size(file)
-    share = "put the pool where every node of the cluster sees it under one path, or name it by a URL"
-    if size is None:
-        raise RunError(
-            Diagnostic(
-                "E0791",
-                f"the node `{socket.gethostname()}` cannot see `{file.name}`",
-                None,
-                f"nothing lies at {file.path} there",
-                (share,),
-            )
-        )
-    if not _is_same(file, digest, size):
-        raise RunError(
-            Diagnostic(
-                "E0792",
-                f"`{file.name}` is another file on the node `{socket.gethostname()}`",
-                None,
-                f"the size or footer of {file.path} is not what it was at the start",
-                ("where something writes to the pool, add it again when that is over", f"else {share}"),
-            )
-        )
-
-
-def _is_same(file: Listed, digest: str, size: int | None) -> bool:
-    return size == file.size and parquet.read_footers([file])[0].digest == digest

@@ -11,7 +11,7 @@ from dcql.arrays import indices, numbers
 from dcql.catalog.pool import Pool
 from dcql.engine.duck import Resources
 from dcql.engine.marked import uneven
-from dcql.engine.ranks import InOrder
+from dcql.engine.ranks import ByPlace, InOrder
 from dcql.engine.run import Opened, Progress, opened, repeated, silent
 from dcql.engine.statistics import Found
 from dcql.engine.uids import Gathered, parse_items
@@ -119,23 +119,20 @@ def _marked(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iter
     assert program.marks is not None
     ranks = InOrder([file for file in ready.pool.files if file.rows])
     for batch in ready.session.marks(program.marks, ready.sources.every_file(), parameters):
-        ready.observe(batch, None)
+        ready.observe(batch)
         yield ranks.take(batch.num_rows), batch
         ready.tell("samples", ranks.done, ready.pool.rows)
     ranks.finish()
 
 
 def _told_by_row(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield batches of the last query and the ranks of their samples, file by file, told by their position in it."""
+    """Yield batches of the last query and the ranks of their samples, told by their places."""
+    ranks = ByPlace(ready.pool.files)
     done = 0
-    for file in ready.pool.files:
-        if not file.rows:
-            continue
-        ranks = np.load(file.rank)  # type: ignore[arg-type]
-        for batch in ready.session.batches(program.output, ready.sources.rows_of_file(file), parameters):
-            ready.observe(batch, file)
-            yield ranks[numbers(batch.column("id"))], batch
-        done += file.rows
+    for batch in ready.session.batches(program.output, ready.sources.every_place(), parameters):
+        ready.observe_places(batch)
+        yield ranks.take(numbers(batch.column("id"))), batch
+        done += batch.num_rows
         ready.tell("samples", done, ready.pool.rows)
 
 
@@ -146,7 +143,7 @@ def _of_raw(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any])
     done = 0
     for source in ready.sources.uids_in_turn():
         for batch in ready.session.batches(lowered.program.output, source, parameters):
-            ready.observe(batch, None)
+            ready.observe(batch)
             words = [numbers(batch.column(column)) for column, _ in lowered.words]
             # To parse and sort uids takes longer than all else: it is done for those that some variant keeps.
             kept = np.flatnonzero(np.logical_or.reduce([word != 0 for word in words]))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from dcql.errors import DcqlError, Diagnostic, RunError
 from dcql.leaderboard.compare import Side, side
-from dcql.lock import Lock
+from dcql.locks.lock import Lock
 from dcql.submission import layout
 from dcql.submission.check import check_documents
 from dcql.submission.documents import (

@@ -17,7 +17,7 @@ from dcql.lower import sql
 from dcql.lower.copies import added, constant_copies, counted, multiplied
 from dcql.lower.grouped_cut import grouped_limit
 from dcql.lower.order import before
-from dcql.lower.program import SAMPLES, Block
+from dcql.lower.program import SAMPLES, Block, first_column
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 from dcql.plan.copies import Most
@@ -262,9 +262,7 @@ class Chain:
     def _distinct_on(self, rel: nodes.DistinctOn, name: str) -> Member:
         source = self.relation(rel.input, name)
         ungrouped = sql.either([sql.is_null(self.expression(key, name)) for key in rel.keys])
-        firsts = sql.column_of(self._names[rel], "uid")
-        self.reads_tables = True
-        first = exp.Paren(this=exp.In(this=sql.column("uid"), query=sql.subquery(firsts)))
+        first = sql.column(first_column(self._names[rel]))
         kept = sql.both([source.present, sql.either([ungrouped, first])])
         return Member(self.column(sql.is_true(kept), f"@{name}/{self._names[rel]}"), source.copies)
 

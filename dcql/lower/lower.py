@@ -10,6 +10,7 @@ from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.copies import checks, taken
+from dcql.lower.firsts import firsts
 from dcql.lower.flags import with_flags
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.order import before
@@ -20,10 +21,10 @@ from dcql.lower.program import (
     Block,
     Cut,
     Demand,
-    Firsts,
     FitOn,
     GroupedThreshold,
     Margin,
+    Numbers,
     Part,
     Program,
     Samples,
@@ -34,7 +35,7 @@ from dcql.lower.program import (
     Threshold,
     bounded,
 )
-from dcql.lower.samples import row_number, samples
+from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
 from dcql.lower.tables import numbered, table_reads
@@ -79,6 +80,7 @@ class Lowering:
         self.features = tuple(features.values())
         self.tables = numbered(self._relations())
         self.table_reads = tuple(table_reads(self._relations(), self.tables))
+        self.firsts = tuple(name for node, name in self.names.items() if isinstance(node, nodes.DistinctOn))
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -88,10 +90,11 @@ class Lowering:
         self._tell_asked(chain)
         output = self._output(chain, member)
         marks, kept_where = self._marks(chain, member)
-        columns = self._columns()
+        columns = self.columns()
+        read = {column.name for column in (with_uid(columns) if self.firsts else columns)}
         found_checks = checks(self.plan, self.chain())
         return Program(
-            columns=tuple(column.name for column in columns),
+            columns=tuple(sorted(read)),
             features=self.features,
             sets=tuple((table, named) for named, table in self.sets.items() if isinstance(named, nodes.NamedSet)),
             asset_sets=tuple(
@@ -106,7 +109,7 @@ class Lowering:
             marks=marks,
             kept=self._kept(),
             kept_where=kept_where,
-            samples=self._samples(columns, self._needed()),
+            samples=self.samples(columns, self._needed()),
             parts=tuple(self._parts()),
             blocks=tuple(self._told_blocks(chain)),
             margins=tuple(self._margins()),
@@ -122,11 +125,12 @@ class Lowering:
     def _relations(self) -> tuple[nodes.Rel, ...]:
         return (*self.stages.values(), self.plan.query)
 
-    def _columns(self) -> tuple[nodes.Column, ...]:
+    def columns(self) -> tuple[nodes.Column, ...]:
+        """Return the columns that every statement may read; `firsts` reads uids besides."""
         found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
-        by_uid = nodes.Limit | nodes.DistinctOn | nodes.SampleShare | nodes.SampleRows
+        by_uid = nodes.Limit | nodes.SampleShare | nodes.SampleRows
         if any(isinstance(node, by_uid) for relation in self._relations() for node in nodes.walk(relation)):
-            found.add(nodes.Column("uid", Type.TEXT))  # for its hashes
+            found.add(UID)  # for its hashes
         return tuple(sorted(found, key=lambda column: column.name))
 
     def chain(self) -> Chain:
@@ -146,7 +150,7 @@ class Lowering:
             elif isinstance(node, nodes.Limit | nodes.SampleRows):
                 yield self._cut(node)
             elif isinstance(node, nodes.DistinctOn):
-                yield self._firsts(node)
+                yield firsts(self.chain, node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.Feature):
                 yield self._demand(node)
             elif node.by:
@@ -225,33 +229,46 @@ class Lowering:
         source, keys = chain.ordered(node, here)
         at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
         members = chain.source()
-        order = [(key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)]
         percent = node.percent if isinstance(node, nodes.Limit) else None
-        count = [(sql.call("count", exp.Star()), "samples")]
+
+        def of_members(items: Sequence[tuple[Sql, str]], *conditions: Sql) -> exp.Select:
+            query = sql.select([(one.copy(), named) for one, named in items], members.copy())
+            return sql.where(query, sql.both([source.present.copy(), *conditions]))
+
         at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
-        ahead = before(keys, at_cut, node.order)
-        present = source.present
-        tie = sql.where(
-            sql.select([(sql.tie_hash(sql.column("uid")), "tie")], members.copy()), sql.both([present.copy(), at])
-        )
-        cut_keys = sql.select([(key.copy(), f"key{i}") for i, key in enumerate(keys)], members.copy())
+        tie = of_members([(sql.tie_hash(sql.column("uid")), "tie")], at)
+        count = [(sql.call("count", exp.Star()), "samples")]
+        numbers = samples = found = ahead = None
+        if _by_one_number(node):
+            numbers = self._numbers(node, of_members([(keys[0], "value")]))
+        else:
+            order = [
+                (key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)
+            ]
+            cut_keys = of_members([(key, f"key{i}") for i, key in enumerate(keys)])
+            samples = sql.render(of_members(count))
+            found = sql.render(sql.one_at(sql.order_by(cut_keys, order), "offset"))
+            ahead = sql.render(of_members(count, before(keys, at_cut, node.order)))
         return Cut(
             name=name,
             count=bounded(node.count),
             percent=(percent.numerator, percent.denominator) if percent is not None else None,
             key_types=tuple(key.expr.type for key in node.order),
-            samples=sql.render(sql.where(sql.select(count, members.copy()), present.copy())),
-            keys=sql.render(sql.one_at(sql.order_by(sql.where(cut_keys, present.copy()), order), "offset")),
-            ahead=sql.render(
-                sql.where(
-                    sql.select([(c.copy(), n) for c, n in count], members.copy()), sql.both([present.copy(), ahead])
-                )
-            ),
+            samples=samples,
+            keys=found,
+            ahead=ahead,
             tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
             text=Writer().cut(node),
             weights=self._weights(node, here),
             near=self._near(node, here),
+            numbers=numbers,
         )
+
+    def _numbers(self, node: nodes.Limit | nodes.SampleRows, values: exp.Select) -> Numbers:
+        (key,) = node.order
+        of_pool = isinstance(node.input, nodes.PoolScan)
+        column = key.expr.name if of_pool and isinstance(key.expr, nodes.Column) else None
+        return Numbers(sql.render(values), key.expr.type, key.descending, key.nulls_first, column)
 
     def _near(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
         """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
@@ -282,38 +299,6 @@ class Lowering:
         first = sql.case([(sql.is_true(wrong), sql.column("uid"))], exp.Null())
         items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
         return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
-
-    def _firsts(self, node: nodes.DistinctOn) -> Firsts:
-        name = self.names[node]
-        chain = self.chain()
-        here = unused_name(self.plan, "input")
-        source = chain.relation(node.input, here)
-        keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
-        order = chain.sort_columns(node.order, name, here)
-        sort = [(k.copy(), spec.descending, spec.nulls_first) for k, spec in zip(order, node.order, strict=True)]
-        grouped = sql.both([source.present, *(sql.opposite(sql.is_null(key.copy())) for key in keys)])
-        # The tie hash is computed only for the samples that share the first place.
-        place = sql.window("rank", [key.copy() for key in keys], sort)
-        columns = [(sql.column("uid"), "uid"), *((key.copy(), f"k{i}") for i, key in enumerate(keys)), (place, "place")]
-        ranked = sql.where(sql.select(columns, chain.source()), grouped)
-        leaders = sql.where(
-            sql.select(
-                [(sql.column("uid"), "uid"), *((sql.column(f"k{i}"), f"k{i}") for i in range(len(keys)))],
-                sql.subquery(ranked),
-            ),
-            sql.compare("=", sql.column("place"), sql.integer(1)),
-        )
-        tie = sql.window(
-            "row_number",
-            [sql.column(f"k{i}") for i in range(len(keys))],
-            [(sql.tie_hash(sql.column("uid")), False, False)],
-        )
-        numbered = sql.select([(sql.column("uid"), "uid"), (tie, "place")], sql.subquery(leaders))
-        first = sql.where(
-            sql.select([(sql.column("uid"), "uid")], sql.subquery(numbered)),
-            sql.compare("=", sql.column("place"), sql.integer(1)),
-        )
-        return Firsts(name, sql.render(first), "DISTINCT ON")
 
     def _demand(self, node: nodes.Feature) -> Demand:
         name = self.names[node]
@@ -390,13 +375,13 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         return None if chain.reads_tables else sql.render(with_flags(sql.select(items, chain.source()))), where
 
-    def _samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
+    def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
         scalars = all(column.type is not Type.TEXT for column in columns)
-        nothing, row = exp.true(), row_number()
+        nothing, row = exp.true(), place()
         # A uid that is NULL is an error, and must not look like a sample that is left out.
         uid = sql.call("coalesce", sql.column("uid"), sql.text(""))
-        beside = self.features, self.table_reads
+        beside = self.features, self.table_reads, self.firsts
         return Samples(
             raw=samples(columns, nothing, *beside),
             raw_rows=samples(columns, row, *beside, rows=True),
@@ -404,6 +389,7 @@ class Lowering:
             raw_kept=samples(columns, uid, *beside, needed=skipping) if skipping else None,
             sidecar=samples(columns, nothing, *beside, normalised=True) if scalars else None,
             sidecar_rows=samples(columns, row, *beside, normalised=True, rows=True) if scalars else None,
+            raw_named=samples(with_uid(columns), row, *beside, rows=True) if self.firsts else None,
         )
 
     def _kept(self) -> Statement | None:
@@ -422,7 +408,7 @@ class Lowering:
         clause reads text or looks things up.
         """
         query = self.plan.query
-        if self.stages or self.features or self.tables or next(checked(self.plan), None) is not None:
+        if self.stages or self.features or self.tables or self.firsts or next(checked(self.plan), None) is not None:
             return []
         if not (isinstance(query, nodes.Filter) and isinstance(query.input, nodes.PoolScan)):
             return []
@@ -469,6 +455,10 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
+
+
+def _by_one_number(node: nodes.Limit | nodes.SampleRows) -> bool:
+    return len(node.order) == 1 and node.order[0].expr.type.numeric
 
 
 def _read_by(relation: nodes.Rel) -> str:

@@ -17,8 +17,8 @@ from dcql.lower.chain import Chain
 from dcql.lower.grouped_cut import group_columns
 from dcql.lower.lower import Lowering
 from dcql.lower.order import before
-from dcql.lower.program import ID, Program, Samples, Statement
-from dcql.lower.samples import row_number, samples
+from dcql.lower.program import ID, Program, Samples, Statement, first_column
+from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.plan import nodes
 from dcql.plan.statistics import unused_name
 
@@ -90,8 +90,12 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
         part = everything[start : start + _AT_ONCE]
         written = [(chain.expression(expr, "why"), f"v{number}") for number, expr in enumerate(part, start)]
         values.append(_of_sample(written, chain))
+    program = lowering.program()
+    if tails:
+        # Whose places are asked for are told by their uids.
+        program = replace(program, samples=lowering.samples(with_uid(lowering.columns()), ()))
     return Observation(
-        lowering.program(),
+        program,
         exprs,
         _verdict(lowering),
         tuple(values),
@@ -118,7 +122,7 @@ def _asked(asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], tails: Sequ
     for node in tails:
         yield from (key.expr for key in node.order)
         yield from node.keys if isinstance(node, nodes.DistinctOn) else node.by
-        yield _UID
+        yield UID
 
 
 def _verdict(lowering: Lowering) -> Statement:
@@ -128,15 +132,12 @@ def _verdict(lowering: Lowering) -> Statement:
     return _of_sample([(member.present.copy(), "kept"), (sql.unsigned(copies.copy()), "copies")], chain)
 
 
-_UID = nodes.Column("uid", Type.TEXT)
-
-
 def finding() -> tuple[Samples, Statement]:
     """Return what finds samples of a raw pool: its uids, and a statement that gives `uid` and `row`, at most `$most`.
 
     They are those whose uid begins with `$prefix`.
     """
-    rows = samples((_UID,), row_number(), rows=True)
+    rows = samples((UID,), place(), rows=True)
     query = sql.select([(sql.column("uid"), "uid"), (sql.column(ID), "row")], sql.table("samples"))
     query = sql.where(query, sql.call("starts_with", sql.column("uid"), sql.parameter("prefix", Type.TEXT)))
     query.set("limit", exp.Limit(expression=exp.Parameter(this=exp.Var(this="most"))))
@@ -204,7 +205,7 @@ def _place(
     same = sql.both([sql.same(key.copy(), one.copy()) for key, one in zip(keys, mine, strict=True)])
     groups = group_columns(chain, node, name, here)
     alike = [sql.same(key, _mine(one, exprs)) for key, one in zip(groups, node.by, strict=True)]
-    earlier = sql.compare("<", sql.tie_hash(sql.column("uid")), sql.tie_hash(_mine(_UID, exprs)))
+    earlier = sql.compare("<", sql.tie_hash(sql.column("uid")), sql.tie_hash(_mine(UID, exprs)))
     # The tie hash is computed only where the keys are the same.
     ahead = sql.case([(before(keys, mine, node.order), exp.true()), (same, earlier)], exp.false())
     items = [(sql.call("count", exp.Star()), "samples"), (_count(ahead), "ahead")]
@@ -217,7 +218,7 @@ def _group(lowering: Lowering, node: nodes.DistinctOn, name: str, exprs: Mapping
     source = chain.relation(node.input, here)
     keys = [chain.column(chain.expression(key, here), f"@/key{i}") for i, key in enumerate(node.keys)]
     alike = [sql.same(key, _mine(one, exprs)) for key, one in zip(keys, node.keys, strict=True)]
-    first = exp.In(this=sql.column("uid"), query=sql.subquery(sql.column_of(name, "uid")))
+    first = sql.column(first_column(name))
     is_first = sql.case([(first, sql.column("uid"))], exp.Null())
     items = [(sql.call("max", is_first), "uid"), (sql.call("count", exp.Star()), "samples")]
     return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), *alike])))

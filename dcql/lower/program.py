@@ -38,6 +38,11 @@ def table_column(table: str, column: str | None = None) -> str:
     return f"@/{table}" if column is None else f"@/{table}/{column}"
 
 
+def first_column(name: str) -> str:
+    """Return the column of `samples` that says which of them are first in a DISTINCT ON, by the statistic's name."""
+    return f"@/{name}"
+
+
 @dataclass(frozen=True)
 class Statement:
     """One SQL query, and the names of the parameters in it."""
@@ -51,12 +56,14 @@ class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
     The n-th feature of the program comes from `$feature1` and so on, files of the feature store that stand beside those
-    of `$files`, row for row; the n-th joined table from `$table1` and so on.
+    of `$files`, row for row; the n-th joined table from `$table1` and so on; and who is first in the n-th DISTINCT ON
+    from `$first1` and so on, which have no rows until it is known.
 
-    `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows`, over one file, it is the position in the
-    file, and in `raw_uids` the uid as it is written. `raw_kept` is `raw_uids` without samples that cannot be kept, for
-    `Program.kept`. Sidecars are normalised, and hold the scalar columns only: `sidecar` and `sidecar_rows` are None
-    where the program reads others.
+    `raw` and `sidecar` have no `@id`; in `raw_rows` and `sidecar_rows` it is the place: the position in the file, and
+    2^32 times how many of `$files` come before it, so that over one file it is the position alone. In `raw_uids` it is
+    the uid as it is written. `raw_kept` is `raw_uids` without samples that cannot be kept, for `Program.kept`.
+    `raw_named` is `raw_rows` with `uid` as well, None where nothing reads it. Sidecars are normalised, and hold the
+    scalar columns only: `sidecar` and `sidecar_rows` are None where the program reads others.
     """
 
     raw: Statement
@@ -65,6 +72,7 @@ class Samples:
     raw_kept: Statement | None
     sidecar: Statement | None
     sidecar_rows: Statement | None
+    raw_named: Statement | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,22 @@ def bounded(count: int | None) -> int | None:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """The numbers that a LIMIT orders by, where it orders by one: `statement` gives them in its column `value`.
+
+    `column` is the pool column whose stored distribution has them without a scan, None where there is none.
+    """
+
+    statement: Statement
+    type: Type
+    descending: bool
+    nulls_first: bool
+    column: str | None
+    value: str = "value"
+    member: None = None
+
+
+@dataclass(frozen=True)
 class Cut:
     """Where LIMIT, or SAMPLE .. ROWS, cuts.
 
@@ -129,20 +153,22 @@ class Cut:
     `tie` gives the tie hash at `$offset` among the samples with those keys. `weights`, of a WEIGHT BY, counts the
     samples that are never taken, whose weight is NULL or 0 (`never`), and gives the first uid, or NULL, of those whose
     weight is negative or infinite (`wrong`); all others are for samples with a weight. `near`, of a SAMPLE by hashes
-    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`.
+    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`. `numbers`, of
+    an order by one number, answers for `samples`, `keys` and `ahead`, which are None then.
     """
 
     name: str
     count: int | None
     percent: tuple[int, int] | None
     key_types: tuple[Type, ...]
-    samples: Statement
-    keys: Statement
-    ahead: Statement
+    samples: Statement | None
+    keys: Statement | None
+    ahead: Statement | None
     tie: Statement
     text: str
     weights: Statement | None = None
     near: Statement | None = None
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -173,9 +199,17 @@ class GroupedCut:
 
 @dataclass(frozen=True)
 class Firsts:
-    """The first sample of each group of a DISTINCT ON: the table `name` with the column `uid`."""
+    """The first sample of each group of a DISTINCT ON: the column `first_column(name)` of `samples` is TRUE for it.
+
+    `groups` gives the table `name/groups`: for each group its keys `k0`, `k1`, .., how many `samples` it has, the
+    smallest `@id` of them (`id`) and, where they are ordered by one number, the best of these (`s0`). `alone` gives the
+    `id` of those that are alone in their group. `statement`, over `raw_named`, gives the `id` of the first of each
+    other group.
+    """
 
     name: str
+    groups: Statement
+    alone: Statement
     statement: Statement
     text: str
 
@@ -436,14 +470,16 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
             return [(f"{title}: counts", statistic.counts), (f"{title}: values", statistic.values)]
         case Cut():
             title = f"${statistic.name}: {statistic.text}"
-            return [
-                (f"{title}: samples", statistic.samples),
-                (f"{title}: keys at the cut", statistic.keys),
-                (f"{title}: samples before them", statistic.ahead),
-                (f"{title}: tie hash at the cut", statistic.tie),
-                *([(f"{title}: weights", statistic.weights)] if statistic.weights is not None else []),
-                *([(f"{title}: hashes near the cut", statistic.near)] if statistic.near is not None else []),
-            ]
+            every = (
+                ("samples", statistic.samples),
+                ("numbers to order by", statistic.numbers.statement if statistic.numbers is not None else None),
+                ("keys at the cut", statistic.keys),
+                ("samples before them", statistic.ahead),
+                ("tie hash at the cut", statistic.tie),
+                ("weights", statistic.weights),
+                ("hashes near the cut", statistic.near),
+            )
+            return [(f"{title}: {which}", statement) for which, statement in every if statement is not None]
         case GroupedCut():
             title = f'"{statistic.name}": {statistic.text}'
             return [
@@ -453,7 +489,12 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
                 (f"{title}: cuts", statistic.cuts),
             ]
         case Firsts():
-            return [(f'"{statistic.name}": {statistic.text}', statistic.statement)]
+            title = f'"{statistic.name}": {statistic.text}'
+            return [
+                (f"{title}: groups", statistic.groups),
+                (f"{title}: samples that are alone", statistic.alone),
+                (f"{title}: first samples of the others", statistic.statement),
+            ]
         case Demand():
             title = f"{statistic.name}: the samples that {statistic.feature} is asked of"
             return [(title, statistic.statement)] if statistic.statement is not None else []

@@ -7,11 +7,12 @@ from sqlglot import exp
 from dcql.catalog.models import INT16_BITS, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import ID, Statement, TableRead, feature_column, table_column
+from dcql.lower.program import ID, Statement, TableRead, feature_column, first_column, table_column
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 
 _POOL = "@pool"
+UID = nodes.Column("uid", Type.TEXT)
 
 
 def samples(
@@ -19,6 +20,7 @@ def samples(
     id_: Sql,
     features: Sequence[FeatureSpec] = (),
     tables: Sequence[TableRead] = (),
+    firsts: Sequence[str] = (),
     *,
     normalised: bool = False,
     rows: bool = False,
@@ -29,11 +31,11 @@ def samples(
     `normalised` files hold neither NaN nor -0.0. With `rows`, `file_row_number` is there for `id_`. Samples that fail a
     condition of `needed` are left out; it reads the columns as they are, so that parquet scans can skip by it.
 
-    Features and joined columns stand beside the files row for row: a positional join, whose sides DuckDB reads in step
-    and in order, as long as both are bare files.
+    Features, joined columns, and who is first in each of `firsts` stand beside the files row for row: a positional
+    join, whose sides DuckDB reads in step and in order, as long as both are bare files.
     """
     items: list[tuple[Sql, str]] = []
-    beside = bool(features or tables)
+    beside = bool(features or tables or firsts)
     for one in columns:
         value = sql.column_in(_POOL, one.name) if beside else sql.column(one.name)
         if one.name == "uid":
@@ -62,7 +64,17 @@ def samples(
         items.append((sql.column_in(name, "in"), table_column(table.name)))
         for number, (column, _) in enumerate(table.columns):
             items.append((sql.column_in(name, f"c{number}"), table_column(table.name, column)))
+    for first in firsts:
+        name = f"@{first}"
+        other = sql.alias(_files(first, []), name)
+        source.append("joins", exp.Join(this=other, method="POSITIONAL"))
+        items.append((sql.column_in(name, "first"), first_column(first)))
     return sql.render(sql.select([*items, (id_, ID)], source))
+
+
+def with_uid(columns: Sequence[nodes.Column]) -> tuple[nodes.Column, ...]:
+    """Return columns and the uid, in the order of their names."""
+    return tuple(sorted({*columns, UID}, key=lambda column: column.name))
 
 
 def _files(parameter_name: str, options: list[Sql]) -> exp.Table:
@@ -99,9 +111,10 @@ def padded(uid: Sql) -> Sql:
     return sql.case([(short, sql.call("lpad", uid.copy(), sql.integer(32), exp.Literal.string("0")))], uid)
 
 
-def row_number() -> Sql:
-    """Name the position in the file, in 32 bits."""
-    return exp.Cast(this=sql.column("file_row_number"), to=exp.DataType(this=exp.DataType.Type.UINT))
+def place() -> Sql:
+    """Name the position in the file, and 2^32 times how many files come before it."""
+    before = exp.Mul(this=sql.cast(sql.column("file_index"), Type.INT), expression=sql.integer(2**32))
+    return exp.Paren(this=exp.Add(this=before, expression=sql.column("file_row_number")))
 
 
 def _option(name: str, value: Sql) -> Sql:

@@ -14,12 +14,24 @@ from sqlglot import exp
 
 from dcql.errors import Diagnostic, RecipeError
 from dcql.lower import sql
-from dcql.lower.program import ID, Cut, Firsts, GroupedThreshold, Program, Scan, Statement, Threshold
+from dcql.lower.program import (
+    ID,
+    Cut,
+    Firsts,
+    GroupedThreshold,
+    Program,
+    Scan,
+    Statement,
+    Threshold,
+    first_column,
+)
 from dcql.lower.samples import padded
 
 _POOL = "pool"
 # What a regular expression may hold: characters that stand for themselves in RE2 and in Java, and `|`.
 _PLAIN_PATTERN = re.compile(r"\^?[\w ,:;/@#%&=!'\"<>~|-]*", re.ASCII)
+# Who is first in a DISTINCT ON stands beside the pool's files here, and in a table of uids there.
+_FIRST = re.compile(rf"{first_column('(first[0-9]+)')}")
 _SHOWN = 60  # characters of SQL in a message
 
 # Nodes that only hold others together, and literals that are checked where they are used.
@@ -47,8 +59,21 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 # IEEE 754 in both, on two operands of one type, as every operation here has them.
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs)
 _TEXT = (exp.Length, exp.StartsWith, exp.Contains, exp.EndsWith, exp.ByteLength)
-_ORDERING = (exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.Count, exp.Rank, exp.RowNumber)
-_ALIKE = (*_PLAIN, *_LOGIC, *_COMPARISONS, *_ARITHMETIC, *_TEXT, *_ORDERING, exp.IsNan, exp.Greatest, exp.Least)
+_ORDERING = (exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.Rank, exp.RowNumber)
+# Of numbers, and the smallest of `@id`, which is any one of a group.
+_AGGREGATES = (exp.Count, exp.Max, exp.Min)
+_ALIKE = (
+    *_PLAIN,
+    *_LOGIC,
+    *_COMPARISONS,
+    *_ARITHMETIC,
+    *_TEXT,
+    *_ORDERING,
+    *_AGGREGATES,
+    exp.IsNan,
+    exp.Greatest,
+    exp.Least,
+)
 
 _TYPES = {
     exp.DataType.Type.BIGINT: exp.DataType.Type.BIGINT,
@@ -133,12 +158,20 @@ def ranks(program: Program) -> tuple[str, ...]:
                 f"`{statistic.name}` is a table of {keys} and `value`, {_rank(statistic, 'value of each group')}"
             )
         elif isinstance(statistic, Firsts):
-            told.append(f"`{statistic.name}` is a table of what its statement gives")
+            told.append(
+                f"`{statistic.name}/groups` is a table of what the first statement of `{statistic.name}` gives, and "
+                f"`{statistic.name}` one of what the other two give"
+            )
         elif isinstance(statistic, Cut):
             names = ", ".join(f":{statistic.name}_{i}" for i in range(len(statistic.key_types)))
+            where = f"{names} are the keys at :offset"
+            if statistic.numbers is not None:
+                down = "largest first" if statistic.numbers.descending else "smallest first"
+                nulls = "first" if statistic.numbers.nulls_first else "last"
+                where = f"{names} is the number of the last sample that fits, {down} and NULLs {nulls}"
             told.append(
-                f":{statistic.name}_keep is 0 where nothing is kept, 2 where all is, else 1: then {names} are the keys "
-                f"at :offset, and :{statistic.name}_tie the tie hash of the last sample with these keys that fits"
+                f":{statistic.name}_keep is 0 where nothing is kept, 2 where all is, else 1: then {where}, "
+                f"and :{statistic.name}_tie the tie hash of the last sample with these keys that fits"
             )
     return tuple(told)
 
@@ -153,7 +186,11 @@ def _rank(one: Threshold | GroupedThreshold, what: str) -> str:
 
 def _samples(program: Program) -> exp.Expression:
     """Write what `samples` is over a table `pool`: the columns as recipes see them, and the whole uid as the `@id`."""
-    raw = _parsed(program.samples.raw)
+    raw = _parsed(program.samples.raw_named or program.samples.raw)
+    raw.set("joins", None)
+    raw.set("expressions", [one for one in raw.expressions if not _FIRST.fullmatch(one.alias)])
+    for column in raw.find_all(exp.Column):
+        column.set("table", None)
     raw.set("from_", exp.From(this=exp.Table(this=exp.to_identifier(_POOL))))
     told = next(one for one in raw.expressions if one.alias == ID)
     told.set("this", _parsed(sql.render(padded(sql.column("uid")))))
@@ -226,6 +263,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             return exp.EndsWith(this=text, expression=ending)
         case exp.Anonymous() if node.name.upper() == "STRLEN":
             return exp.Anonymous(this="OCTET_LENGTH", expressions=list(node.expressions))
+        case exp.Column() if (first := _FIRST.fullmatch(node.name)) is not None:
+            return exp.Paren(this=exp.In(this=sql.column(ID), query=sql.subquery(sql.column_of(first[1], "id"))))
         case _:
             return node
 
@@ -301,7 +340,7 @@ def _star(node: exp.Expression) -> str | None:
 
 
 def _join(node: exp.Join) -> str | None:
-    return None if node.side == "LEFT" and not node.method and not node.kind else _UNKNOWN
+    return None if node.side in ("LEFT", "") and not node.method and not node.kind else _UNKNOWN
 
 
 def _in(node: exp.Expression) -> str | None:

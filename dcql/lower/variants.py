@@ -82,14 +82,14 @@ class _Lowering(Lowering):
         output = sql.render(sql.select([(value.copy(), name) for value, name in told], chain.source()))
         program = replace(program, output=output, marks=marks)
         if skipping := self._needed_by_some(queries):
-            program = replace(program, kept=output, samples=self._samples(self._columns(), skipping))
+            program = replace(program, kept=output, samples=self.samples(self.columns(), skipping))
         return VariantsProgram(program, words, tuple(named))
 
     def _needed_by_some(self, queries: Sequence[str]) -> list[Sql]:
         """Return conditions that every sample passes which some query keeps, by which a scan of raw files may skip."""
         relations = [self.stages[name] for name in queries]
         filters = [one for one in relations if isinstance(one, nodes.Filter) and isinstance(one.input, nodes.PoolScan)]
-        if self.features or self.tables or len(filters) < len(relations):
+        if self.features or self.tables or self.firsts or len(filters) < len(relations):
             return []
         return needed_by_some(filters, self.names)
 

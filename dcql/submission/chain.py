@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dcql.errors import Diagnostic
-from dcql.lock import Lock, scalar_text
+from dcql.locks.lock import Lock, scalar_text
 from dcql.plain_data import differences
 from dcql.runtime.identity import RUNTIME, environment_hash, run_hash
 from dcql.runtime.shards import digest_of

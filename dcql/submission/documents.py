@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dcql.errors import DcqlError, Diagnostic
-from dcql.lock import MAX_BYTES as MAX_LOCK_BYTES
-from dcql.lock import Lock, read_lock
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import MAX_BYTES as MAX_LOCK_BYTES
+from dcql.locks.lock_file import read_lock
 from dcql.submission import layout
 from dcql.submission.entry import Entry, read_entry
 from dcql.submission.layout import Unreadable

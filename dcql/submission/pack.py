@@ -15,9 +15,10 @@ from dcql.demo_pool import open_or_make
 from dcql.digest import sha256_file
 from dcql.engine import folder as folders
 from dcql.errors import DcqlError, Diagnostic, RunError
-from dcql.lock import Lock, read_lock, write_lock
-from dcql.locking import find_lock, lock_of
-from dcql.recorded import Recorded, run_again, settings_for
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import read_lock, write_lock
+from dcql.records.locking import find_lock, lock_of
+from dcql.records.recorded import Recorded, run_again, settings_for
 from dcql.source import Source
 from dcql.submission import layout
 from dcql.submission.check import check_documents

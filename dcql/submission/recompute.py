@@ -10,9 +10,9 @@ from dcql.engine.run import BrokenPromiseError
 from dcql.errors import DcqlError, Diagnostic, LockError, RecipeError, RunError
 from dcql.inspect.manifest import manifest
 from dcql.limits import Limits, hold
-from dcql.locking import check_inputs
 from dcql.plain_data import differences
-from dcql.recorded import Recorded, check_recorded, run_again, settings_for
+from dcql.records.locking import check_inputs
+from dcql.records.recorded import Recorded, check_recorded, run_again, settings_for
 from dcql.submission import layout
 from dcql.submission.documents import Submission
 from dcql.submission.recipe_files import named_paths

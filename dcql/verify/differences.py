@@ -8,8 +8,8 @@ from dcql.engine.counts import BlockCounts
 from dcql.engine.features.report import FeaturesReport
 from dcql.engine.run import Result
 from dcql.engine.statistics import Found
-from dcql.lock import scalar_text
-from dcql.lock_changes import shown
+from dcql.locks.changes import shown
+from dcql.locks.lock import scalar_text
 from dcql.subset import Subset
 
 _COUNTS = ("n", "nulls", "k", "ties")

@@ -22,7 +22,7 @@ from dcql.engine.run import BrokenPromiseError, Progress
 from dcql.errors import DcqlError, Diagnostic, RunError
 from dcql.inspect.manifest import manifest
 from dcql.plain_data import differences
-from dcql.recorded import manifest_differences
+from dcql.records.recorded import manifest_differences
 from dcql.scratch import scratch
 from dcql.source import Source
 from dcql.verify.perturb import Attempt, Tried

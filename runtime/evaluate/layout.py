@@ -25,7 +25,7 @@ from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError
 from dcql.json_text import parse_json
 from dcql.npy import read_npy
-from dcql.tars import DamagedTarError, members
+from dcql.tars.members import DamagedTarError, members
 
 IMAGES = ("webp", "png", "jpg", "jpeg")
 CLASSNAMES, TEMPLATES, TYPE = "classnames.txt", "zeroshot_classification_templates.txt", "dataset_type.txt"

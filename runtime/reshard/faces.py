@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dcql.errors import Diagnostic, RunError
 from dcql.files import list_files, locate, unreadable
 from dcql.subset import UID, Uids, find
-from dcql.tars import described_by
+from dcql.tars.members import described_by
 
 COLUMN = "face_bboxes"
 _ROWS = 1 << 16

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.subset import UID, Uids, find
-from dcql.tar_files import KINDS, files_of
-from dcql.tars import uid_of
+from dcql.tars.members import uid_of
+from dcql.tars.samples import KINDS, files_of
 
 FORMATS = ("webp", "jpg", "png")  # of images in training shards
 

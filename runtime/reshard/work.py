@@ -15,7 +15,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,10 @@ from dcql.runtime.shards import SHARD_FORMAT, place_of
 from numpy.typing import NDArray
 
 from dcql.errors import Diagnostic, RunError
-from dcql.files import Listed, LocalFiles, locate, unreadable
+from dcql.files import Listed, locate, unreadable
 from dcql.subset import Uids
-from dcql.tars import DamagedTarError
+from dcql.tars.members import DamagedTarError
+from dcql.tars.samples import reading
 
 TASK = "task.json"
 
@@ -89,7 +90,7 @@ class Work:
         """Find the samples of the subset in a tar. Raises RunError where it is damaged."""
         tar = self.tars[number]
         try:
-            with _reading(tar) as read:
+            with reading(tar) as read:
                 found = scan(read, tar.size, self.uids)
         except DamagedTarError as damage:
             _refuse_damaged(tar, damage)
@@ -119,23 +120,6 @@ class Work:
         if self.task["boxes"] is None:
             return blurrer(samples, None, None)
         return blurrer(samples, self.array("box_places")[taken], self.array("boxes"))
-
-
-@contextlib.contextmanager
-def _reading(tar: Listed) -> Iterator[Callable[[int, int], bytes]]:
-    """Give a function of offset and length that reads a tar."""
-    filesystem, path = locate(tar.path)
-    with filesystem.open(path, "rb") as file:
-        if isinstance(filesystem, LocalFiles):
-            descriptor = file.fileno()
-            yield lambda offset, length: os.pread(descriptor, length, offset)
-            return
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return bytes(file.read(length))
-
-        yield read
 
 
 @contextlib.contextmanager

@@ -20,8 +20,8 @@ RECIPE = "SELECT uid FROM pool\nWHERE clip_l14 >= q(0.7);\n"
 
 
 def merged(scratch: Scratch) -> None:
-    from dcql.lock import read_any_lock, write_lock
-    from dcql.lock_merging import merged as both
+    from dcql.locks.lock_file import read_any_lock, write_lock
+    from dcql.locks.merging import merged as both
 
     every = []
     for share in ("0.7", "0.8"):

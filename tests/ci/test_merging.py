@@ -14,9 +14,10 @@ from dcql.ci.merging import set_up
 from dcql.cli import locks
 from dcql.compiler import run
 from dcql.errors import LockError
-from dcql.lock import Lock, read_any_lock, read_lock
-from dcql.lock_merging import merged
-from dcql.locking import lock_of
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import read_any_lock, read_lock
+from dcql.locks.merging import merged
+from dcql.records.locking import lock_of
 from dcql.source import Source
 
 RECIPE = "SELECT uid FROM pool\nWHERE clip_l14 >= q(0.3)\n  AND width > 1\n  AND height > 1\n  AND width < 9999;\n"

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dcql.engine.add import add
-from dcql.lock import read_lock, write_lock
+from dcql.locks.lock_file import read_lock, write_lock
 from dcql.run_folder import read
 from dcql.subset import UID, Subset
 

@@ -253,7 +253,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0784_lost_each_time": lost_each_time,
     "E0785_no_gpu": no_gpu,
     "E0786_broken_worker": broken_worker,
-    "E0787_file_that_vanishes": file_that_vanishes,
+    "E0791_file_that_vanishes": file_that_vanishes,
     "E0787_file_of_another_size": file_of_another_size,
     "E0787_file_of_another_footer": file_of_another_footer,
 }

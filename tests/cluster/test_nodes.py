@@ -58,7 +58,7 @@ def no_store(tmp: Path, patch: pytest.MonkeyPatch) -> None:
 
 def file_unseen(tmp: Path, patch: pytest.MonkeyPatch) -> None:
     folder = pool(tmp)
-    patch.setattr("dcql.engine.taking.current_size", lambda file: None)
+    patch.setattr("dcql.engine.shared_pool.current_size", lambda file: None)
     patch.setattr("dcql.engine.cluster.adding.refuse_change", lambda footer: None)  # here it is seen
     add("p", folder, elsewhere=take_in_by(posted()))
 
@@ -141,7 +141,7 @@ CASES = {
     "E0783_disk_full_while_adding": disk_full_while_adding,
     "E0790_no_store": no_store,
     "E0791_file_unseen": file_unseen,
-    "E0792_another_file": another_file,
+    "E0787_another_file": another_file,
     "E0793_weights_elsewhere": weights_elsewhere,
     "E0793_assets_elsewhere": assets_elsewhere,
     "E0794_no_gpu": no_gpu,

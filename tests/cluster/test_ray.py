@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster.raylets import Raylets
 from pool.samples import samples, write
 
 import dcql
@@ -94,64 +95,17 @@ def test_one_node(tmp_path: Path, home: Path) -> None:
     assert not ray.is_initialized()
 
 
-class Raylets:
-    """A cluster of four nodes on this machine, one of which is killed when a run is in a phase."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster as Nodes
-
-        # The head does nothing, so that no work is lost with what cannot be lost.
-        self._cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
-        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(4)]
-        self.address = self._cluster.address
-        self.killed = 0
-
-    def kill_one(self) -> None:
-        """Kill a raylet hard."""
-        self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
-        self.killed += 1
-
-    def replace_one(self) -> None:
-        """Kill a raylet hard, and start another."""
-        self.kill_one()
-        self._nodes.append(self._cluster.add_node(num_cpus=1))
-
-    def complete(self) -> "Raylets":
-        """Start what is missing to four."""
-        while len(self._nodes) < 4:
-            self._nodes.append(self._cluster.add_node(num_cpus=1))
-        return self
-
-    def stop(self) -> None:
-        self._cluster.shutdown()
-
-
 @pytest.fixture(scope="module")
 def all_raylets() -> Iterator[Raylets]:
-    found = Raylets()
+    found = Raylets(4)
     yield found
     found.stop()
 
 
 @pytest.fixture
 def raylets(all_raylets: Raylets) -> Raylets:
-    return all_raylets.complete()
-
-
-def in_each_phase(act: Callable[[], None]) -> Callable[[str, int, int], None]:
-    """Return a function of progress that acts whenever the first file of a spread statement is done."""
-    begun = [False]
-
-    def tell(what: str, done: int, total: int) -> None:
-        if total <= len(PHASES):
-            return  # stages are told too
-        if done == 0:
-            begun[0] = True
-        elif begun[0]:
-            begun[0] = False
-            act()
-
-    return tell
+    all_raylets.complete(4)
+    return all_raylets
 
 
 def at_phase(phase: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:
@@ -170,34 +124,6 @@ def at_phase(phase: int, act: Callable[[], None]) -> Callable[[str, int, int], N
     return tell
 
 
-def test_the_driver_is_killed_and_another_ends_its_run(tmp_path: Path, home: Path, raylets: Raylets) -> None:
-    opened = make(tmp_path / "fine", rows=1_000)
-    wanted = run_compiled(compiled(opened), opened, Resources(1)).hash
-    assert drive(tmp_path / "fine", raylets, kill_at=20).returncode == -signal.SIGKILL
-    done = len(list((home / "tasks").glob("??/*")))
-    last = drive(tmp_path / "fine", raylets, kill_at=0)
-    assert last.returncode == 0, last.stderr
-    found, new, kept, _ = json.loads(last.stdout)
-    assert found == wanted
-    assert kept == done > 0
-    assert new > 0
-
-
-@pytest.mark.slow
-def test_a_raylet_is_killed_in_each_phase_of_one_run(tmp_path: Path, home: Path, raylets: Raylets) -> None:
-    opened = make(tmp_path / "fine", rows=6_000)
-    recipe = compiled(opened, "SELECT uid FROM pool WHERE fine >= q(0.6);")  # a distribution, a bucket, the samples
-    one = run_compiled(recipe, opened, Resources(1)).result
-    before = raylets.killed
-    with ray_cluster(raylets.address) as cluster:
-        cluster.results = Results(tmp_path / "kept")
-        # None takes the place of those that are killed: to start one takes seconds.
-        tell = in_each_phase(raylets.kill_one)
-        assert run_compiled(recipe, opened, Resources(1), tell, cluster=cluster).result == one
-        assert cluster.done == 3 * FILES
-    assert raylets.killed - before == 3
-
-
 @pytest.mark.slow
 def test_a_raylet_is_killed_in_each_phase(tmp_path: Path, home: Path, raylets: Raylets) -> None:
     opened = make(tmp_path / "fine")
@@ -211,10 +137,10 @@ def test_a_raylet_is_killed_in_each_phase(tmp_path: Path, home: Path, raylets: R
         assert statements >= len(PHASES)
         for phase in range(statements):
             cluster.results = Results(tmp_path / f"phase{phase}")
-            before = raylets.killed
+            before = raylets.replaced
             tell = at_phase(phase, raylets.replace_one)
             assert run_compiled(recipe, opened, Resources(1), tell, cluster=cluster).result == one, phase
-            assert raylets.killed == before + 1
+            assert raylets.replaced == before + 1
 
 
 DRIVER = """
@@ -282,4 +208,4 @@ def test_a_file_that_changes_is_named(tmp_path: Path, home: Path, raylets: Rayle
         cluster.results = Results(tmp_path / "kept")
         with pytest.raises(RunError, match=r"11\.parquet") as caught:
             run_compiled(recipe, opened, Resources(1), at_phase(1, change), cluster=cluster)
-    assert caught.value.diagnostics[0].code == "E0787"
+    assert caught.value.diagnostics[0].code == "E0791"

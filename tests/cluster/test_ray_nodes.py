@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pools
 import pytest
+from cluster.raylets import Raylets
 from cluster.test_adding import content, write
 from features.own import own_model, recipe_file
 
@@ -39,31 +39,9 @@ def load(weights, assets, options):
 """
 
 
-class Nodes:
-    """A head that does no work, and nodes of one core each."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster
-
-        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        self.address: str = self._cluster.address
-        self._nodes = [self.start() for _ in range(2)]
-
-    def start(self) -> Any:
-        return self._cluster.add_node(num_cpus=1)
-
-    def kill_one(self) -> None:
-        """Kill a node and all that runs on it, and start another one."""
-        self._cluster.remove_node(self._nodes.pop(0), allow_graceful=False)
-        self._nodes.append(self.start())
-
-    def stop(self) -> None:
-        self._cluster.shutdown()
-
-
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    started = Nodes()
+def nodes() -> Iterator[Raylets]:
+    started = Raylets(2)
     yield started
     started.stop()
 
@@ -79,7 +57,7 @@ def once(do: Callable[[], None]) -> Callable[[str, int, int], None]:
     return tell
 
 
-def test_a_node_is_lost(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_is_lost(nodes: Raylets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pools.write(pools.base(400, 3), tmp_path / "pool", layout=pools.Layout(files=8))
     model = own_model(tmp_path, "length", SLOW, "caption TEXT", "INT")
     recipe = f"{model.statement}FEATURE long INT USING length(text);\nSELECT uid FROM pool WHERE long > 9;\n"
@@ -89,10 +67,10 @@ def test_a_node_is_lost(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.Monkey
     added = content()
     monkeypatch.setenv("DCQL_HOME", str(tmp_path / "cluster"))
     with ray_cluster(nodes.address) as cluster:
-        pool = add("p", tmp_path / "pool", elsewhere=take_in_by(cluster), progress=once(nodes.kill_one))
+        pool = add("p", tmp_path / "pool", elsewhere=take_in_by(cluster), progress=once(nodes.replace_one))
         assert content() == added
         computing = Computing(own_code=True, spread=spread_over(cluster))
-        found = dcql.run(path, pool, computing=computing, progress=once(nodes.kill_one)).result
+        found = dcql.run(path, pool, computing=computing, progress=once(nodes.replace_one)).result
     assert found.subset.hash == alone.subset.hash
     assert found.features is not None
     assert alone.features is not None
@@ -100,7 +78,7 @@ def test_a_node_is_lost(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.Monkey
     assert found.features.uses[0].computed == 400
 
 
-def test_the_command_is_killed(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_is_killed(nodes: Raylets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was finished is taken over by the next one, which need not be of a cluster."""
     for number in range(6):
         write(tmp_path / "pool" / f"{number}.parquet", 60_000, number)

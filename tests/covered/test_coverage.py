@@ -20,8 +20,8 @@ from dcql.engine.coverage.scan import scan
 from dcql.engine.features.gc import collect
 from dcql.engine.features.report import Computing
 from dcql.errors import DcqlError, LockError, RunError
-from dcql.lock_changes import changes
-from dcql.locking import check_lock, lock_of
+from dcql.locks.changes import changes
+from dcql.records.locking import check_lock, lock_of
 from dcql.source import Source
 from dcql.verify import conditions_for, perturb
 

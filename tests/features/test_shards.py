@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -25,7 +26,8 @@ from dcql.engine.uids import parse_uids
 from dcql.errors import RunError
 from dcql.files import Listed, LocalFiles
 from dcql.subset import UID, join_words
-from dcql.tars import BLOCK, EXTENSIONS, DamagedTarError, members
+from dcql.tars.members import BLOCK, EXTENSIONS, DamagedTarError, members
+from dcql.tars.plain import WINDOW
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 
@@ -247,6 +249,13 @@ def test_a_short_uid_is_padded_on_the_left(tmp_path: Path) -> None:
     assert images(found, uids("ab".rjust(32, "0"))) == [b"first"]
 
 
+def test_of_two_files_of_a_kind_the_first_counts_as_for_a_reshard(tmp_path: Path) -> None:
+    described = [("0.json", json.dumps({"uid": uid(number)}).encode()) for number in (1, 2)]
+    write_tar(tmp_path / "a.tar", [("0.jpg", b"first"), *described, ("0.jpg", b"second")])
+    found = index(tmp_path, tmp_path / "store")
+    assert images(found, uids(uid(1), uid(2))) == [b"first", None]
+
+
 def test_a_damaged_tar_is_told_by_name_and_offset(tmp_path: Path) -> None:
     whole = write_tar(tmp_path / "0.tar", [member for n in range(4) for member in sample(f"{n}", n)])
     where = {name: offset for name, offset, _ in by_tarfile(whole)}
@@ -272,18 +281,39 @@ def test_no_image_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]
     path = write_tar(tmp_path / "a.tar", large)
     seen = []
+    pread = os.pread
 
-    class Counting(io.FileIO):
-        def read(self, size: int | None = -1) -> bytes:
-            content = super().read(size) or b""
-            seen.append(len(content))
-            return content
+    def counting(descriptor: int, length: int, offset: int) -> bytes:
+        content = pread(descriptor, length, offset)
+        seen.append(len(content))
+        return content
 
-    monkeypatch.setattr(LocalFiles, "open", lambda self, path, mode="rb": Counting(path))
+    monkeypatch.setattr(os, "pread", counting)
     found = index(tmp_path, tmp_path / "store")
     assert len(found) == 20
-    # Three headers a sample, the one of the image twice, and its .json.
-    assert 20 * 4 * BLOCK < sum(seen) < 20 * 5 * BLOCK < path.stat().st_size / 100
+    # Three headers a sample and its .json, which lie in two stretches around the image.
+    assert 20 * 4 * BLOCK < sum(seen) < 20 * 2 * WINDOW < path.stat().st_size / 50
+
+
+# By format, and where 10 KB are cut off: as it was first made. What was computed of images is found in the store by it.
+DIGESTS = {
+    ("ustar", False): "9f95a1a534c7967b42e932001ca5c8e7f8a9b7bfc2e1929c9280a3ffe90bdf5c",
+    ("gnu", False): "7092e17b7d194914ccb3cea74ea62954066394aa1cfe9162587cffb08bf09b02",
+    ("pax", False): "728ab4a91e5d2ee37c97a971f4bbfc2a7d57817c6f667ebb2c557d2a340f81ca",
+    ("ustar", True): "87e6cdc9718fcd4d07986cad860e214563a07862b0ad9ec90665dd9d7144a92b",
+    ("pax", True): "107d0e7cda3f2f8fe0c4c7a70f521900a9fa50aeef5aa87330042c5b814cd367",
+}
+
+
+@pytest.mark.parametrize(("format", "cut"), DIGESTS)
+def test_the_digest_of_tars_stays_what_it_was(tmp_path: Path, format: str, cut: bool) -> None:
+    key = "k" * (90 if format == "ustar" else 120)
+    files = [*sample("0", 0), ("README", b"no file of a sample"), *sample("a/1", 1, "PNG"), *sample(key, 2, "webp")]
+    files += [("3.jpg", b"first"), ("3.png", b"second"), ("3.json", b"{"), *sample("4", 9_000), *sample("5", 9_001)]
+    path = write_tar(tmp_path / "a.tar", files, FORMATS[format])
+    if cut:
+        path.write_bytes(path.read_bytes()[:-10_000])
+    assert index(tmp_path, tmp_path / "store").digest == DIGESTS[format, cut]
 
 
 # Resuming.

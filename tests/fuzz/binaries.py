@@ -28,8 +28,8 @@ from dcql.errors import Diagnostic, RunError
 from dcql.images import open_rgb
 from dcql.source import Source
 from dcql.subset import Subset
-from dcql.tar_headers import plain_members
-from dcql.tars import DamagedTarError, members
+from dcql.tars.members import DamagedTarError, members
+from dcql.tars.plain import plain_members
 from fuzz.judging import promise
 from fuzz.places import chosen, folder
 

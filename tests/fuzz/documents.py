@@ -15,10 +15,11 @@ from dcql.runtime.evaluate import results, runs
 from dcql.runtime.evaluate.tasks import Suite
 from dcql.runtime.shard_reader import ShardReader
 
-from dcql import recorded, run_folder
+from dcql import run_folder
 from dcql.catalog import store
 from dcql.catalog.pool import read_recorded
 from dcql.errors import DcqlError
+from dcql.records import recorded
 from dcql.submission import layout
 from dcql.submission.check import check_documents
 from dcql.submission.documents import read_submission

@@ -1,6 +1,6 @@
 """The readers of bytes that strangers write, or that a damaged disk gives."""
 
-from dcql.tars import DamagedTarError
+from dcql.tars.members import DamagedTarError
 from fuzz import binaries, documents, texts
 from fuzz.judging import Target
 
@@ -31,9 +31,9 @@ TARGETS = {
     for target in (
         Target("recipe", texts.recipe, (*_SYNTAX, *_PLAN)),
         Target("set_file", texts.set_file, ("dcql.catalog.inputs", "dcql.plan.sets")),
-        Target("lock", texts.lock_file, ("dcql.lock",)),
+        Target("lock", texts.lock_file, ("dcql.locks.lock", "dcql.locks.lock_file")),
         Target("program", texts.program, ("dcql.lower.stored",), (ValueError,)),
-        Target("manifest", documents.manifest, ("dcql.run_folder", "dcql.recorded")),
+        Target("manifest", documents.manifest, ("dcql.run_folder", "dcql.records.recorded")),
         Target("trained", documents.trained, ("dcql.runtime.train.folder", "dcql.runtime.evaluate.runs")),
         Target("evaluated", documents.evaluated, ("dcql.runtime.evaluate.results",)),
         Target("shard_set", documents.shard_set, ("dcql.runtime.shards",)),
@@ -45,9 +45,9 @@ TARGETS = {
             "tar",
             binaries.tar,
             (
-                "dcql.tars",
-                "dcql.tar_files",
-                "dcql.tar_headers",
+                "dcql.tars.members",
+                "dcql.tars.samples",
+                "dcql.tars.plain",
                 "dcql.runtime.reshard.scan",
                 "dcql.engine.coverage.scan",
             ),

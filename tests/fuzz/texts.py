@@ -6,14 +6,14 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from dcql import lock as locks
 from dcql.catalog.types import DATACOMP, Column, Schema, Type
 from dcql.compiler import check, compile
 from dcql.errors import LockError
+from dcql.locks import lock as locks
 from dcql.lower import stored
 from dcql.plan import nodes
 from dcql.plan.sets import set_values
-from dcql.recorded import settings_for
+from dcql.records.recorded import settings_for
 from dcql.source import Source
 from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.formatter import formatted

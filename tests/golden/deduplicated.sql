@@ -1,47 +1,107 @@
--- stage 1: "first1": DISTINCT ON
+-- stage 1: "first1": DISTINCT ON: groups
 SELECT
-  "uid" AS "uid"
+  "@/key0" AS "k0",
+  COUNT(*) AS "samples",
+  MIN("@id") AS "id"
 FROM (
   SELECT
-    "uid" AS "uid",
+    "s".*,
+    CAST(CASE
+      WHEN (
+        "clip_l14_similarity_score" > CAST(0.15000000596046448e0 AS REAL)
+      )
+      THEN 1
+      ELSE 0
+    END AS USMALLINT) AS "@input/clauses",
+    "sha256" AS "@/key0",
+    "clip_l14_similarity_score" AS "@/first1/0",
+    "clip_b32_similarity_score" AS "@/first1/1"
+  FROM "samples" AS "s"
+)
+WHERE
+  (
+    (
+      "@input/clauses" = 1
+    ) AND (
+      NOT (
+        "@/key0" IS NULL
+      )
+    )
+  )
+GROUP BY
+  "@/key0";
+
+-- stage 1: "first1": DISTINCT ON: samples that are alone
+SELECT
+  "id" AS "id"
+FROM "first1/groups"
+WHERE
+  (
+    "samples" = 1
+  );
+
+-- stage 1: "first1": DISTINCT ON: first samples of the others
+SELECT
+  "id" AS "id"
+FROM (
+  SELECT
+    "id" AS "id",
     ROW_NUMBER() OVER (
-      PARTITION BY "k0"
+      PARTITION BY "group"
       ORDER BY SHA256((
         UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
       )) ASC
     ) AS "place"
   FROM (
     SELECT
+      "id" AS "id",
       "uid" AS "uid",
-      "k0" AS "k0"
+      "group" AS "group"
     FROM (
       SELECT
-        "uid" AS "uid",
-        "@/key0" AS "k0",
-        RANK() OVER (PARTITION BY "@/key0" ORDER BY "@/first1/0" DESC, "@/first1/1" DESC) AS "place"
+        "p"."id" AS "id",
+        "p"."uid" AS "uid",
+        "g"."id" AS "group",
+        RANK() OVER (PARTITION BY "g"."id" ORDER BY "p"."s0" DESC, "p"."s1" DESC) AS "place"
       FROM (
         SELECT
-          "s".*,
-          CAST(CASE
-            WHEN (
-              "clip_l14_similarity_score" > CAST(0.15000000596046448e0 AS REAL)
-            )
-            THEN 1
-            ELSE 0
-          END AS USMALLINT) AS "@input/clauses",
-          "sha256" AS "@/key0",
-          "clip_l14_similarity_score" AS "@/first1/0",
-          "clip_b32_similarity_score" AS "@/first1/1"
-        FROM "samples" AS "s"
-      )
-      WHERE
-        (
+          "@id" AS "id",
+          "uid" AS "uid",
+          "@/key0" AS "k0",
+          "@/first1/0" AS "s0",
+          "@/first1/1" AS "s1"
+        FROM (
+          SELECT
+            "s".*,
+            CAST(CASE
+              WHEN (
+                "clip_l14_similarity_score" > CAST(0.15000000596046448e0 AS REAL)
+              )
+              THEN 1
+              ELSE 0
+            END AS USMALLINT) AS "@input/clauses",
+            "sha256" AS "@/key0",
+            "clip_l14_similarity_score" AS "@/first1/0",
+            "clip_b32_similarity_score" AS "@/first1/1"
+          FROM "samples" AS "s"
+        )
+        WHERE
           (
-            "@input/clauses" = 1
-          ) AND (
-            NOT (
-              "@/key0" IS NULL
+            (
+              "@input/clauses" = 1
+            ) AND (
+              NOT (
+                "@/key0" IS NULL
+              )
             )
+          )
+      ) AS "p"
+      JOIN "first1/groups" AS "g"
+        ON (
+          (
+            "p"."k0" = "g"."k0"
+          ) AND (
+            "g"."samples" > 1
           )
         )
     )
@@ -66,18 +126,10 @@ FROM (
       (
         (
           "@input/clauses" = 1
-        )
-        AND (
+        ) AND (
           (
             "sha256" IS NULL
-          )
-          OR (
-            "uid" IN (
-              SELECT
-                "uid"
-              FROM "first1"
-            )
-          )
+          ) OR "@/first1"
         )
       ),
       FALSE
@@ -111,18 +163,10 @@ FROM (
       (
         (
           "@input/clauses" = 1
-        )
-        AND (
+        ) AND (
           (
             "sha256" IS NULL
-          )
-          OR (
-            "uid" IN (
-              SELECT
-                "uid"
-              FROM "first1"
-            )
-          )
+          ) OR "@/first1"
         )
       ),
       FALSE
@@ -160,18 +204,10 @@ FROM (
       (
         (
           "@input/clauses" = 1
-        )
-        AND (
+        ) AND (
           (
             "sha256" IS NULL
-          )
-          OR (
-            "uid" IN (
-              SELECT
-                "uid"
-              FROM "first1"
-            )
-          )
+          ) OR "@/first1"
         )
       ),
       FALSE
@@ -249,18 +285,10 @@ FROM (
       (
         (
           "@input/clauses" = 1
-        )
-        AND (
+        ) AND (
           (
             "sha256" IS NULL
-          )
-          OR (
-            "uid" IN (
-              SELECT
-                "uid"
-              FROM "first1"
-            )
-          )
+          ) OR "@/first1"
         )
       ),
       FALSE
@@ -379,18 +407,10 @@ FROM (
         (
           (
             "@query/clauses" = 1
-          )
-          AND (
+          ) AND (
             (
               "sha256" IS NULL
-            )
-            OR (
-              "uid" IN (
-                SELECT
-                  "uid"
-                FROM "first1"
-              )
-            )
+            ) OR "@/first1"
           )
         ),
         FALSE

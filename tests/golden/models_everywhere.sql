@@ -144,27 +144,96 @@ FROM (
   ) AS "s"
 );
 
--- stage 3: "first1": DISTINCT ON
+-- stage 3: "first1": DISTINCT ON: groups
 SELECT
-  "uid" AS "uid"
+  "@/key0" AS "k0",
+  COUNT(*) AS "samples",
+  MIN("@id") AS "id",
+  MAX("@/first1/0") AS "s0"
 FROM (
   SELECT
-    "uid" AS "uid",
+    "s".*,
+    CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END AS "@/key0"
+  FROM (
+    SELECT
+      "s".*,
+      (
+        "@english/clauses" = 2
+      ) AS "@english/in"
+    FROM (
+      SELECT
+        "s".*,
+        CAST(CASE
+          WHEN (
+            CASE WHEN "@asked'1/in" THEN "@feature/lang" ELSE NULL END = 'en'
+          )
+          THEN CASE WHEN (
+            "original_width" >= CAST(200 AS BIGINT)
+          ) THEN 2 ELSE 1 END
+          ELSE 0
+        END AS USMALLINT) AS "@english/clauses"
+      FROM (
+        SELECT
+          "s".*,
+          (
+            "@asked'1/clauses" = 1
+          ) AS "@asked'1/in"
+        FROM (
+          SELECT
+            "s".*,
+            CAST(CASE WHEN (
+              "original_width" >= CAST(200 AS BIGINT)
+            ) THEN 1 ELSE 0 END AS USMALLINT) AS "@asked'1/clauses",
+            "clip_l14_similarity_score" AS "@/first1/0"
+          FROM "samples" AS "s"
+        ) AS "s"
+      ) AS "s"
+    ) AS "s"
+  ) AS "s"
+)
+WHERE
+  (
+    "@english/in" AND (
+      NOT (
+        "@/key0" IS NULL
+      )
+    )
+  )
+GROUP BY
+  "@/key0";
+
+-- stage 3: "first1": DISTINCT ON: samples that are alone
+SELECT
+  "id" AS "id"
+FROM "first1/groups"
+WHERE
+  (
+    "samples" = 1
+  );
+
+-- stage 3: "first1": DISTINCT ON: first samples of the others
+SELECT
+  "id" AS "id"
+FROM (
+  SELECT
+    "id" AS "id",
     ROW_NUMBER() OVER (
-      PARTITION BY "k0"
+      PARTITION BY "group"
       ORDER BY SHA256((
         UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
       )) ASC
     ) AS "place"
   FROM (
     SELECT
-      "uid" AS "uid",
-      "k0" AS "k0"
+      "p"."id" AS "id",
+      "p"."uid" AS "uid",
+      "g"."id" AS "group"
     FROM (
       SELECT
+        "@id" AS "id",
         "uid" AS "uid",
         "@/key0" AS "k0",
-        RANK() OVER (PARTITION BY "@/key0" ORDER BY "@/first1/0" DESC) AS "place"
+        "@/first1/0" AS "s0"
       FROM (
         SELECT
           "s".*,
@@ -214,10 +283,19 @@ FROM (
             )
           )
         )
-    )
-    WHERE
-      (
-        "place" = 1
+    ) AS "p"
+    JOIN "first1/groups" AS "g"
+      ON (
+        (
+          "p"."k0" = "g"."k0"
+        )
+        AND (
+          (
+            "g"."samples" > 1
+          ) AND (
+            "p"."s0" IS NOT DISTINCT FROM "g"."s0"
+          )
+        )
       )
   )
 )
@@ -307,13 +385,7 @@ FROM (
                 (
                   CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                 )
-                OR (
-                  "uid" IN (
-                    SELECT
-                      "uid"
-                    FROM "first1"
-                  )
-                )
+                OR "@/first1"
               )
             ),
             FALSE
@@ -451,13 +523,7 @@ FROM (
                   (
                     CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                   )
-                  OR (
-                    "uid" IN (
-                      SELECT
-                        "uid"
-                      FROM "first1"
-                    )
-                  )
+                  OR "@/first1"
                 )
               ),
               FALSE
@@ -605,13 +671,7 @@ FROM (
                   (
                     CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                   )
-                  OR (
-                    "uid" IN (
-                      SELECT
-                        "uid"
-                      FROM "first1"
-                    )
-                  )
+                  OR "@/first1"
                 )
               ),
               FALSE
@@ -763,13 +823,7 @@ FROM (
                   (
                     CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                   )
-                  OR (
-                    "uid" IN (
-                      SELECT
-                        "uid"
-                      FROM "first1"
-                    )
-                  )
+                  OR "@/first1"
                 )
               ),
               FALSE
@@ -961,13 +1015,7 @@ FROM (
                   (
                     CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                   )
-                  OR (
-                    "uid" IN (
-                      SELECT
-                        "uid"
-                      FROM "first1"
-                    )
-                  )
+                  OR "@/first1"
                 )
               ),
               FALSE
@@ -1209,13 +1257,7 @@ FROM (
                     (
                       CASE WHEN "@english/in" THEN "@feature/image_cluster" ELSE NULL END IS NULL
                     )
-                    OR (
-                      "uid" IN (
-                        SELECT
-                          "uid"
-                        FROM "first1"
-                      )
-                    )
+                    OR "@/first1"
                   )
                 ),
                 FALSE

@@ -23,7 +23,7 @@ SECONDS = 90
 IMPORTED = (
     "numpy", "pyarrow.parquet", "pyarrow.compute", "duckdb", "sqlglot", "rich.text", "dcql.cli.app", "dcql.compiler",
     "dcql.lower.lower", "dcql.plan.passes", "dcql.plan.resolve", "dcql.engine.run", "dcql.engine.features.asking",
-    "dcql.recorded",
+    "dcql.records.recorded",
 )  # fmt: skip
 LARGEST_FILE = 64 << 20
 _WATCHED = (

@@ -15,8 +15,8 @@ from dcql.cli import locks
 from dcql.compiler import Run, run
 from dcql.engine.duck import VERSION
 from dcql.errors import DcqlError
-from dcql.lock import read_lock
-from dcql.recorded import settings_for
+from dcql.locks.lock_file import read_lock
+from dcql.records.recorded import settings_for
 
 RECIPE = "PARAM keep DEFAULT 0.3;\nSELECT uid FROM pool WHERE clip_l14 >= q(1 - keep) AND score >= q(0.2 BY grp);\n"
 

@@ -7,7 +7,7 @@ import pytest
 
 from dcql.catalog.functions import FUNCTIONS
 from dcql.compiler import compile
-from dcql.locking import function_digest, key_of, library_digests
+from dcql.records.locking import function_digest, key_of, library_digests
 from dcql.source import Source
 from dcql.syntax import canonical
 from dcql.syntax.canonical import recipe_digest

@@ -9,7 +9,7 @@ import pytest
 from dcql.cli import locks
 from dcql.codes.lock import CODES
 from dcql.errors import DcqlError, render
-from dcql.lock import read_lock, write_lock
+from dcql.locks.lock_file import read_lock, write_lock
 from dcql.verify import conditions_for, perturb, refuse
 
 ERRORS = Path(__file__).parent / "errors"

@@ -13,8 +13,9 @@ from dcql.compiler import run
 from dcql.engine.add import add
 from dcql.engine.duck import Resources
 from dcql.errors import LockError
-from dcql.lock import Lock, read_lock, read_scalar, scalar_text, write_lock
-from dcql.locking import lock_of
+from dcql.locks.lock import Lock, read_scalar, scalar_text
+from dcql.locks.lock_file import read_lock, write_lock
+from dcql.records.locking import lock_of
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = sorted(GOLDEN.glob("*.dcql"))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dcql import locking
 from dcql.catalog.pool import Pool, open_pool
 from dcql.catalog.types import Type
 from dcql.compiler import compile, run
@@ -14,9 +13,11 @@ from dcql.engine import statistics
 from dcql.engine.duck import VERSION
 from dcql.engine.statistics import Found, Statistics
 from dcql.errors import LockError
-from dcql.lock import Lock, write_lock
-from dcql.lock_changes import changes
-from dcql.locking import check_lock, lock_of, run_locked, stale
+from dcql.locks.changes import changes
+from dcql.locks.lock import Lock
+from dcql.locks.lock_file import write_lock
+from dcql.records import locking
+from dcql.records.locking import check_lock, lock_of, run_locked, stale
 from dcql.source import Source
 from dcql.verify.conditions import raw
 

@@ -9,7 +9,7 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import shipped_recipes
 from dcql.engine.add import add
 from dcql.engine.duck import Resources
-from dcql.recorded import check_recorded, find_recorded, run_again
+from dcql.records.recorded import check_recorded, find_recorded, run_again
 from dcql.verify import conditions_for, perturb
 
 RECIPES = Path(__file__).parents[2] / "recipes"

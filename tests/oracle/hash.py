@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ MAX_COPIES = 2**32 - 1
 UID_PAIR = np.dtype("u8,u8")
 
 
+@lru_cache(1 << 12)  # of a small bag most leaves are empty, and so is most of what stands above them
 def sha256(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import deque
 from fractions import Fraction
 
 from pools import Pool
@@ -10,9 +11,21 @@ from .errors import OracleError
 from .numeric import nearest_float32
 from .types import Sample, Value
 
+Read = tuple[dict[str, str], dict[bytes, Sample]]
+# Tests ask many recipes of few pools. By identity: a pool holds dicts, which have no hash.
+_read: deque[tuple[Pool, Read]] = deque(maxlen=16)
 
-def read_pool(pool: Pool) -> tuple[dict[str, str], dict[bytes, Sample]]:
+
+def read_pool(pool: Pool) -> Read:
     """Read a pool: the type of each column, and its samples by uid; NaN is NULL, -0.0 is 0; raises E07."""
+    for known, read in _read:
+        if known is pool:
+            return read
+    _read.append((pool, _read_anew(pool)))
+    return _read[-1][1]
+
+
+def _read_anew(pool: Pool) -> Read:
     columns = {name: expression_type(type_) for name, type_ in pool.types.items()}
     samples: dict[bytes, Sample] = {}
     for row in range(pool.rows):

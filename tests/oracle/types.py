@@ -92,6 +92,9 @@ def converted(operand: Typed, type_: str) -> Callable[[Sample], Value]:
         return of
     if operand.type == "NUMBER":
         table = {number: convert_number(number, type_) for number in operand.numbers}
+        if operand.constant:
+            fixed = table[operand.value] if isinstance(operand.value, Fraction) else None
+            return lambda _: fixed
 
         def from_number(sample: Sample) -> Value:
             number = of(sample)

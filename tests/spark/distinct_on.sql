@@ -20,27 +20,69 @@ SELECT
   ) THEN LPAD(`uid`, 32, '0') ELSE `uid` END AS `@id`
 FROM pool;
 
--- stage 1: "first1": DISTINCT ON
+-- stage 1: "first1": DISTINCT ON: groups
 SELECT
-  `uid` AS `uid`
+  `@/key0` AS `k0`,
+  COUNT(*) AS `samples`,
+  MIN(`@id`) AS `id`,
+  MAX(`@/first1/0`) AS `s0`
 FROM (
   SELECT
-    `uid` AS `uid`,
+    `s`.*,
+    CAST(CASE WHEN (
+      NOT (
+        `clip_b32_similarity_score` IS NULL
+      )
+    ) THEN 1 ELSE 0 END AS INT) AS `@input/clauses`,
+    `sha256` AS `@/key0`,
+    `clip_l14_similarity_score` AS `@/first1/0`
+  FROM `samples` AS `s`
+)
+WHERE
+  (
+    (
+      `@input/clauses` = 1
+    ) AND (
+      NOT (
+        `@/key0` IS NULL
+      )
+    )
+  )
+GROUP BY
+  `@/key0`;
+
+-- stage 1: "first1": DISTINCT ON: samples that are alone
+SELECT
+  `id` AS `id`
+FROM `first1/groups`
+WHERE
+  (
+    `samples` = 1
+  );
+
+-- stage 1: "first1": DISTINCT ON: first samples of the others
+SELECT
+  `id` AS `id`
+FROM (
+  SELECT
+    `id` AS `id`,
     ROW_NUMBER() OVER (
-      PARTITION BY `k0`
+      PARTITION BY `group`
       ORDER BY SHA2((
         UNHEX('6463716c2e7469652e763100') || UNHEX(`uid`)
       ), 256) ASC NULLS LAST
     ) AS `place`
   FROM (
     SELECT
-      `uid` AS `uid`,
-      `k0` AS `k0`
+      `p`.`id` AS `id`,
+      `p`.`uid` AS `uid`,
+      `g`.`id` AS `group`
     FROM (
       SELECT
+        `@id` AS `id`,
         `uid` AS `uid`,
         `@/key0` AS `k0`,
-        RANK() OVER (PARTITION BY `@/key0` ORDER BY `@/first1/0` DESC) AS `place`
+        `@/first1/0` AS `s0`
       FROM (
         SELECT
           `s`.*,
@@ -63,10 +105,19 @@ FROM (
             )
           )
         )
-    )
-    WHERE
-      (
-        `place` = 1
+    ) AS `p`
+    JOIN `first1/groups` AS `g`
+      ON (
+        (
+          `p`.`k0` = `g`.`k0`
+        )
+        AND (
+          (
+            `g`.`samples` > 1
+          ) AND (
+            `p`.`s0` IS NOT DISTINCT FROM `g`.`s0`
+          )
+        )
       )
   )
 )
@@ -92,9 +143,9 @@ FROM (
             `sha256` IS NULL
           )
           OR (
-            `uid` IN (
+            `@id` IN (
               SELECT
-                `uid`
+                `id`
               FROM `first1`
             )
           )

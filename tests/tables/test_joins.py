@@ -21,13 +21,13 @@ from properties import COUNT, for_the_oracle, small
 import dcql
 from dcql.catalog.inputs import load
 from dcql.catalog.pool import Pool
+from dcql.compare.revisions import open_revision
 from dcql.demo_pool import open_or_make
 from dcql.engine.run import run as run_program
 from dcql.engine.variants import run_merged
 from dcql.errors import DcqlError
-from dcql.lock import read_lock
-from dcql.lock_changes import input_changes
-from dcql.locking import key_of, lock_of
+from dcql.locks.changes import input_changes
+from dcql.locks.lock_file import read_lock
 from dcql.lower.lower import lower
 from dcql.lower.spark import spark
 from dcql.lower.variants import lower_variants
@@ -36,7 +36,7 @@ from dcql.plan.explain import explain
 from dcql.plan.passes import optimize
 from dcql.plan.variants import merge
 from dcql.plan.written import Writer
-from dcql.revisions import open_revision
+from dcql.records.locking import key_of, lock_of
 from dcql.source import Source
 from dcql.submission.recipe_files import named_files
 from dcql.syntax.parser import parse, read

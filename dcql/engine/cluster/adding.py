@@ -6,8 +6,9 @@ from dcql.engine.cluster.doing import Cluster, Tell
 from dcql.engine.cluster.faults import fault_of
 from dcql.engine.cluster.work import Done, Item, Needs, Work
 from dcql.engine.intake import read_work
+from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.shared_store import Mark, marked, seen
-from dcql.engine.taking import Taking, refuse_change, refuse_unseen
+from dcql.engine.taking import Taking, refuse_change
 
 TakeIn = Callable[[Sequence[Taking], Tell], None]
 
@@ -40,6 +41,6 @@ def _enter(mark: Mark) -> None:
 
 def _take(started: None, item: Item) -> bytes:
     taking: Taking = item.given
-    refuse_unseen(taking.footer.file, taking.footer.digest)
+    refuse_unlike(taking.footer.file, taking.footer.digest)
     taking.take(lambda rows: None)
     return b""

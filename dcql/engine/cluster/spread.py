@@ -1,5 +1,6 @@
 """The statements of a run, spread over a cluster file by file, and their sum."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,8 @@ from dcql.engine.cluster.work import Item, Work
 from dcql.engine.distribution import Distribution, Inside
 from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
-from dcql.engine.statistics import DTYPES, Statistics
-from dcql.lower.program import GroupedThreshold, Program, Scan, Statement, Threshold
+from dcql.engine.statistics import DTYPES, Ranked, Statistics
+from dcql.lower.program import GroupedThreshold, Program, Statement
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
 
@@ -89,6 +90,8 @@ class Spread:
             for read in self.program.tables
             if read.name in attached
         ]
+        tables = {read.name for read in self.program.tables}
+        joined += [[name, _content(path)] for name, path in attached.items() if name not in tables]
         identity = [file.content, file.footer, file.size, file.rows]
         key = key_of(everything, identity, {name: _version(path) for name, path in beside.items()}, joined)
         return Item(file.name, file.rows, OneFile(file, source.files[0], beside), key, attached)
@@ -102,6 +105,11 @@ def _stream(table: Any) -> bytes:
     return content
 
 
+def _content(path: Path) -> str:
+    """Return what tells who is first in a file apart: the marks themselves."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _version(path: str) -> list[Any]:
     """Return what tells a version of a feature's values apart: a file of the store is never changed."""
     known = Path(path).stat()
@@ -112,8 +120,8 @@ def _version(path: str) -> list[Any]:
 class SpreadStatistics(Statistics):
     """Statistics whose scans are spread.
 
-    Where LIMIT cuts and what is first in a DISTINCT ON is looked for here, over all files, by the statements as they
-    are: no sum over files gives it.
+    Who is first in a DISTINCT ON, and where LIMIT cuts but among numbers, is looked for here, over all files, by the
+    statements as they are: no sum over files gives it.
     """
 
     spread: Spread | None = None
@@ -133,17 +141,17 @@ class SpreadStatistics(Statistics):
         for _, content in self._each(statement, statements.rows, None):
             yield from statements.read_rows(content)
 
-    def _distributions(self, scan: Scan, missing: dict[str, Threshold]) -> dict[str, Distribution]:
-        of = tuple(_values(threshold) for threshold in missing.values())
-        total = {value: Distribution(DTYPES[threshold.type]) for value, threshold in missing.items()}
-        for _, content in self._each(scan.statement, statements.distributions, of):
+    def _distributions(self, scan: Statement, missing: Mapping[str, Ranked]) -> dict[str, Distribution]:
+        of = tuple(_values(ranked) for ranked in missing.values())
+        total = {value: Distribution(DTYPES[ranked.type]) for value, ranked in missing.items()}
+        for _, content in self._each(scan, statements.distributions, of):
             for mine, theirs in zip(total.values(), statements.read_distributions(content, of), strict=True):
                 mine.merge(theirs)
         return total
 
-    def _look_inside(self, scan: Scan, threshold: Threshold, inside: Inside) -> Inside:
-        of = Buckets(_values(threshold), (*inside.values, *inside.counts), _MOST)
-        for _, content in self._each(scan.statement, statements.inside, of):
+    def _look_inside(self, scan: Statement, ranked: Ranked, inside: Inside) -> Inside:
+        of = Buckets(_values(ranked), (*inside.values, *inside.counts), _MOST)
+        for _, content in self._each(scan, statements.inside, of):
             statements.add_inside(content, inside)
         return inside
 
@@ -205,8 +213,8 @@ def alone(sources: Sources) -> Iterator[tuple[PoolFile, Source]]:
         yield file, replace(sources, pool=replace(sources.pool, files=(file,))).every_file()
 
 
-def _values(threshold: Threshold) -> Values:
-    return Values(threshold.value, threshold.member, DTYPES[threshold.type].__name__)
+def _values(ranked: Ranked) -> Values:
+    return Values(ranked.value, ranked.member, DTYPES[ranked.type].__name__)
 
 
 def _null_first(key: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dcql.catalog.files import read_footer_bytes
 from dcql.catalog.pool import PoolFile
 from dcql.engine.cluster.work import Item
 from dcql.engine.distribution import Bucket, Distribution, Inside
 from dcql.engine.duck import Resources, Session, Source, session
+from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.statistics import hashes_of, values_of
 from dcql.errors import Diagnostic, RunError
-from dcql.files import Listed, current_size
+from dcql.files import Listed
 from dcql.lower.program import Statement
 
 FORM = 2  # of what folds give; another number makes all kept results others
@@ -124,25 +124,7 @@ def run_statement(ready: Ready, item: Item) -> bytes:
 
 def refuse_change(file: PoolFile) -> None:
     """Raise RunError where a file of the pool is gone or is no longer the one that it was at the start."""
-    listed = Listed(file.name, file.path, file.size)
-    size = current_size(listed)
-    if size is None:
-        why = "it is gone, or this node does not see it"
-    elif size != file.size:
-        why = f"it had {file.size:,} bytes, and has {size:,}"
-    elif read_footer_bytes([listed])[0].digest != file.footer:
-        why = "its footer is another one"
-    else:
-        return
-    raise RunError(
-        Diagnostic(
-            "E0787",
-            f"`{file.name}` changed while the run read it",
-            None,
-            f"{file.path}: {why}",
-            ("run it again when nothing writes to the pool any more",),
-        )
-    )
+    refuse_unlike(Listed(file.name, file.path, file.size), file.footer)
 
 
 def _naming(diagnostic: Diagnostic, file: PoolFile) -> Diagnostic:

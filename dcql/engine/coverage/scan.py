@@ -7,7 +7,6 @@ it has another one. With `check_bytes` the images are read too, and held against
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable
@@ -19,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.pool import unwritable
+from dcql.engine.tar_records import ends, keep, kept
 from dcql.errors import RunError
 from dcql.files import Listed, LocalFiles, locate, unreadable
 from dcql.images import open_rgb
-from dcql.scratch import unfinished
 from dcql.subset import UID
-from dcql.tar_files import TarFiles, files_of
-from dcql.tars import DamagedTarError, described_by, uid_in
+from dcql.tars.members import DamagedTarError, described_by, uid_in
+from dcql.tars.samples import Read, TarFiles, files_of, reading
 
 # A sample of a tar; `sha256` is what its .json states.
 SAMPLE = np.dtype([("uid", UID), ("sha256", "u1", (32,)), ("state", "u1")])
@@ -33,11 +32,8 @@ SAMPLE = np.dtype([("uid", UID), ("sha256", "u1", (32,)), ("state", "u1")])
 UNSTATED, STATED, DAMAGED = 0, 1, 2
 
 _FORM = 1  # of the files that hold a scan; another number is scanned anew
-_PROBE = 64 << 10
 _LOW = (1 << 64) - 1
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-Read = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,31 +53,32 @@ class Scanned:
     before: int = 0
 
 
-def scan_or_load(tar: Listed, kept: Path, *, check_bytes: bool) -> Scanned:
-    """Return what a tar holds: what is kept at `kept` where the tar is the same, else what is found now, and keep it.
+def scan_or_load(tar: Listed, place: Path, *, check_bytes: bool) -> Scanned:
+    """Return what a tar holds: what is kept at `place` where the tar is the same, else what is found now, and keep it.
 
     It is the same by its size, its first and last 64 KiB and, of a local file, its time of change. Raises RunError
     where the tar cannot be read at all, or the store cannot be written.
     """
-    filesystem, path = locate(tar.path)
     try:
-        # Two small reads, so that a tar behind a URL that is the same costs no more.
-        head = filesystem.cat_file(path, start=0, end=min(tar.size, _PROBE))
-        tail = filesystem.cat_file(path, start=max(0, tar.size - _PROBE), end=tar.size)
-        changed = os.stat(path).st_mtime_ns if isinstance(filesystem, LocalFiles) else 0
-        probe = f"{tar.size} {changed} {hashlib.sha256(head + tail).hexdigest()} {check_bytes}"
-        found = _load(kept, probe)
+        probe = f"{tar.size} {_changed(tar)} {ends(tar)} {check_bytes}"
+        found = _load(place, probe)
         if found is not None:
             return found
-        with filesystem.open(path, "rb") as file:
-            found = scan(_reader(filesystem, file), tar.size, check_bytes=check_bytes)
+        with reading(tar) as read:
+            found = scan(read, tar.size, check_bytes=check_bytes)
     except OSError as error:
         raise RunError(unreadable(tar.path, error)) from error
     try:
-        _save(kept, probe, found)
+        _save(place, probe, found)
     except OSError as error:
         raise RunError(unwritable(error)) from error
     return found
+
+
+def _changed(tar: Listed) -> int:
+    """Return a local tar's time of change, in nanoseconds, 0 for others."""
+    filesystem, path = locate(tar.path)
+    return os.stat(path).st_mtime_ns if isinstance(filesystem, LocalFiles) else 0
 
 
 def scan(read: Read, size: int, *, check_bytes: bool = False) -> Scanned:
@@ -164,19 +161,6 @@ def _checked(files: TarFiles, read: Read) -> _Look:
     return look
 
 
-def _reader(filesystem: Any, file: Any) -> Read:
-    """Return a function of offset and length that reads a file."""
-    if isinstance(filesystem, LocalFiles):
-        descriptor = file.fileno()
-        return lambda offset, length: os.pread(descriptor, length, offset)
-
-    def read(offset: int, length: int) -> bytes:
-        file.seek(offset)
-        return bytes(file.read(length))
-
-    return read
-
-
 # What is kept of a tar.
 
 
@@ -190,23 +174,19 @@ def _save(path: Path, probe: str, found: Scanned) -> None:
         "damage": found.damage,
         "before": found.before,
     }
-    with unfinished(path) as place:
-        with place.open("wb") as file:
-            text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-            np.savez(file, allow_pickle=False, samples=found.samples, about=text)
-        os.replace(place, path)
+    keep(path, about, samples=found.samples)
 
 
 def _load(path: Path, probe: str) -> Scanned | None:
     """Return what was kept of a tar; None where nothing was, of another tar, or the file is damaged."""
-    # A damaged file can fail in zipfile, in numpy or in json; the tar is then read again.
-    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as kept:
-        about = json.loads(kept["about"].tobytes())
-        samples = kept["samples"]
-        if about["form"] != _FORM or about["probe"] != probe or samples.dtype != SAMPLE or samples.ndim != 1:
-            return None
+    found = kept(path, form=_FORM, probe=probe, samples=SAMPLE)
+    if found is None:
+        return None
+    about, arrays = found
+    # What dcql wrote otherwise than now fails here, and the tar is then read again.
+    with contextlib.suppress(Exception):
         return Scanned(
-            samples,
+            arrays["samples"],
             incomplete=int(about["incomplete"]),
             unnamed=int(about["unnamed"]),
             as_downloaded=int(about["as_downloaded"]),

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Mapping
-from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from dcql.engine.features.digest import content_digest
 from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
+from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
 from dcql.lower.program import ROW, Demand, Program, Statement
 
@@ -49,7 +49,7 @@ class Asking:
         # Where values are stored for every feature and file, it is taken that none is missing, until the end.
         self._trusting = False
         self._seen: dict[str, NDArray[np.bool_]] = {}
-        self._starts = dict(zip((file.name for file in pool.files), _starts(pool), strict=True))
+        self._starts = dict(zip((file.name for file in pool.files), starts_of(pool.files).tolist(), strict=True))
         self._done = 0
 
     def __enter__(self) -> Self:
@@ -91,17 +91,19 @@ class Asking:
             return False
         return all(self.features.holds_some(spec) for spec in self.program.every_feature)
 
-    def observe(self, batch: Any, file: PoolFile | None) -> None:
-        """Note which samples of a batch the demands ask of: of the next ones of the pool, or of rows of a file."""
-        if not self._seen:
-            return
-        if file is None:
-            at: Any = slice(self._done, self._done + batch.num_rows)
-            self._done += batch.num_rows
-        else:
-            at = numbers(batch.column(ROW)).astype(np.int64) + self._starts[file.name]
+    def observe(self, batch: Any) -> None:
+        """Note which samples of a batch the demands ask of: they are the next ones of the pool."""
+        here = slice(self._done, self._done + batch.num_rows)
+        self._done += batch.num_rows
         for name, seen in self._seen.items():
-            seen[at] = truths(batch.column(name))
+            seen[here] = truths(batch.column(name))
+
+    def observe_places(self, batch: Any) -> None:
+        """Note which samples of a batch the demands ask of: they are told by their places."""
+        if self._seen:
+            at = positions_of(numbers(batch.column(ROW)), starts_of(self._pool.files))
+            for name, seen in self._seen.items():
+                seen[at] = truths(batch.column(name))
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -173,8 +175,3 @@ class Asking:
 
 def _ones(bits: NDArray[np.uint8]) -> int:
     return int(np.count_nonzero(np.unpackbits(bits)))
-
-
-def _starts(pool: Pool) -> list[int]:
-    """Return how many samples lie before each file."""
-    return list(accumulate((file.rows for file in pool.files), initial=0))[:-1]

@@ -25,7 +25,7 @@ from dcql.engine.features.reading import PathOf
 from dcql.engine.features.report import Computing
 from dcql.engine.features.running import options_of, refuse_unread, rows_at_once, weights_of, weights_path
 from dcql.engine.features.workers import Ask, loaded
-from dcql.engine.taking import refuse_unseen
+from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.udfs.answers import Answers, Model
 from dcql.engine.udfs.own import unloadable
 from dcql.errors import Diagnostic, RunError
@@ -160,7 +160,7 @@ class Share:
         Raises RunError where something cannot be read or written; what was answered before that is stored.
         """
         file, spec = self.file, self.spec
-        refuse_unseen(Listed(file.name, file.path, file.size), file.footer)
+        refuse_unlike(Listed(file.name, file.path, file.size), file.footer)
         asked = self.positions
         positions = asked[~self._known()[asked]]
         inputs = Inputs(self.pool)

@@ -17,7 +17,7 @@ from dcql.cli import main
 from dcql.engine.features.report import Computing
 from dcql.errors import render
 from dcql.limits import STRANGERS, Limits, held
-from dcql.lock import read_lock, write_lock
+from dcql.locks.lock_file import read_lock, write_lock
 from dcql.submission.check import check_submission
 from dcql.submission.pack import pack
 from dcql.submission.report import Report, State

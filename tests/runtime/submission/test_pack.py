@@ -12,7 +12,7 @@ import submissions
 from submissions import AUTHOR, ran, read, write_json
 
 from dcql.errors import DcqlError, render
-from dcql.lock import read_lock
+from dcql.locks.lock_file import read_lock
 from dcql.submission import layout
 from dcql.submission.check import check_submission
 from dcql.submission.entry import Entry, faults_of, read_entry

@@ -10,15 +10,15 @@ from dcql import run_folder
 from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.types import DATACOMP, Schema
+from dcql.compare.revisions import is_revision, open_revision
 from dcql.compiler import Compiled, check, compile
 from dcql.errors import Diagnostic, RunError
-from dcql.recorded import find_recorded, settings_for
-from dcql.revisions import is_revision, open_revision
+from dcql.records.recorded import find_recorded, settings_for
 from dcql.source import Source
 from dcql.subset import Subset
 
 if TYPE_CHECKING:
-    from dcql.lock import Lock
+    from dcql.locks.lock import Lock
     from dcql.plan import nodes
 
 

@@ -18,9 +18,10 @@ from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError, RecipeError
 from dcql.json_text import parse_json
-from dcql.lock import MAX_BYTES, SEMANTICS, Lock, read_lock, scalar_text
-from dcql.lock_changes import short, shown
-from dcql.locking import check_inputs, check_lock, find_lock
+from dcql.locks.changes import short, shown
+from dcql.locks.lock import SEMANTICS, Lock, scalar_text
+from dcql.locks.lock_file import MAX_BYTES, read_lock
+from dcql.records.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
 from dcql.syntax.texts import read
 

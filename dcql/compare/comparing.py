@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from dcql.catalog.pool import Pool
+from dcql.compare.operands import Operand, refuse_other_pool
 from dcql.errors import DcqlError, Diagnostic, LockError, RunError
 from dcql.inspect.diff import Difference, difference
-from dcql.operands import Operand, refuse_other_pool
 from dcql.subset import Subset
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Comparing:
     def _since(self, operand: Operand, pool: Pool) -> "Iterator[str]":
         """Yield which features hold something else now than when an operand was recorded."""
         from dcql.inspect.features import features_to_json
-        from dcql.lock_changes import short
+        from dcql.locks.changes import short
 
         was = {}
         if operand.manifest is not None:
@@ -250,16 +250,16 @@ def is_same(a: Pool, b: Pool) -> bool:
 def _lock_lines(a: Operand, b: Operand) -> tuple[str, ...]:
     if a.lock is None or b.lock is None:
         return ()
-    from dcql.lock_changes import changes
+    from dcql.locks.changes import changes
 
     return changes(a.lock, b.lock).lines
 
 
 def _check_lock(operand: Operand, pool: Pool) -> None:
     """Raise LockError where the recipe beside a lock is no longer what the lock was made from."""
-    from dcql.lock import SEMANTICS
-    from dcql.lock_changes import input_changes
-    from dcql.locking import key_of
+    from dcql.locks.changes import input_changes
+    from dcql.locks.lock import SEMANTICS
+    from dcql.records.locking import key_of
 
     assert operand.lock is not None
     assert operand.written is not None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dcql.lock import Key, Lock, LockedGroup, LockedStatistic, read_scalar
+from dcql.locks.lock import Key, Lock, LockedGroup, LockedStatistic, read_scalar
 
 _COUNTS = ("n", "nulls", "k", "ties")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dcql.catalog.pool import Pool
 from dcql.compiler import Compiled, compile
-from dcql.lock import Lock
-from dcql.recorded import settings_for
+from dcql.locks.lock import Lock
+from dcql.records.recorded import settings_for
 from dcql.syntax.canonical import recipe_digest
 
 

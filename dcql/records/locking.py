@@ -18,7 +18,8 @@ from dcql.engine.features.report import Computing, FeaturesReport
 from dcql.engine.run import Progress, Result
 from dcql.engine.statistics import Found
 from dcql.errors import Diagnostic, LockError
-from dcql.lock import (
+from dcql.locks.changes import Changes, changes, input_changes
+from dcql.locks.lock import (
     MAX_GROUPS,
     Key,
     Lock,
@@ -32,7 +33,6 @@ from dcql.lock import (
     read_scalar,
     scalar_text,
 )
-from dcql.lock_changes import Changes, changes, input_changes
 from dcql.lower.program import Cut, Demand, Firsts, GroupedCut, GroupedThreshold, Program, Scan
 from dcql.plan import nodes
 from dcql.source import Source

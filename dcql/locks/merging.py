@@ -7,8 +7,8 @@ is marked: it holds no run until it is written anew.
 
 from dataclasses import replace
 
-from dcql.lock import Lock
-from dcql.lock_changes import changes
+from dcql.locks.changes import changes
+from dcql.locks.lock import Lock
 
 
 def merged(base: Lock | None, ours: Lock, theirs: Lock) -> Lock:

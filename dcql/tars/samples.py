@@ -1,22 +1,44 @@
 """The samples of a tar as img2dataset writes them: which files belong together, of which kind, and each .json."""
 
+import contextlib
+import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.tar_headers import WINDOW, plain_members
-from dcql.tars import EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members
+from dcql.files import Listed, LocalFiles, locate
+from dcql.tars.members import BLOCK, EXTENSIONS, MAX_JSON, DamagedTarError, Member, key_of, members
+from dcql.tars.plain import WINDOW, Members, plain_members
 
 # Extensions that belong to a sample; a kind is a position here, and images come last. What follows stands for others.
 KINDS = ("json", "txt", *EXTENSIONS)
 JSON, CAPTION, IMAGE, OTHER = 0, 1, 2, len(KINDS)
 MOST = 1 << 32  # bytes of a member that a sample may have
 
+_SHORTER = "it became shorter while it was read"
 _EXTENSION = 1 + max(map(len, KINDS))  # bytes by which one is known from longer ones
 
 Read = Callable[[int, int], bytes]
+
+
+@contextlib.contextmanager
+def reading(tar: Listed) -> Iterator[Read]:
+    """Give a function of offset and length that reads a tar, from any thread where it is a local one."""
+    filesystem, path = locate(tar.path)
+    with filesystem.open(path, "rb") as file:
+        if isinstance(filesystem, LocalFiles):
+            descriptor = file.fileno()
+            yield lambda offset, length: os.pread(descriptor, length, offset)
+            return
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return bytes(file.read(length))
+
+        yield read
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,11 +58,17 @@ class TarFiles:
     _contents: Mapping[int, bytes] = field(repr=False)
 
     def jsons(self) -> Iterator[tuple[int, bytes | None]]:
-        """Yield the position and the content of every .json, in order; None for one that is too large to be read."""
+        """Yield the position and the content of every .json, in order; None for one that is too large to be read.
+
+        Raises DamagedTarError where the tar became shorter.
+        """
         for at in np.flatnonzero(self.kind == JSON).tolist():
             content = self._contents.get(at)
             if content is None and int(self.sizes[at]) <= MAX_JSON:
-                content = self._read(int(self.offsets[at]), int(self.sizes[at]))
+                offset, size = int(self.offsets[at]), int(self.sizes[at])
+                content = self._read(offset, size)
+                if len(content) < size:
+                    raise DamagedTarError(offset, _SHORTER)
             yield at, content
 
     def samples(self) -> "Samples":
@@ -79,41 +107,72 @@ def files_of(read: Read, size: int) -> TarFiles:
 
     Only headers are read, and the .json files that lie beside them. A tar that is damaged gives what stands before.
     """
-    found = plain_members(read, size)
-    damage: DamagedTarError | None = None
-    contents: Mapping[int, bytes] = {}
-    if found is None:
-        listed, damage = _listed(read, size)
-        parts = [key_of(member.name) for member in listed]
-        offsets, sizes = [member.offset for member in listed], [member.size for member in listed]
-    else:
-        offsets, sizes, contents = list(found.offsets), list(found.sizes), found.contents
-        fast = _split(found.names)
-        if fast is not None:
-            return _files(*fast, offsets, sizes, None, read, contents)
-        parts = [key_of(bytes(name).rstrip(b"\0").decode("ascii")) for name in found.names]
-    # What is no file of a sample parts no files of one.
-    own = [number for number, part in enumerate(parts) if part is not None]
-    keys = [part[0] for part in parts if part is not None]
-    kind = np.array(
-        [KINDS.index(part[1]) if part[1] in KINDS else OTHER for part in parts if part is not None], np.uint8
-    )
+    plain = plain_members(read, size)
+    if plain is not None:
+        return _of_plain(plain, read)
+    return _of_listed(*_listed(_Window(read), size), read)
+
+
+def files_and_headers(read: Read, size: int) -> tuple[TarFiles, Iterator[tuple[int, bytes]]]:
+    """Return what `files_of` does, and all headers with their offsets, in order, as far as they can be read.
+
+    The last one before the content of a file is its own. Long names and the block that closes a tar are among them.
+    """
+    plain = plain_members(read, size)
+    if plain is not None:
+        before = zip(plain.offsets, plain.headers, strict=True)
+        headers = ((offset - BLOCK, header.tobytes()) for offset, header in before)
+        return _of_plain(plain, read), itertools.chain(headers, [(plain.end, bytes(BLOCK))])
+    window, seen = _Window(read), list[tuple[int, bytes]]()
+
+    def recorded(offset: int, length: int) -> bytes:
+        seen.append((offset, window(offset, length)))
+        return seen[-1][1]
+
+    return _of_listed(*_listed(recorded, size), read), iter(seen)
+
+
+def _of_plain(plain: Members, read: Read) -> TarFiles:
+    fast = _split(plain.names)
+    if fast is not None:
+        return _files(*fast, plain.offsets, plain.sizes, None, read, plain.contents)
+    names = [bytes(name).rstrip(b"\0").decode("ascii") for name in plain.names]
+    return _named(names, plain.offsets, plain.sizes, None, read, plain.contents)
+
+
+def _of_listed(listed: list[Member], damage: DamagedTarError | None, read: Read) -> TarFiles:
+    names, offsets, sizes = ([getattr(one, what) for one in listed] for what in ("name", "offset", "size"))
+    return _named(names, offsets, sizes, damage, read, {})
+
+
+def _listed(read: Read, size: int) -> tuple[list[Member], DamagedTarError | None]:
+    listed: list[Member] = []
+    try:
+        for member in members(read, size):
+            listed.append(member)
+    except DamagedTarError as damage:
+        return listed, damage
+    return listed, None
+
+
+def _named(
+    names: list[str],
+    offsets: Sequence[int],
+    sizes: Sequence[int],
+    damage: DamagedTarError | None,
+    read: Read,
+    contents: Mapping[int, bytes],
+) -> TarFiles:
+    """Return those that have a key: what is no file of a sample parts no files of one."""
+    parts = [(number, part) for number, name in enumerate(names) if (part := key_of(name)) is not None]
+    own, keys = [number for number, _ in parts], [key for _, (key, _) in parts]
+    kind = np.array([KINDS.index(end) if end in KINDS else OTHER for _, (_, end) in parts], np.uint8)
     starts = np.array([not at or keys[at] != keys[at - 1] for at in range(len(keys))], np.bool_)
     place = {number: at for at, number in enumerate(own)}
     contents = {place[number]: content for number, content in contents.items() if number in place}
     return _files(
         starts, kind, [offsets[number] for number in own], [sizes[number] for number in own], damage, read, contents
     )
-
-
-def _listed(read: Read, size: int) -> tuple[list[Member], DamagedTarError | None]:
-    listed: list[Member] = []
-    try:
-        for member in members(_Window(read), size):
-            listed.append(member)
-    except DamagedTarError as damage:
-        return listed, damage
-    return listed, None
 
 
 def _files(
@@ -163,5 +222,5 @@ class _Window:
         if at < 0 or at + length > len(self._content):
             self._start, self._content, at = offset, self._read(offset, max(length, WINDOW)), 0
             if len(self._content) < length:
-                raise DamagedTarError(offset, "it became shorter while it was read")
+                raise DamagedTarError(offset, _SHORTER)
         return self._content[at : at + length]

@@ -1,7 +1,7 @@
-"""The members of a tar of plain headers alone, found many times faster than `dcql.tars.members` finds them.
+"""The members of a tar of plain headers alone, found many times faster than `members.members` finds them.
 
 Nearly all tars of samples are plain: regular files with short names, and nothing between. Where one is not, or anything
-about it is out of the ordinary, this gives None, and `dcql.tars.members` decides.
+about it is out of the ordinary, this gives None, and `members.members` decides.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.tars import BLOCK, MAX_JSON
+from dcql.tars.members import BLOCK, MAX_JSON
 
 WINDOW = 4096  # bytes read at once: a sample's .json and .txt, and the header of the image that follows
 _JSON = b".json\0"
@@ -20,13 +20,16 @@ _JSON = b".json\0"
 class Members:
     """All files of a tar in their order.
 
-    `names` is (n, up to 100) uint8, ASCII and then zeros; `offsets` and `sizes` are those of the content. `contents`
-    gives what a .json holds, by its position; one of another case, or too large to be read, is left out.
+    `headers` is (n, 512) uint8, and `names` (n, up to 100) of it: ASCII and then zeros. `offsets` and `sizes` are those
+    of the content; `end` is where the block of zeros stands that closes the tar. `contents` gives what a .json holds,
+    by its position; one of another case, or too large to be read, is left out.
     """
 
+    headers: NDArray[np.uint8]
     names: NDArray[np.uint8]
     offsets: Sequence[int]
     sizes: Sequence[int]
+    end: int
     contents: Mapping[int, bytes]
 
 
@@ -68,8 +71,9 @@ def plain_members(read: Callable[[int, int], bytes], size: int) -> Members | Non
             if len(content) == length:
                 contents[len(offsets) - 1] = content
         at += length + -length % BLOCK
-    names = _plain_names(np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, BLOCK))
-    return None if names is None else Members(names, offsets, sizes, contents)
+    headers = np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, BLOCK)
+    names = _plain_names(headers)
+    return None if names is None else Members(headers, names, offsets, sizes, at, contents)
 
 
 def _plain_names(headers: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -1,0 +1,1 @@
+"""What a lock or a run folder records, held against a run: made, checked, and run again as it was."""

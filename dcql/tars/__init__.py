@@ -1,0 +1,1 @@
+"""Tars of samples, read by their headers: members of any tar, those of plain tars faster, and which make a sample."""
