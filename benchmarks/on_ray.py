@@ -1,9 +1,12 @@
 """CPU seconds a row of runs on a Ray cluster of this machine, against the same runs here.
 
-    python benchmarks/on_ray.py POOL [--raylets 1 2 4] [--turns 3]
+    python benchmarks/on_ray.py POOL [--raylets 1 2 4] [--turns 3] [--repeats 4]
+    python benchmarks/on_ray.py POOL --raylets 1 --figures FILE     # and later 2 and 4: a command each
+    python benchmarks/on_ray.py POOL --raylets --figures FILE --write benchmarks/README.md
 
 POOL is a folder of parquet files, such as benchmarks/pool.py writes. Each turn does the recipes below here, on all
-cores, then on clusters of 1, 2 and 4 raylets among which the cores are divided, one at least for each.
+cores, then on clusters of 1, 2 and 4 raylets among which the cores are divided, one at least for each. With --figures
+what is found for a number of raylets goes to a file, in the place of what that has of it, and the table is of the file.
 
 What is counted, after start-up: a cluster is up and its workers have done a small run. From then on, user and system
 time of all processes below this one, with their ended children, in three parts:
@@ -17,13 +20,18 @@ same hashes.
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from spine import replace_between
+
+BEGIN, END = "<!-- begin: printed by on_ray.py -->", "<!-- end: printed by on_ray.py -->"
 
 RECIPES = {
     "scores": "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND clip_b32 >= q(0.3);",
@@ -55,6 +63,19 @@ class Spent:
     def since(self, before: "Spent") -> "Spent":
         """Return what was spent since."""
         return Spent(self.run - before.run, self.workers - before.workers, self.ray - before.ray)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A job on a cluster of so many cores, and the same job here just before: CPU seconds, and seconds of the clock."""
+
+    cores: int
+    rows: int
+    here: float
+    wall_here: float
+    counted: float
+    ray: float
+    wall: float
 
 
 def spent() -> Spent:
@@ -93,6 +114,8 @@ def main() -> int:
     parser.add_argument("--raylets", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=1, help="how often each recipe is run, to make the job longer")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="keep what is found, beside what FILE has already")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also put the table between the markers of FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["DCQL_HOME"] = home
@@ -126,46 +149,64 @@ def _measure(arguments: argparse.Namespace) -> int:
                     hashes.append(run_compiled(one, pool, Resources(), cluster=cluster).hash)
         return spent().since(before), time.perf_counter() - started, tuple(hashes)
 
-    found: dict[str, list[Spent]] = {}
-    walls: dict[str, list[float]] = {}
+    found: dict[int, list[Turn]] = {count: [] for count in arguments.raylets}
     told: set[tuple[str, ...]] = set()
 
-    def note(name: str, cluster: Cluster | None) -> None:
+    def timed(name: str, cluster: Cluster | None) -> tuple[Spent, float]:
         cpu, wall, hashes = job(cluster)
         told.add(hashes)
-        found.setdefault(name, []).append(cpu)
-        walls.setdefault(name, []).append(wall)
         parts = f"run {cpu.run:6.1f}  workers {cpu.workers:6.1f}  Ray {cpu.ray:6.1f}"
         print(f"{name:12} {cpu.counted:7.1f} CPU s ({parts}) {wall:7.1f} s", flush=True)
+        return cpu, wall
 
-    for _ in range(arguments.turns):
-        note("here", None)
+    for _ in range(arguments.turns if arguments.raylets else 0):
+        here, wall_here = timed("here", None)
         for count in arguments.raylets:
-            raylets = Raylets(initialize_head=True, head_node_args={"num_cpus": max(1, cores // count)})
+            each = max(1, cores // count)
+            raylets = Raylets(initialize_head=True, head_node_args={"num_cpus": each})
             for _ in range(count - 1):
-                raylets.add_node(num_cpus=max(1, cores // count))
+                raylets.add_node(num_cpus=each)
             try:
                 with ray_cluster(raylets.address) as cluster, tempfile.TemporaryDirectory() as folder:
                     cluster.results = Results(Path(folder))
                     run_compiled(compiled[0], pool, Resources(), cluster=cluster)
-                    note(f"{count} raylets", cluster)
+                    cpu, wall = timed(f"{count} raylets", cluster)
             finally:
                 raylets.shutdown()
-    if len(told) != 1:
+            found[count].append(Turn(count * each, rows, here.counted, wall_here, cpu.counted, cpu.ray, wall))
+    if len(told) > 1:
         print("the hashes differ", file=sys.stderr)
         return 1
-    here = [one.counted for one in found["here"]]
-    print(f"\n{rows:,} rows a job ({pool.rows:,} x {rows // pool.rows}), hashes equal\n")
-    for name, each in found.items():
-        cpu = statistics.median(one.counted for one in each)
-        ratios = sorted(one.counted / other for one, other in zip(each, here, strict=True))
-        with_ray = statistics.median((one.counted + one.ray) / other for one, other in zip(each, here, strict=True))
-        print(
-            f"{name:12} {1e6 * cpu / rows:6.3f} CPU s / 1M rows {cpu:7.1f} CPU s"
-            f"  {statistics.median(walls[name]):6.1f} s"
-            f"  {statistics.median(ratios):5.3f} of here ({ratios[0]:.3f} to {ratios[-1]:.3f}), {with_ray:.3f} with Ray"
-        )
+    if arguments.figures is not None:
+        kept = json.loads(arguments.figures.read_text()) if arguments.figures.exists() else {}
+        kept |= {str(count): [asdict(turn) for turn in turns] for count, turns in found.items()}
+        arguments.figures.write_text(json.dumps(kept, indent=1))
+        found = {int(count): [Turn(**turn) for turn in turns] for count, turns in kept.items()}
+    text = table(found)
+    print(f"\n{text}")
+    if arguments.write is not None:
+        replace_between(arguments.write, text, BEGIN, END)
     return 0
+
+
+def table(found: dict[int, list[Turn]]) -> str:
+    """Return the table of all turns, by the number of raylets."""
+    lines = [
+        "| | rows of a job | turns | here: CPU s, s | CPU s, s | CPU s / 1M rows | of here | with Ray's own |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for count, turns in sorted(found.items()):
+        ratios = sorted(turn.counted / turn.here for turn in turns)
+        middle = {name: statistics.median(getattr(turn, name) for turn in turns) for name in Turn.__slots__}
+        with_ray = statistics.median((turn.counted + turn.ray) / turn.here for turn in turns)
+        spread = f" ({ratios[0]:.3f} to {ratios[-1]:.3f})" if len(ratios) > 1 else ""
+        lines.append(
+            f"| {count} raylet{'s' if count > 1 else ''}, {turns[0].cores} cores"
+            f" | {turns[0].rows / 1e6:.1f}M | {len(turns)} | {middle['here']:.1f}, {middle['wall_here']:.0f}"
+            f" | {middle['counted']:.1f}, {middle['wall']:.0f} | {1e6 * middle['counted'] / turns[0].rows:.3f}"
+            f" | **{statistics.median(ratios):.3f}**{spread} | {with_ray:.3f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from features.own import own_model, recipe_file
 
 import dcql
 from dcql.engine.add import add
+from dcql.engine.cluster import ray_cluster as on_ray
 from dcql.engine.cluster.adding import take_in_by
 from dcql.engine.cluster.doing import Cluster, Tell
 from dcql.engine.cluster.features import spread_over
 from dcql.engine.cluster.ray_cluster import ray_cluster
+from dcql.engine.cluster.work import Done, Failed, Item, Work
 from dcql.engine.features.report import Computing
 from dcql.engine.taking import Taking
 
@@ -101,3 +103,74 @@ def test_a_worker_is_killed_while_its_model_answers(
         found.append((result.subset.hash, dict(result.features.digests), result.features.uses[0].computed))
         assert not model.path.with_suffix(".fatal").exists()
     assert found[0] == found[1]
+
+
+def ends(fatal: Path, item: Item) -> bytes:
+    """End the process for as long as a file of the item's name is there; the one of 3 once."""
+    if (fatal / item.file).exists():
+        if item.given == 3:
+            (fatal / item.file).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return str(item.given).encode()
+
+
+def stumbles(started: None, item: Item) -> bytes:
+    if item.given == 2:
+        raise ZeroDivisionError("of file 2")
+    return str(item.given).encode()
+
+
+def large(started: None, item: Item) -> bytes:
+    return bytes(17 << 20)[:-1] + bytes([item.given])
+
+
+def files(count: int) -> list[Item]:
+    return [Item(f"{number}.parquet", 1, number) for number in range(count)]
+
+
+def test_a_worker_is_killed_in_the_middle_of_several_files(ray_here: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "3.parquet").touch()
+    found = list(ray_here.executor.attempts(Work("together", ends, tmp_path, together=100), files(16)))
+    assert not (tmp_path / "3.parquet").exists()
+    assert sorted(item.given for item, _ in found) == list(range(16))
+    for item, attempt in found:
+        assert isinstance(attempt, Done)
+        assert bytes(attempt.content) == str(item.given).encode()
+
+
+def test_what_a_task_did_not_come_to_is_done_by_another(ray_here: Cluster) -> None:
+    work = Work("together", large, None, together=100)
+    found = {item.given: attempt for item, attempt in ray_here.executor.attempts(work, files(8))}
+    assert sorted(found) == list(range(8))
+    for number, attempt in found.items():
+        assert isinstance(attempt, Done)
+        assert (len(attempt.content), attempt.content[-1]) == (17 << 20, number)
+
+
+@pytest.mark.slow  # to start a worker anew takes seconds
+def test_the_file_that_ends_its_worker_each_time_is_named(
+    ray_here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "_RETRIES", 0)
+    (tmp_path / "1.parquet").touch()
+    found = {
+        item.given: attempt
+        for item, attempt in ray_here.executor.attempts(Work("together", ends, tmp_path, together=100), files(16))
+    }
+    failed = found.pop(1)
+    assert isinstance(failed, Failed)
+    assert failed.diagnostics[0].code == "E0784"
+    assert "`1.parquet`" in failed.diagnostics[0].message
+    assert sorted(found) == [0, *range(2, 16)]
+    assert all(isinstance(attempt, Done) for attempt in found.values())
+
+
+def test_the_file_on_which_a_worker_fails_is_named(ray_here: Cluster) -> None:
+    found = {
+        item.given: attempt
+        for item, attempt in ray_here.executor.attempts(Work("together", stumbles, None, together=100), files(8))
+    }
+    failed = found.pop(2)
+    assert isinstance(failed, Failed)
+    assert (failed.diagnostics[0].code, failed.diagnostics[0].message) == ("E0786", "a worker failed on `2.parquet`")
+    assert all(isinstance(attempt, Done) for attempt in found.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 from dcql.catalog.types import DATACOMP, Column, Schema, Type
 from dcql.compiler import check, compile
 from dcql.errors import LockError
-from dcql.locks import lock as locks
+from dcql.locks import lock_file as locks
 from dcql.lower import stored
 from dcql.plan import nodes
 from dcql.plan.sets import set_values

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dcql.engine.cluster.results import Results, results
-from dcql.engine.cluster.work import Done, Executor, InProcess, Item, Work
+from dcql.engine.cluster.work import Content, Done, Executor, InProcess, Item, Work
 from dcql.errors import RunError
 
 Tell = Callable[[str, int, int], None]
@@ -32,7 +32,7 @@ def here(threads: int | None = None) -> Cluster:
 
 def done_of(
     cluster: Cluster, work: Work, items: Iterable[Item], tell: Tell, *, before: int = 0, total: int | None = None
-) -> Iterator[tuple[Item, bytes]]:
+) -> Iterator[tuple[Item, Content]]:
     """Do the work of all items; yield each with its bytes, in any order, those that are kept first.
 
     `tell(work.name, done, total)` is told the rows as they are done: `before` of `total` were before this, where the

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import numbers, present, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.cluster.statements import packed, unpacked
+from dcql.engine.cluster.work import Content
 from dcql.engine.counts import Counts
 from dcql.engine.marked import Marked, marks_of, uneven
 from dcql.engine.uids import Gathered, parse_items
@@ -89,7 +90,7 @@ class Gathering:
         else:
             self._gathered = Gathered(*(("<u8",) if has_copies else ()))
 
-    def add(self, file: PoolFile, content: bytes) -> dict[str, NDArray[np.bool_]]:
+    def add(self, file: PoolFile, content: Content) -> dict[str, NDArray[np.bool_]]:
         """Take in a file; return of which of its rows each feature is asked, by the name of the demand."""
         found = unpacked(content)
         self.count(found)

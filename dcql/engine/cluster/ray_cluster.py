@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dcql.engine.cluster.batches import Batch, Batches
 from dcql.engine.cluster.doing import Cluster
-from dcql.engine.cluster.work import Attempt, Failed, Item, Needs, Work, attempt
+from dcql.engine.cluster.work import Attempt, Done, Failed, Item, Needs, Work, attempt
 from dcql.errors import Diagnostic, RunError
 from dcql.extras import missing
 from dcql.files import first_line
@@ -19,6 +20,7 @@ from dcql.files import first_line
 _RETRIES = 8
 # Results that wait to be taken, and items that wait for a worker, a core: both are small.
 _AHEAD = 2
+_REPLY = 32 << 20  # bytes: a task that has so many ends, and what it did not come to is sent anew
 _OBJECTS = 1 << 30  # bytes for what travels, of a cluster that is started here
 _SECONDS = 5.0
 
@@ -130,46 +132,62 @@ class RayExecutor:
         _refuse_needs(ray, work.needs)
         task = ray.remote(_attempt_elsewhere).options(**_options(work.needs), name=f"dcql: {work.name}")
         shared = ray.put(work)
-        waiting: dict[Any, Item] = {}
-        to_come = iter(items)
+        waiting: dict[Any, Batch] = {}
+        to_come = Batches(items, work.together)
         lanes, asked = self.lanes, time.monotonic()
         try:
             while True:
                 if time.monotonic() - asked > _SECONDS:
                     # Nodes come and go; to ask takes as long as a small file.
                     lanes, asked = self.lanes, time.monotonic()
-                room = _AHEAD * lanes - len(waiting)
-                for _, item in zip(range(room), to_come, strict=False):
-                    waiting[task.remote(shared, item.packed())] = item
+                while len(waiting) < _AHEAD * lanes and (batch := to_come.take(lanes)):
+                    waiting[task.remote(shared, [item.packed() for item in batch])] = batch
                 if not waiting:
                     return
                 ray.wait(list(waiting), num_returns=1, timeout=_SECONDS)
                 ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
                 for reference in ready:
-                    item = waiting.pop(reference)
-                    yield item, self._taken(reference, item)
+                    batch = waiting.pop(reference)
+                    found = self._taken(reference, batch)
+                    to_come.alone(batch[len(found) :])
+                    yield from zip(batch, found, strict=False)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
 
-    def _taken(self, reference: Any, item: Item) -> Attempt:
+    def _taken(self, reference: Any, batch: Batch) -> list[Attempt]:
+        """Return what became of the first items of a batch: of none where one of several ended the task itself."""
         from ray import exceptions
 
         try:
-            found: Attempt = self._ray.get(reference)
-        except exceptions.RayTaskError as error:
-            return Failed((_bug(item, error),))
-        except exceptions.OutOfDiskError as error:
-            return Failed((_lost("E0783", "a disk of the cluster is full", item, error),))
+            found: list[Attempt] = self._ray.get(reference)
         except exceptions.RayError as error:
-            return Failed((_lost("E0784", f"`{item.file}` could not be done", item, error),))
+            if len(batch) > 1:
+                return []
+            item = batch[0]
+            if isinstance(error, exceptions.RayTaskError):
+                return [Failed((_bug(item, error),))]
+            if isinstance(error, exceptions.OutOfDiskError):
+                return [Failed((_lost("E0783", "a disk of the cluster is full", item, error),))]
+            return [Failed((_lost("E0784", f"`{item.file}` could not be done", item, error),))]
         return found
 
 
-def _attempt_elsewhere(work: Work, item: Item) -> Attempt:
+def _attempt_elsewhere(work: Work, items: list[Item]) -> list[Attempt]:
+    """Try items until one fails, or what they gave is as much as should travel at once."""
     # What looks things up in the store finds the one of the run.
     os.environ["DCQL_HOME"] = work.home
-    return attempt(work, item)
+    found: list[Attempt] = []
+    size = 0
+    for item in items:
+        tried = attempt(work, item)
+        found.append(tried)
+        if not isinstance(tried, Done):
+            break
+        size += len(tried.content)
+        if size >= _REPLY:
+            break
+    return found
 
 
 def _options(needs: Needs) -> dict[str, Any]:

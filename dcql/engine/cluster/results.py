@@ -52,7 +52,7 @@ class Results:
             os.utime(place)
         return content
 
-    def keep(self, key: str, content: bytes) -> None:
+    def keep(self, key: str, content: bytes | memoryview) -> None:
         """Keep a result. Raises RunError where the store cannot be written."""
         place = self._place(key)
         try:

@@ -15,7 +15,7 @@ from dcql.engine.cluster import statements
 from dcql.engine.cluster.doing import Cluster, done_of
 from dcql.engine.cluster.results import key_of
 from dcql.engine.cluster.statements import FORM, Buckets, Fold, OneFile, Query, Values, run_statement
-from dcql.engine.cluster.work import Item, Work
+from dcql.engine.cluster.work import Content, Item, Work
 from dcql.engine.distribution import Distribution, Inside
 from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
@@ -23,6 +23,7 @@ from dcql.engine.statistics import DTYPES, Ranked, Statistics
 from dcql.lower.program import GroupedThreshold, Program, Statement
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
+_TOGETHER = 1 << 21  # rows that may go as one task: seconds, which is what a node that is lost costs
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Spread:
         fold: Fold,
         of: Any,
         parameters: Mapping[str, Any],
-    ) -> Iterator[tuple[PoolFile, bytes]]:
+    ) -> Iterator[tuple[PoolFile, Content]]:
         """Run a statement over each of `sources`, one file each, and fold its rows there; yield them as they are done.
 
         `name` is for progress.
@@ -78,7 +79,7 @@ class Spread:
         everything = sha256_of(made_of)
         by_name = {file.name: file for file, _ in ready}
         items = (self._item(everything, file, source, named) for file, source in ready)
-        work = Work(name, run_statement, query, statements.Ready)
+        work = Work(name, run_statement, query, statements.Ready, together=_TOGETHER)
         for item, content in done_of(self.cluster, work, items, self.tell):
             yield by_name[item.file], content
 
@@ -128,7 +129,7 @@ class SpreadStatistics(Statistics):
 
     def _each(
         self, statement: Statement, fold: Fold, of: Any, more: Mapping[str, Any] | None = None
-    ) -> Iterator[tuple[PoolFile, bytes]]:
+    ) -> Iterator[tuple[PoolFile, Content]]:
         assert self.spread is not None
         parameters = {**self.parameters, **(more or {})}
         yield from self.spread.each("statistics", statement, alone(self.sources), fold, of, parameters)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from dcql.catalog.pool import PoolFile
-from dcql.engine.cluster.work import Item
+from dcql.engine.cluster.work import Content, Item
 from dcql.engine.distribution import Bucket, Distribution, Inside
 from dcql.engine.duck import Resources, Session, Source, session
 from dcql.engine.shared_pool import refuse_unlike
@@ -159,7 +159,7 @@ def distributions(batches: Iterator[Any], of: tuple[Values, ...]) -> bytes:
     return packed({f"{name}/{at}": each for at, one in enumerate(found) for name, each in one.arrays().items()})
 
 
-def read_distributions(content: bytes, of: tuple[Values, ...]) -> list[Distribution]:
+def read_distributions(content: Content, of: tuple[Values, ...]) -> list[Distribution]:
     """Return what `distributions` counted."""
     held: list[dict[str, Any]] = [{} for _ in of]
     for name, array in unpacked(content).items():
@@ -187,7 +187,7 @@ def inside(batches: Iterator[Any], of: Buckets) -> bytes:
     return packed(values | {f"c{number}": counts for number, counts in enumerate(found.counts.values())})
 
 
-def add_inside(content: bytes, total: Inside) -> None:
+def add_inside(content: Content, total: Inside) -> None:
     """Add what `inside` found to the same buckets."""
     arrays = unpacked(content)
     for number, parts in enumerate(total.values.values()):
@@ -208,7 +208,7 @@ def rows(batches: Iterator[Any], of: None) -> bytes:
     return sink.getvalue()
 
 
-def read_rows(content: bytes) -> Iterator[Any]:
+def read_rows(content: Content) -> Iterator[Any]:
     """Yield the batches that `rows` kept."""
     if content:
         yield from pa.ipc.open_stream(content)
@@ -222,7 +222,7 @@ def hashes(batches: Iterator[Any], of: None) -> bytes:
     return below.to_bytes(8, "big") + rows(iter(table.to_batches()), None)
 
 
-def read_hashes(content: bytes) -> tuple[int, list[tuple[str, str]]]:
+def read_hashes(content: Content) -> tuple[int, list[tuple[str, str]]]:
     """Return what `hashes` kept."""
     found: list[tuple[str, str]] = []
     for batch in read_rows(content[8:]):
@@ -240,11 +240,19 @@ def packed(arrays: Mapping[str, Any]) -> bytes:
     return b"".join([head, *(array.view(np.uint8).data for array in flat.values() if len(array))])
 
 
-def unpacked(content: bytes) -> dict[str, Any]:
+def unpacked(content: Content) -> dict[str, Any]:
     """Return what `packed` wrote, without a copy."""
-    start = content.index(b"\n") + 1
+    line = _first_line(memoryview(content))
+    start = len(line)
     found: dict[str, Any] = {}
-    for name, dtype, count in json.loads(content[:start]):
+    for name, dtype, count in json.loads(line):
         found[name] = np.frombuffer(content, dtype, count, start)
         start += found[name].nbytes
     return found
+
+
+def _first_line(content: memoryview) -> bytes:
+    size = 1 << 12
+    while b"\n" not in (start := bytes(content[:size])):
+        size *= 2
+    return start[: start.index(b"\n") + 1]

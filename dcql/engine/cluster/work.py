@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import resource
 import socket
 import uuid
@@ -14,6 +15,8 @@ import dcql
 from dcql.catalog import store
 from dcql.errors import DcqlError, Diagnostic
 from dcql.files import first_line
+
+Content = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Work:
     """Work on the files of a pool: `do(started, item)` returns the bytes for one.
 
     `start(given)` makes `started` once in each process that does some of it; without `start` it is `given`. All
-    functions stand at the top of a module, so that they are found where they are done. `name` is for progress.
+    functions stand at the top of a module, so that they are found where they are done. `name` is for progress. Items of
+    up to `together` rows in all may be sent as one; 0 sends each by itself, which is for work of seconds an item.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Work:
     given: Any
     start: Callable[[Any], Any] | None = None
     needs: Needs = Needs()
+    together: int = 0
     version: str = dcql.__version__
     home: str = field(default_factory=lambda: str(store.home()))
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -68,8 +73,17 @@ class Work:
 class Done:
     """The bytes of an item, and the CPU seconds that they took: user and system, of all threads."""
 
-    content: bytes
+    content: Content
     cpu_seconds: float
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Out of band where there is such a thing: as a part of what is pickled, bytes are copied several times more.
+        content = pickle.PickleBuffer(self.content) if protocol >= 5 else bytes(self.content)
+        return _arrived, (content, self.cpu_seconds)
+
+
+def _arrived(content: Any, cpu_seconds: float) -> Done:
+    return Done(content if isinstance(content, bytes) else memoryview(content), cpu_seconds)
 
 
 @dataclass(frozen=True, slots=True)
