@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.recipes import find_recipe
 from dcql.catalog.store import home, keep_program, program_file
 from dcql.catalog.types import DATACOMP, Schema
+from dcql.dataclass import dataclass
 from dcql.demo_pool import open_or_make, unpack_images
 from dcql.displayed import Displayed
 from dcql.limits import held

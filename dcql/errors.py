@@ -11,17 +11,17 @@ A diagnostic is data; it is drawn by `render` as plain text, once, at the edge. 
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
-from dcql.codes import CODES
+from dcql.dataclass import dataclass
 from dcql.displayed import Displayed
 from dcql.source import Span
 
 MAX_FOUND = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edit:
     """Text that takes the place of a span; an empty one removes it."""
 
@@ -29,7 +29,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fix:
     """Edits of a recipe that keep what it means and every comment; `title` says what they do, such as "remove it"."""
 
@@ -37,7 +37,7 @@ class Fix:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagnostic(Displayed):
     """One error or warning: a code of `dcql.codes`, a terse message, and the span it is about.
 
@@ -55,6 +55,8 @@ class Diagnostic(Displayed):
     fix: Fix | None = None
 
     def __post_init__(self) -> None:
+        from dcql.codes import CODES  # most commands print no error, and there are many codes
+
         CODES[self.code]
 
     def to_json(self) -> dict[str, Any]:

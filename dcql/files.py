@@ -3,14 +3,14 @@
 import os
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listed:
     """A file of a pool as its folder lists it: `name` is relative to the folder, `path` what fsspec and DuckDB open."""
 

@@ -22,8 +22,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 
 _LOOKS_EVERY = 0.1  # seconds
@@ -32,7 +33,7 @@ _ENDED_AFTER = 30.0  # seconds after which the process ends, whatever it is at
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """What a command may take: seconds by the clock, bytes of memory, bytes written, levels of nesting; None: no limit.
 

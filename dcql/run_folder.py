@@ -5,10 +5,10 @@ DIR/
   manifest.json    hash, counts, pool, recipe, thresholds, funnel, versions
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 from dcql.json_text import parse_json
 from dcql.subset import Subset

@@ -5,8 +5,10 @@ keeps the span of the words that are wrong.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
+
+from dcql.dataclass import dataclass
 
 # The version of the language, which is that of its rules.
 LANGUAGE = 1
@@ -39,7 +41,7 @@ class Source:
         return Span(self, start, end)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Span:
     """The code points `start` (included) to `end` (excluded) of a source."""
 

@@ -4,7 +4,6 @@ import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.dataclass import dataclass
 from dcql.displayed import Displayed
 from dcql.errors import Diagnostic, RunError
 from dcql.frames import Tabular
@@ -366,6 +366,8 @@ def first_descent(uids: Uids, *, strict: bool) -> int | None:
     for start in range(1, len(uids), _CHUNK):
         end = min(start + _CHUNK, len(uids))
         now, before = uids[start:end], uids[start - 1 : end - 1]
+        if (now["f0"] > before["f0"]).all():
+            continue
         below = now["f0"] < before["f0"]
         level = now["f0"] == before["f0"]
         if level.any():

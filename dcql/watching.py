@@ -17,7 +17,7 @@ from dcql.errors import DcqlError
 from dcql.inspect.funnel import Funnel
 from dcql.syntax import ast
 from dcql.syntax.parser import parse
-from dcql.syntax.scan import MAX_BYTES, source_of
+from dcql.syntax.texts import MAX_BYTES, source_of
 
 MAX_FILES = 200
 # Larger files, sets and assets, are told by size and time: reading them at every look would take too long.

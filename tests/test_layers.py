@@ -41,6 +41,7 @@ LEAVES = (
     "extras",
     "pages",
     "torchvision_remedy",
+    "dataclass",
     "displayed",
     "frames",
 )

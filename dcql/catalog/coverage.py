@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog import store
 from dcql.catalog.pool import Pool, PoolFile, unwritable
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError
 from dcql.json_text import parse_json
@@ -47,7 +48,7 @@ class State(IntEnum):
     DAMAGED = 5  # the image was read, and is not what its .json says
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counted:
     """How many samples of the pool are in each state, by the state's name in lower case; `samples` is all of them.
 
@@ -70,7 +71,7 @@ class Counted:
         return self.states["intact"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShardsRead:
     """What was met in the shards, beside samples of the pool.
 
@@ -95,7 +96,7 @@ class ShardsRead:
     as_downloaded: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coverage:
     """A pool's coverage: what was counted, what was read, and the digest of each file's states, by the file's name."""
 
@@ -184,6 +185,8 @@ def open_coverage(pool: Pool) -> Coverage:
 
 def known_coverage(pool: Pool) -> Coverage | None:
     """Return the coverage of a pool; None where nothing was recorded that holds for every file of it."""
+    if not (coverage_folder(pool) / RECORD).exists():
+        return None
     try:
         found = open_coverage(pool)
         for file in pool.files:

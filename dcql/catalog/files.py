@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, locate, unreadable
 
@@ -13,7 +13,7 @@ _FEW = 100  # local files, read before threads could be started
 _TAIL = 1 << 16  # bytes read from a file's end at first; a longer footer takes a second read
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FooterBytes:
     """A file with the bytes of its footer, the length and the magic number at its end included."""
 

@@ -16,7 +16,7 @@ from dcql.errors import Diagnostics, RecipeError, RunError, did_you_mean
 from dcql.source import Span
 from dcql.syntax import ast
 from dcql.syntax.parser import parse
-from dcql.syntax.scan import MAX_BYTES, source_of
+from dcql.syntax.texts import MAX_BYTES, source_of
 
 MAX_SET_BYTES = 1 << 30
 # Of all files that are named, each as often as it is.

@@ -7,20 +7,20 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dcql.catalog import files, store
 from dcql.catalog.lengths import LENGTHS_FILE, LENGTHS_VERSION
 from dcql.catalog.types import Column, Schema, Type
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import list_files
 
 RECORD_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolFile:
     """One parquet file of a pool.
 
@@ -45,7 +45,7 @@ class PoolFile:
     lengths: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """A pool, bound once per run: `files` sorted by name.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcql.errors import Diagnostic, RecipeError, did_you_mean
 from dcql.source import Source
-from dcql.syntax.scan import read
+from dcql.syntax.texts import read
 
 
 def find_recipe(named: str | Path) -> tuple[Source, Path]:

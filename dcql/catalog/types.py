@@ -1,7 +1,8 @@
 """The types of the language, columns and schemas."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from dcql.dataclass import dataclass
 
 
 class Type(Enum):
@@ -21,7 +22,7 @@ class Type(Enum):
         return self in (Type.INT, Type.FLOAT, Type.DOUBLE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a pool."""
 
@@ -29,7 +30,7 @@ class Column:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """The columns of a pool, in file order; names are unique."""
 

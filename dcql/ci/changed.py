@@ -107,7 +107,7 @@ def read_by(top: Path, path: str) -> set[str]:
 
 def _named_in(file: Path, name: str) -> list[tuple[str, bool]]:
     from dcql.syntax.parser import parse_either
-    from dcql.syntax.scan import read
+    from dcql.syntax.texts import read
 
     if file.is_symlink() or not file.is_file():
         return []

@@ -174,7 +174,7 @@ def examine(repository: Repository, path: str, base: Base | None, how: How) -> E
 
 def _formatted(file: Path) -> None:
     from dcql.syntax.formatter import formatted
-    from dcql.syntax.scan import read
+    from dcql.syntax.texts import read
 
     if file.is_symlink():
         helps = ("let the repository hold the recipe itself",)

@@ -86,7 +86,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _formatted(path: Path | None) -> Rewritten:
     from dcql.syntax.formatter import formatted
-    from dcql.syntax.scan import MAX_BYTES, read, source_of
+    from dcql.syntax.texts import MAX_BYTES, read, source_of
 
     if path is None:
         name, data = "<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)

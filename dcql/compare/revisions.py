@@ -40,7 +40,7 @@ def open_revision(named: str, opened: ExitStack) -> tuple[Source, Path]:
     root = posixpath.dirname(path)
     file = _write(folder, posixpath.basename(path), content)
     _fetch_named(commit, root, posixpath.basename(path), content, folder)
-    from dcql.syntax.scan import read
+    from dcql.syntax.texts import read
 
     return Source(named, read(file).text), file
 

@@ -12,7 +12,8 @@ from dcql.editing.symbols import IMPORT, STAGE, Symbol, statements, symbols_of
 from dcql.errors import RecipeError
 from dcql.source import Source
 from dcql.syntax.reading import Reading, reading
-from dcql.syntax.scan import MAX_BYTES, TOKEN, Word, source_of
+from dcql.syntax.scan import TOKEN, Word
+from dcql.syntax.texts import MAX_BYTES, source_of
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """The counts of the funnel, out of the columns that the last query has for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcql.arrays import count_true, numbers
+from dcql.dataclass import dataclass
 from dcql.lower.program import Block
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockCounts:
     """One SELECT's part of the funnel: distinct samples that it reads, then those left after each clause.
 

@@ -14,7 +14,6 @@ NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool
+from dcql.dataclass import dataclass
 from dcql.engine.unsorted import LOW_BITS, Waiting, patterns_of, sum_of
 from dcql.errors import Diagnostic, RunError
 
@@ -33,7 +33,7 @@ Keys = NDArray[Any]
 Number = int | float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bucket:
     """The keys from `low` to `high`, both inside: `before` values lie below them and `count` in them."""
 
@@ -43,7 +43,7 @@ class Bucket:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OrderStatistic:
     """The k-th smallest value, how many values equal it, and how many are smaller."""
 

@@ -11,8 +11,8 @@ release.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from typing import Any, Literal
 import _duckdb as duckdb
 
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.engine.arrow_stream import Batch, batches_of
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
@@ -45,7 +46,7 @@ _DUCK_TYPES = {
 Parameters = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resources:
     """What a run may use: threads, and bytes of memory, most of which are DuckDB's; None lets DuckDB choose."""
 
@@ -53,7 +54,7 @@ class Resources:
     memory: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """What `samples` is for a statement: a query over parquet files, and files of features beside them."""
 
@@ -255,16 +256,14 @@ def _literally(file: str) -> str:
 @contextmanager
 def session(files: Sequence[str], resources: Resources, folders: Sequence[Path] = ()) -> Iterator[Session]:
     """Open a session that may read `files`, what lies in `folders`, and nothing else."""
-    with scratch() as spill, duckdb.connect(":memory:") as connection:
-        for name, value in _settings(spill, resources).items():
-            connection.execute(f"SET {name} = ?", [value])
+    with scratch() as spill, duckdb.connect(":memory:", config=_settings(spill, resources, files)) as connection:
         # In a notebook without ipywidgets it is off, and setting it at all is refused.
-        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        with suppress(duckdb.InvalidInputException):
             connection.execute("SET enable_progress_bar = false")
         far = _register_far(connection, files)
         # Nothing but the pool's files from here on, local or remote, whatever the SQL says.
         # It compares paths both as they are written and as they are found.
-        connection.execute("SET allowed_paths = ?", [[*files, *map(_literally, files)]])
+        connection.execute("SET allowed_paths = ?", [list({*files, *map(_literally, files)})])
         connection.execute("SET allowed_directories = ?", [[str(spill), *map(str, folders)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -291,9 +290,11 @@ def _register_far(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -
     return far
 
 
-def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
+def _settings(spill: Path, resources: Resources, files: Sequence[str]) -> dict[str, Any]:
+    """Return what a session starts with; set later, its threads would have been started already."""
+    threads = resources.threads or os.cpu_count() or 1
     settings: dict[str, Any] = {
-        "threads": resources.threads or os.cpu_count() or 1,
+        "threads": threads,
         "temp_directory": str(spill),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -301,6 +302,12 @@ def _settings(spill: Path, resources: Resources) -> dict[str, Any]:
         "preserve_insertion_order": True,
         "disabled_optimizers": ",".join(_DISABLED),
     }
+    if not any(map(_protocol, files)):
+        # It keeps nothing of local files, and takes a while to say so.
+        settings["enable_external_file_cache"] = False
+        if threads == 1:
+            # Otherwise eight more threads read ahead.
+            settings["async_threads"] = 0
     limits = held()
     memory = resources.memory
     if memory is None and limits.memory is not None:

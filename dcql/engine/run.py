@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,16 +12,18 @@ import numpy as np
 from dcql.arrays import numbers, present
 from dcql.catalog.coverage import Counted, known_coverage
 from dcql.catalog.pool import Pool
+from dcql.dataclass import dataclass
 from dcql.engine.copies import check_copies
 from dcql.engine.counts import BlockCounts, Counts
 from dcql.engine.duck import Resources, Session, session
+from dcql.engine.light import paths_of, resources_of
 from dcql.engine.marked import Marked, for_duckdb, marks_of, uneven
 from dcql.engine.ranks import ByPlace, InOrder
-from dcql.engine.sources import Sources, every_path
+from dcql.engine.sources import Sources
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Demand, Program, Statement
+from dcql.lower.program import Block, Demand, Program, Statement
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -171,7 +172,8 @@ def opened(
         if resources.memory is not None and pool.added:
             share = for_duckdb(resources.memory, pool.rows, program.has_copies)
             resources = Resources(resources.threads, share)
-        open_session = stack.enter_context(session(every_path(pool), resources, folders))
+        duck = resources_of(program, pool, resources)
+        open_session = stack.enter_context(session(paths_of(program, pool), duck, folders))
         store_inputs(program, pool, open_session)
         features = None
         sources = Sources(program, pool)
@@ -279,7 +281,10 @@ class _Output:
                 marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
-        return Marked(marks, self._pool.uids)
+        marked = Marked(marks, self._pool.uids)
+        if statement is not None and self._one_clause:
+            self._count_kept(marked.distinct)
+        return marked
 
     def _marks(self) -> Statement | None:
         """Return the last query in the form of marks, None where there is none."""
@@ -294,7 +299,8 @@ class _Output:
         column, mark = self._program.kept_where
         source = self._sources.every_file()
         for batch in self._session.marks(statement, source, self._parameters):
-            self._count(batch)
+            if not self._one_clause:
+                self._count(batch)
             marks = numbers(batch.column(column))
             copies = self._copies(batch) if self._program.has_copies else None
             for start in range(0, batch.num_rows, PIECE):
@@ -321,9 +327,7 @@ class _Output:
         """Read the uids of the kept samples."""
         query = self._program.kept or self._program.output
         skipping = self._program.kept is not None
-        # With one clause, what is kept is the funnel.
-        one_clause = skipping and [len(block.clauses) for block in self._program.blocks] == [1]
-        if skipping and not one_clause:
+        if skipping and not self._one_clause:
             self._count_all(tell)
         gathered = Gathered(*(("<u8",) if self._program.has_copies else ()))
         done = 0
@@ -340,10 +344,21 @@ class _Output:
             ids, taken = self._kept(batch)
             items = parse_items(ids, file=self._pool.name, first_row=None)
             gathered.add(items, *(() if taken is None else (taken,)))
-        kept = gathered.count
-        if one_clause:
-            self.counts.depths[0] += (self._pool.rows - kept, kept, 0)
+        if skipping and self._one_clause:
+            self._count_kept(gathered.count)
         return gathered
+
+    @property
+    def _one_clause(self) -> bool:
+        """Whether what is kept is all that the funnel counts."""
+        match self._program.blocks:
+            case (Block(clauses=(_,), undefined=None) as block,):
+                return self._program.kept_where == (block.depth, 1) and not self._program.features
+        return False
+
+    def _count_kept(self, kept: int) -> None:
+        """Count the funnel of one clause."""
+        self.counts.depths[0] += (self._pool.rows - kept, kept, 0)
 
     def _count_all(self, tell: Progress) -> None:
         """Count the funnel over all samples, for a scan that skips."""

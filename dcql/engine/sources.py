@@ -1,9 +1,10 @@
 """Where a program's `samples` come from: sidecars where they hold all that is read, else the pool's own files."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.dataclass import dataclass
 from dcql.engine.duck import Source
 from dcql.lower.program import LENGTHS, Program
 

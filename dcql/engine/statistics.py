@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from dcql.arrays import numbers
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.engine.distribution import (
     Distribution,
     Inside,
@@ -42,7 +43,7 @@ Ranked = Threshold | Numbers  # a column of a scan whose order statistics are as
 DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """One statistic's value, as it goes into the manifest and the lock.
 
@@ -68,7 +69,7 @@ class Found:
     groups: "Groups | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Groups:
     """The groups of a LIMIT .. BY: how many there are, and how many of them get no sample.
 

@@ -1,18 +1,19 @@
 """The funnel: how many samples each clause of a recipe leaves, and the statistics behind them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dcql.catalog.coverage import Counted
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.engine.counts import BlockCounts
 from dcql.engine.run import Result
 from dcql.engine.statistics import Found, Groups
 from dcql.lower.program import Program
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """One clause: the distinct samples that it leaves, and the thresholds first used in it.
 
@@ -26,7 +27,7 @@ class Line:
     asked: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Section:
     """One SELECT: where it stands, what it reads, the samples that it reads, and its clauses in text order.
 
@@ -43,7 +44,7 @@ class Section:
     tail: tuple[Found, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Funnel:
     """What became of a pool's samples: stages and the query in the order of the text, then what was kept.
 

@@ -13,6 +13,7 @@ from dcql.lower.copies import checks, taken
 from dcql.lower.firsts import firsts
 from dcql.lower.flags import FlagChain
 from dcql.lower.grouped_cut import grouped_cut
+from dcql.lower.marks import without_case
 from dcql.lower.order import before
 from dcql.lower.program import (
     ID,
@@ -381,7 +382,7 @@ class Lowering:
         if where is None:
             where = ("kept", 1)
             items.append((sql.small(member.present.copy()), "kept"))
-        return None if chain.reads_tables else sql.render(sql.select(items, chain.source())), where
+        return None if chain.reads_tables else sql.render(without_case(sql.select(items, chain.source()))), where
 
     def _flagged(self) -> Flagged | None:
         """Write the last query in the form of marks without a look into sets of INT, where it looks at nothing else."""

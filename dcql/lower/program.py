@@ -6,12 +6,12 @@ names the files; all other SQL is the same for all of them.
 Statistics of earlier stages enter later SQL as parameters `$q1`, and those with many values as tables `"f1"`.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
 from dcql.source import Span
@@ -51,7 +51,7 @@ def first_column(name: str) -> str:
     return f"@/{name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One SQL query, and the names of the parameters in it."""
 
@@ -59,7 +59,7 @@ class Statement:
     parameters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """What `samples` can be, each over the parquet files `$files`.
 
@@ -83,7 +83,7 @@ class Samples:
     raw_named: Statement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Threshold:
     """One order statistic of a scan: parameter `$name` becomes the k-th smallest of the scan's column `value`.
 
@@ -102,7 +102,7 @@ class Threshold:
     population: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scan:
     """All thresholds of a stage, from one pass over the samples."""
 
@@ -110,7 +110,7 @@ class Scan:
     thresholds: tuple[Threshold, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GroupedThreshold:
     """An order statistic a group: the table `name`, with columns `k0`, `k1`, .. and `value`.
 
@@ -134,7 +134,7 @@ def bounded(count: int | None) -> int | None:
     return None if count is None else min(count, _MOST)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Numbers:
     """The numbers that a LIMIT orders by, where it orders by one: `statement` gives them in its column `value`.
 
@@ -150,7 +150,7 @@ class Numbers:
     member: None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cut:
     """Where LIMIT, or SAMPLE .. ROWS, cuts.
 
@@ -179,7 +179,7 @@ class Cut:
     numbers: Numbers | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GroupedCut:
     """Where LIMIT .. BY cuts each group: the table `name`, one row a group.
 
@@ -205,7 +205,7 @@ class GroupedCut:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Firsts:
     """The first sample of each group of a DISTINCT ON: the column `first_column(name)` of `samples` is TRUE for it.
 
@@ -222,7 +222,7 @@ class Firsts:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Demand:
     """Samples that a feature must be known for before the next stage.
 
@@ -249,7 +249,7 @@ class Fault(IntEnum):
     PRODUCT = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """One place where copies can be wrong: the words `text`, at `span` where they are words of the recipe.
 
@@ -263,7 +263,7 @@ class Check:
     which: Statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checks:
     """What must hold before copies are taken, once all statistics are known.
 
@@ -274,7 +274,7 @@ class Checks:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Margin:
     """A clause that compares a feature on a grid with a value: that of `statistic`, or `value` where it names none.
 
@@ -288,7 +288,7 @@ class Margin:
     value: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AssetTable:
     """The table of an asset's values, which can be made once `after` stages are done."""
 
@@ -297,7 +297,7 @@ class AssetTable:
     after: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableRead:
     """A joined table, by its name in the SQL: the columns that are read of it, and how they come beside the pool.
 
@@ -314,7 +314,7 @@ class TableRead:
     aligned: Statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FitOn:
     """The samples that assets are fitted on, by the relation's name in the plan.
 
@@ -325,14 +325,14 @@ class FitOn:
     statement: Statement | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """Statistics that depend on earlier stages only."""
 
     statistics: tuple[Statistic, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Flagged:
     """The last query in the form of marks, where sets of INT come as flags: `tables`, as parameters of their names.
 
@@ -343,7 +343,7 @@ class Flagged:
     tables: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """One SELECT's part of the funnel: how many clauses, one after the other, each sample passes.
 
@@ -366,7 +366,7 @@ class Block:
     of_copies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A stage of the recipe, or its query: what it reads, and the names of the statistics in it, innermost first."""
 

@@ -12,36 +12,28 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 from dcql.catalog.types import Schema, Type
 from dcql.digest import sha256_of
 from dcql.json_text import parse_json
 from dcql.lower import program as data
-from dcql.plan import values
 from dcql.source import Source, Span
 
-
-def _classes(*modules: ModuleType) -> dict[str, Any]:
-    return {
-        each.__name__: each
-        for module in modules
-        for each in vars(module).values()
-        if isinstance(each, type) and dataclasses.is_dataclass(each) and each is not Span
-    }
-
-
-_CLASSES = _classes(data, values)
+# The folders of dcql up to the SQL; what comes after them makes no program.
+_COMPILING = ("", "syntax/", "catalog/", "plan/", "plan/passes/", "lower/")
 
 
 def _class_of(kind: str) -> Any:
-    if kind not in _CLASSES:
-        from dcql.catalog import models  # of programs with features
-
-        _CLASSES.update(_classes(models))
-    return _CLASSES[kind]
+    """Return the class of a program's values that has this name. Raises KeyError where there is none."""
+    for module in ("dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):
+        # Asked for last, for few programs have features.
+        found = getattr(import_module(module), kind, None)
+        if isinstance(found, type) and found.__module__ == module:
+            return found
+    raise KeyError(kind)
 
 
 def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
@@ -52,25 +44,27 @@ def key(source: Source, schema: Schema, settings: Mapping[str, str]) -> str:
 
 
 @cache
-def _made_by() -> list[list[Any]]:
-    """List dcql's modules and library, and sqlglot, by size and time of change: others may make another program."""
-    found: list[list[Any]] = []
-    for package in ("dcql", "dcql.stdlib", "sqlglot"):
-        # Found without being imported: importing sqlglot is what a stored program saves.
-        spec = find_spec(package)
+def _made_by() -> str:
+    """Name what compiles, and sqlglot, a line a module, by size and time of change: others may make another program."""
+    # Found without being imported: importing sqlglot is what a stored program saves.
+    roots = {name: find_spec(name) for name in ("dcql", "dcql.stdlib", "sqlglot")}
+    found: list[str] = []
+    for name, spec in roots.items():
         assert spec is not None
         assert spec.origin is not None
-        found += sorted(_listed(os.path.dirname(spec.origin), "", below=package != "sqlglot"))
-    return found
+        root = os.path.dirname(spec.origin)
+        folders = _COMPILING if name == "dcql" else ("",)
+        found += sorted(line for folder in folders for line in _listed(root, folder, below=name == "dcql.stdlib"))
+    return "\n".join(found)
 
 
-def _listed(root: str, folder: str, *, below: bool) -> Iterator[list[Any]]:
+def _listed(root: str, folder: str, *, below: bool) -> Iterator[str]:
     """Yield path, size and time of change of each module and recipe in a folder, and in those below it if asked."""
     with os.scandir(os.path.join(root, folder)) as entries:
         for entry in entries:
             if entry.name.endswith((".py", ".dcql")):
                 known = entry.stat()
-                yield [folder + entry.name, known.st_size, known.st_mtime_ns]
+                yield f"{folder}{entry.name} {known.st_size} {known.st_mtime_ns}"
             elif below and entry.is_dir():
                 yield from _listed(root, f"{folder}{entry.name}/", below=True)
 

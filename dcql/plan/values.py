@@ -1,13 +1,14 @@
 """The parts of a plan that a program keeps: constants, ranks, sets and promises."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Literal:
     """A constant in its final type; a FLOAT holds the exact value of a binary32. None is NULL."""
 
@@ -20,7 +21,7 @@ class Literal:
             object.__setattr__(self, "value", 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rank:
     """Which order statistic: k = max(1, ceil(p n)), p exact (SEMANTICS §2.2).
 
@@ -37,7 +38,7 @@ class Rank:
         return max(1, -(-self.p.numerator * n // self.p.denominator))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NamedSet:
     """A set that a recipe reads: its file's digest, the type of its values and how many they are.
 
@@ -53,7 +54,7 @@ class NamedSet:
     is_uids: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NamedTable:
     """A table that a recipe joins: its file's digest, its columns, and the one of them that is its key.
 
@@ -73,7 +74,7 @@ class NamedTable:
         return self.sha256, self.key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Promise:
     """EXPECT kept BETWEEN low AND high: counts, or percentages of the pool's samples."""
 

@@ -23,7 +23,7 @@ from dcql.locks.lock import SEMANTICS, Lock, scalar_text
 from dcql.locks.lock_file import MAX_BYTES, read_lock
 from dcql.records.locking import check_inputs, check_lock, find_lock
 from dcql.source import Source
-from dcql.syntax.scan import read
+from dcql.syntax.texts import read
 
 MANIFEST = "manifest.json"
 _COUNTS = ("n", "nulls", "k", "ties")

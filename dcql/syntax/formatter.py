@@ -15,7 +15,8 @@ from dcql.source import Source
 from dcql.syntax.layout import Comments, Printed, Word, aligned, printed, words
 from dcql.syntax.parser import parse_either
 from dcql.syntax.phrases import layout_parser
-from dcql.syntax.scan import MAX_BYTES, TOKEN, scan
+from dcql.syntax.scan import TOKEN, scan
+from dcql.syntax.texts import MAX_BYTES
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 

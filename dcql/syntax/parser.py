@@ -10,7 +10,8 @@ from dcql.errors import Diagnostic, Diagnostics
 from dcql.source import Source
 from dcql.syntax import ast, habits
 from dcql.syntax._standalone import Lark_StandAlone, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from dcql.syntax.scan import MAX_DEPTH, MAX_ERRORS, Statement, check_size, read, scan, too_deep, words
+from dcql.syntax.scan import MAX_DEPTH, MAX_ERRORS, Statement, scan, too_deep, words
+from dcql.syntax.texts import check_size, read
 from dcql.syntax.tree import FinalQuery, TreeBuilder
 
 __all__ = ["parse", "parse_either", "parse_library", "parse_statement", "read"]

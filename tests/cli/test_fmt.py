@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dcql.syntax.scan import MAX_BYTES
+from dcql.syntax.texts import MAX_BYTES
 
 Dcql = Callable[..., Any]
 

@@ -19,7 +19,7 @@ from dcql.syntax.canonical import recipe_digest
 from dcql.syntax.formatter import formatted
 from dcql.syntax.layout import WIDTH
 from dcql.syntax.parser import parse_either, read
-from dcql.syntax.scan import MAX_BYTES
+from dcql.syntax.texts import MAX_BYTES
 
 ROOT = Path(dcql.__file__).parent.parent
 PAIRS = sorted((ROOT / "tests/format").glob("*.dcql"))

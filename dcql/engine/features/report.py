@@ -1,9 +1,11 @@
 """What a run may compute of features, and what became of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
+
+from dcql.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dcql.catalog.models import FeatureSpec  # every run says what may be computed, and few have features
@@ -18,7 +20,7 @@ BeforeModels = Callable[[frozenset[str]], None]
 Spread: TypeAlias = "Callable[[Loading, Iterable[Share]], Iterator[int]]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Computing:
     """What a run may compute: nothing without `compute`; a user's own code where `own_code`.
 
@@ -53,7 +55,7 @@ class Use:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarginFound:
     """A comparison of a feature with a value: of `asked` samples, `near` lie within `step` of it."""
 
