@@ -350,10 +350,11 @@ class _Output:
 
     @property
     def _one_clause(self) -> bool:
-        """Whether what is kept is all that the funnel counts."""
-        match self._program.blocks:
-            case (Block(clauses=(_,), undefined=None) as block,):
-                return self._program.kept_where == (block.depth, 1) and not self._program.features
+        """Whether what is kept is all that the funnel counts: the one clause of a query over the pool itself."""
+        program = self._program
+        match program.blocks:
+            case (Block(source="pool", clauses=(_,), undefined=None) as block,):
+                return len(program.parts) == 1 and program.kept_where == (block.depth, 1) and not program.features
         return False
 
     def _count_kept(self, kept: int) -> None:
