@@ -11,7 +11,8 @@ from dcql.engine.duck import Session
 from dcql.engine.sources import Sources
 from dcql.engine.uids import parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import FAULT, Check, Checks, Fault, Statement
+from dcql.lower.program import Check, Checks, Fault
+from dcql.lower.statement import FAULT, Statement
 
 _MOST = "4,294,967,295"
 

@@ -24,7 +24,7 @@ from dcql.dataclass import dataclass
 from dcql.engine.arrow_stream import Batch, batches_of
 from dcql.errors import Diagnostic, RunError
 from dcql.limits import held, stopped_by
-from dcql.lower.program import FLAGS, READ, SAMPLES, Statement
+from dcql.lower.statement import FLAGS, READ, SAMPLES, Statement
 from dcql.scratch import scratch
 
 VERSION: str = duckdb.__version__

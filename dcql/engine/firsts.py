@@ -21,7 +21,8 @@ from dcql.engine.marked import Bits, Bytes, Marked, marks_of
 from dcql.engine.ranks import positions_of, row_dtype, starts_of
 from dcql.engine.sources import Sources
 from dcql.limits import refuse_output
-from dcql.lower.program import Firsts, Program, Statement, first_column
+from dcql.lower.program import Firsts, Program
+from dcql.lower.statement import Statement, first_column
 from dcql.subset import Uids
 
 _SCHEMA = pa.schema([("first", pa.bool_())])

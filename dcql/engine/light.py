@@ -7,10 +7,11 @@ from dcql.lower.program import Program, Scan
 
 
 def paths_of(program: Program, pool: Pool) -> tuple[str, ...]:
-    """Return every file that a run may read: the sidecars alone where they hold all that the program reads."""
+    """Return every file that a run may read: what is kept beside the pool, where it holds all that is read."""
     if not _reads_sidecars_alone(program, pool):
         return every_path(pool)
-    return tuple(str(file.sidecar) for file in pool.files)
+    lengths = tuple(str(file.lengths) for file in pool.files) if program.lengths else ()
+    return (*(str(file.sidecar) for file in pool.files), *lengths)
 
 
 def resources_of(program: Program, pool: Pool, resources: Resources) -> Resources:
@@ -26,7 +27,7 @@ def resources_of(program: Program, pool: Pool, resources: Resources) -> Resource
         if not isinstance(one, Scan) or any(threshold.column is None for threshold in one.thresholds)
     ]
     clauses = sum(len(block.clauses) for block in program.blocks)
-    light = clauses <= 1 and len(program.columns) <= 1 and not scanned and not program.checks
+    light = clauses <= 1 and len(program.columns) + len(program.lengths) <= 1 and not scanned and not program.checks
     return Resources(1, resources.memory) if light and _reads_sidecars_alone(program, pool) else resources
 
 

@@ -16,7 +16,8 @@ from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.lower.alone import Alone
 from dcql.lower.observe import ROW_PARAMETER, Observation
-from dcql.lower.program import Demand, Program, Statement
+from dcql.lower.program import Demand, Program
+from dcql.lower.statement import Statement
 
 if TYPE_CHECKING:
     from dcql.engine.features.asking import Asking

@@ -23,7 +23,8 @@ from dcql.engine.sources import Sources
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Demand, Program, Statement
+from dcql.lower.program import Block, Demand, Program
+from dcql.lower.statement import Statement
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 

@@ -6,7 +6,8 @@ from dataclasses import field
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.dataclass import dataclass
 from dcql.engine.duck import Source
-from dcql.lower.program import LENGTHS, Program
+from dcql.lower.program import Program
+from dcql.lower.statement import LENGTHS
 
 # DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps: a
 # pool's size shows in the peak from two large files on. Small files still go to all threads.

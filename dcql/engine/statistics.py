@@ -31,10 +31,10 @@ from dcql.lower.program import (
     Numbers,
     Program,
     Scan,
-    Statement,
     Statistic,
     Threshold,
 )
+from dcql.lower.statement import Statement
 
 MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
 _HASHES = 1 << 64  # the first 8 bytes of a hash

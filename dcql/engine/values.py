@@ -24,7 +24,8 @@ from dcql.engine.run import Progress, store_inputs
 from dcql.engine.sources import every_path
 from dcql.engine.statistics import Found, Statistics
 from dcql.errors import DcqlError
-from dcql.lower.program import ROW, Program
+from dcql.lower.program import Program
+from dcql.lower.statement import ROW
 from dcql.lower.values import ReadValues
 from dcql.subset import Uids, find
 

@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.lower import Lowering
-from dcql.lower.program import Program, Statement
+from dcql.lower.program import Program
+from dcql.lower.statement import Statement
 from dcql.plan import nodes
 from dcql.plan.demand import has_feature
 from dcql.plan.places import in_turn, own_features, selects

@@ -17,9 +17,10 @@ from dcql.lower import sql
 from dcql.lower.copies import added, constant_copies, counted, multiplied
 from dcql.lower.grouped_cut import grouped_limit
 from dcql.lower.order import before
-from dcql.lower.program import SAMPLES, Block, first_column
+from dcql.lower.program import Block
 from dcql.lower.sets import in_table
 from dcql.lower.sql import Sql
+from dcql.lower.statement import SAMPLES, first_column
 from dcql.plan import nodes
 from dcql.plan.copies import Most
 from dcql.plan.statistics import StatisticNode

@@ -6,8 +6,9 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import FAULT, ID, Check, Checks, Fault
+from dcql.lower.program import Check, Checks, Fault
 from dcql.lower.sql import Sql
+from dcql.lower.statement import FAULT, ID
 from dcql.plan import nodes
 from dcql.plan.copies import MAX_COPIES, Most, checked, most_counted
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from dcql.lower import sql
-from dcql.lower.program import ID, Firsts
+from dcql.lower.program import Firsts
 from dcql.lower.sql import Sql
+from dcql.lower.statement import ID
 from dcql.plan import nodes
 
 if TYPE_CHECKING:

@@ -16,8 +16,6 @@ from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.marks import without_case
 from dcql.lower.order import before
 from dcql.lower.program import (
-    ID,
-    ROW,
     AssetTable,
     Block,
     Cut,
@@ -29,10 +27,8 @@ from dcql.lower.program import (
     Numbers,
     Part,
     Program,
-    Samples,
     Scan,
     Stage,
-    Statement,
     Statistic,
     Threshold,
     bounded,
@@ -40,6 +36,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
+from dcql.lower.statement import ID, ROW, Samples, Statement
 from dcql.lower.tables import numbered, table_reads
 from dcql.plan import nodes
 from dcql.plan.copies import checked

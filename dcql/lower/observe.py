@@ -17,8 +17,9 @@ from dcql.lower.chain import Chain
 from dcql.lower.grouped_cut import group_columns
 from dcql.lower.lower import Lowering
 from dcql.lower.order import before
-from dcql.lower.program import ID, Program, Samples, Statement, first_column
+from dcql.lower.program import Program
 from dcql.lower.samples import UID, place, samples, with_uid
+from dcql.lower.statement import ID, Samples, Statement, first_column
 from dcql.plan import nodes
 from dcql.plan.statistics import unused_name
 

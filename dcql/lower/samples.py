@@ -8,17 +8,9 @@ from dcql.catalog.lengths import length_name
 from dcql.catalog.models import INT16_BITS, FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import (
-    ID,
-    LENGTHS,
-    Statement,
-    TableRead,
-    feature_column,
-    first_column,
-    length_column,
-    table_column,
-)
+from dcql.lower.program import TableRead
 from dcql.lower.sql import Sql
+from dcql.lower.statement import ID, LENGTHS, Statement, feature_column, first_column, length_column, table_column
 from dcql.plan import nodes
 
 _POOL = "@pool"

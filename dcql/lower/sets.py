@@ -3,8 +3,8 @@
 from sqlglot import exp
 
 from dcql.lower import sql
-from dcql.lower.program import FLAGS
 from dcql.lower.sql import Sql
+from dcql.lower.statement import FLAGS
 from dcql.plan import nodes
 
 

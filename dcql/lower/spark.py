@@ -14,18 +14,9 @@ from sqlglot import exp
 
 from dcql.errors import Diagnostic, RecipeError
 from dcql.lower import sql
-from dcql.lower.program import (
-    ID,
-    Cut,
-    Firsts,
-    GroupedThreshold,
-    Program,
-    Scan,
-    Statement,
-    Threshold,
-    first_column,
-)
+from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Threshold
 from dcql.lower.samples import padded
+from dcql.lower.statement import ID, Statement, first_column
 
 _POOL = "pool"
 # What a regular expression may hold: characters that stand for themselves in RE2 and in Java, and `|`.

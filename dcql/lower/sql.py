@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Type
-from dcql.lower.program import Statement, feature_column, length_column, table_column
+from dcql.lower.statement import Statement, feature_column, length_column, table_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression

@@ -10,9 +10,10 @@ from sqlglot import exp
 
 from dcql.catalog.types import Type
 from dcql.lower import sql
-from dcql.lower.program import READ, SAMPLES, Statement, TableRead
+from dcql.lower.program import TableRead
 from dcql.lower.samples import key_of, normal
 from dcql.lower.sql import Sql
+from dcql.lower.statement import READ, SAMPLES, Statement
 from dcql.plan import nodes
 
 KEY, PRESENT = "key", "in"

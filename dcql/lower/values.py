@@ -8,7 +8,7 @@ from sqlglot import exp
 from dcql.lower import sql
 from dcql.lower.chain import Member
 from dcql.lower.lower import Lowering
-from dcql.lower.program import ID, ROW, Statement
+from dcql.lower.statement import ID, ROW, Statement
 from dcql.plan import nodes
 from dcql.plan.statistics import unused_name
 

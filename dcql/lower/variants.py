@@ -16,9 +16,10 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.copies import taken
 from dcql.lower.lower import Lowering
-from dcql.lower.program import ID, ROW, Program
+from dcql.lower.program import Program
 from dcql.lower.skipping import needed_by_some
 from dcql.lower.sql import Sql
+from dcql.lower.statement import ID, ROW
 from dcql.plan import nodes
 from dcql.plan.statistics import StatisticNode
 from dcql.plan.variants import Merged

@@ -25,7 +25,7 @@ from dcql.engine.duck import Resources, session
 from dcql.engine.duck import Source as Rows
 from dcql.errors import RecipeError, RunError, render
 from dcql.limits import STRANGERS, Limits, held, hold
-from dcql.lower.program import Statement
+from dcql.lower.statement import Statement
 from dcql.source import Source
 from dcql.subset import Subset
 

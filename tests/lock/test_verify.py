@@ -18,7 +18,8 @@ from dcql.engine import run as engine
 from dcql.engine.duck import Resources, Session
 from dcql.engine.statistics import Statistics
 from dcql.errors import Diagnostic, LockError, RunError
-from dcql.lower.program import Cut, Firsts, Program, Statement
+from dcql.lower.program import Cut, Firsts, Program
+from dcql.lower.statement import Statement
 from dcql.source import Source
 from dcql.subset import Subset
 from dcql.verify import Condition, LeftOut, conditions_for, first_difference, perturb
@@ -36,6 +37,14 @@ RECIPES = {
 
 def done(name: str, pool: Pool) -> Run:
     return run(Source(f"{name}.dcql", RECIPES[name]), pool)
+
+
+# Of one clause over one column DuckDB uses one thread, whatever it may use.
+TWO_CLAUSES = "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND original_width > 200;"
+
+
+def two_clauses(pool: Pool) -> Run:
+    return run(Source("two_clauses.dcql", TWO_CLAUSES), pool)
 
 
 def in_here(reference: Run) -> tuple[Condition | LeftOut, ...]:
@@ -212,7 +221,7 @@ def test_kept_samples_that_are_lost_after_the_counting(mixed: Pool, monkeypatch:
             yield (ranks[2:], taken) if threads[-1] == 2 else (ranks, taken)
 
     monkeypatch.setattr(engine._Output, "_marked", planted)
-    found = differences(done("threshold", mixed))
+    found = differences(two_clauses(mixed))
     assert list(found) == ["threads: 2"]
     pattern = r"subset: \d+ samples only in the first and 0 only in the second, such as [0-9a-f]{32}"
     assert re.fullmatch(pattern, found["threads: 2"])
@@ -276,7 +285,7 @@ def test_a_failed_condition_does_not_hide_the_others(mixed: Pool, monkeypatch: p
         return marks(self, *args)
 
     monkeypatch.setattr(Session, "marks", planted)
-    reference = done("threshold", mixed)
+    reference = two_clauses(mixed)
     outcomes = list(perturb(reference, in_here(reference)))
     assert [o.name for o in outcomes if o.failure is not None] == ["threads: 2"]
     with pytest.raises(RunError, match="not enough memory"):

@@ -24,7 +24,7 @@ from dcql.engine.add import add
 from dcql.engine.duck import Resources, Source, session
 from dcql.engine.lengths import lengths
 from dcql.errors import RunError
-from dcql.lower.program import Statement
+from dcql.lower.statement import Statement
 from dcql.source import Source as Text
 
 SPACES = " \t\n\v\f\r\x00\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"

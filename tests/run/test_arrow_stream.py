@@ -13,7 +13,7 @@ from dcql.arrays import count_true, numbers, present, truths
 from dcql.engine.arrow_stream import batches_of
 from dcql.engine.duck import Resources, Source, session
 from dcql.errors import RunError
-from dcql.lower.program import Statement
+from dcql.lower.statement import Statement
 
 TYPES = [pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()]
 FLOATS = [pa.float32(), pa.float64()]

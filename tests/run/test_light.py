@@ -12,7 +12,8 @@ from dcql.engine.duck import Resources, Source, session
 from dcql.engine.light import paths_of, resources_of
 from dcql.lower import sql
 from dcql.lower.marks import without_case
-from dcql.lower.program import Program, Statement
+from dcql.lower.program import Program
+from dcql.lower.statement import Statement
 from dcql.source import Source as Text
 
 TWO = Resources(threads=2, memory=10**9)

@@ -14,7 +14,8 @@ from dcql.engine.cluster.work import Content
 from dcql.engine.counts import Counts
 from dcql.engine.marked import Marked, marks_of, uneven
 from dcql.engine.uids import Gathered, parse_items
-from dcql.lower.program import ROW, Block
+from dcql.lower.program import Block
+from dcql.lower.statement import ROW
 from dcql.subset import Subset
 
 

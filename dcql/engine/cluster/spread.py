@@ -22,7 +22,8 @@ from dcql.engine.distribution import Distribution, Inside
 from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import DTYPES, Ranked, Statistics
-from dcql.lower.program import GroupedThreshold, Program, Statement
+from dcql.lower.program import GroupedThreshold, Program
+from dcql.lower.statement import Statement
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
 _TOGETHER = 1 << 21  # rows that may go as one task: seconds, which is what a node that is lost costs

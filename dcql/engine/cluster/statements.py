@@ -24,7 +24,7 @@ from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.statistics import hashes_of, values_of
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed
-from dcql.lower.program import Statement
+from dcql.lower.statement import Statement
 
 FORM = 2  # of what folds give; another number makes all kept results others
 

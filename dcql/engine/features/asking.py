@@ -19,7 +19,8 @@ from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
-from dcql.lower.program import ROW, Demand, Program, Statement
+from dcql.lower.program import Demand, Program
+from dcql.lower.statement import ROW, Statement
 
 
 class Asking:
