@@ -28,7 +28,7 @@ _COMPILING = ("", "syntax/", "catalog/", "plan/", "plan/passes/", "lower/")
 
 def _class_of(kind: str) -> Any:
     """Return the class of a program's values that has this name. Raises KeyError where there is none."""
-    for module in ("dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):
+    for module in ("dcql.lower.statement", "dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):
         # Asked for last, for few programs have features.
         found = getattr(import_module(module), kind, None)
         if isinstance(found, type) and found.__module__ == module:
