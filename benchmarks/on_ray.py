@@ -29,9 +29,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from spine import replace_between
-
-BEGIN, END = "<!-- begin: printed by on_ray.py -->", "<!-- end: printed by on_ray.py -->"
+from report import replace_between
 
 RECIPES = {
     "scores": "SELECT uid FROM pool WHERE clip_l14 >= q(0.7) AND clip_b32 >= q(0.3);",
@@ -185,7 +183,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     text = table(found)
     print(f"\n{text}")
     if arguments.write is not None:
-        replace_between(arguments.write, text, BEGIN, END)
+        replace_between(arguments.write, text, "printed by on_ray.py")
     return 0
 
 

@@ -7,8 +7,9 @@ from dcql.engine.cluster.work import Item
 
 Batch = tuple[Item, ...]
 
-# A batch is this part of a lane's share of what is left: were it the whole, the slowest one would end long after all.
-_PART = 2
+# A batch is so many fifths of a lane's share of what is left: were it the whole, the slowest one would end long after
+# all; were it less, more of the last files would be a task each.
+_FIFTHS = 4
 
 
 class Batches:
@@ -29,7 +30,7 @@ class Batches:
         """Return the next batch for one of so many lanes, empty where nothing waits."""
         if self._alone:
             return (self._alone.popleft(),)
-        enough = -(-self._rows // (_PART * lanes))
+        enough = -(-_FIFTHS * self._rows // (5 * lanes))
         batch: list[Item] = []
         rows = 0
         while (item := self._next()) is not None:

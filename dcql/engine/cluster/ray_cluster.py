@@ -110,6 +110,8 @@ class RayExecutor:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
+        # One for all work: Ray sends each that is made to every worker, and has it ask for cores anew.
+        self._task = ray.remote(_attempt_elsewhere)
 
     @property
     def lanes(self) -> int:
@@ -130,7 +132,7 @@ class RayExecutor:
         """Try every item, each again where its process or node is lost; no more are in flight than find room."""
         ray = self._ray
         _refuse_needs(ray, work.needs)
-        task = ray.remote(_attempt_elsewhere).options(**_options(work.needs), name=f"dcql: {work.name}")
+        task = self._task.options(**_options(work.needs), name=f"dcql: {work.name}")
         shared = ray.put(work)
         waiting: dict[Any, Batch] = {}
         to_come = Batches(items, work.together)
