@@ -16,13 +16,11 @@ from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.features import files
-from dcql.engine.features.answering import answers_for
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
-from dcql.engine.features.rates import note_rate
 from dcql.engine.features.report import BeforeModels, Computing, Use
-from dcql.engine.features.running import Running, weights_of
 from dcql.engine.features.vectors import vectors_or_none
+from dcql.engine.features.weights import weights_of
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
 
@@ -219,6 +217,10 @@ class Features:
 
     def _here(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int) -> Iterator[int]:
         """Compute and store a feature for rows of each file; yield how many more rows are stored."""
+        from dcql.engine.features.answering import answers_for  # most runs find everything stored
+        from dcql.engine.features.rates import note_rate
+        from dcql.engine.features.running import Running
+
         done = 0
         started = time.monotonic()
         with Running(spec, self.assets, self.computing, total) as running:
