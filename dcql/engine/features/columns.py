@@ -111,7 +111,7 @@ class Features:
 
     def _make_known(self, name: str, spec: FeatureSpec, tell: Tell) -> None:
         stored = self.stored(spec)
-        self._paths.clear()
+        self._paths.clear()  # others may have stored more meanwhile, and this run may
         missing: list[NDArray[np.int64]] = []
         for number, file in enumerate(self.pool.files):
             wanted = self.positions(name, number)
@@ -124,7 +124,6 @@ class Features:
                 met = self.asked.keys() - {name}
                 self.before_models(frozenset(demand.name for demand in self.program.demands if demand.name not in met))
             self._compute(spec, missing, total, tell)
-            self._paths.clear()
         self._told(spec)
 
     def holds_some(self, spec: FeatureSpec) -> bool:
