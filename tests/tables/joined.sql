@@ -99,9 +99,9 @@ SELECT
   "@/table1/score" AS "value1"
 FROM "samples";
 
--- stage 2: $cut1: LIMIT 30: samples
+-- stage 2: $cut1: LIMIT 30: numbers to order by
 SELECT
-  COUNT(*) AS "samples"
+  "@/cut1/0" AS "value"
 FROM (
   SELECT
     "s".*,
@@ -146,127 +146,6 @@ FROM (
 WHERE
   (
     "@input/clauses" = 3
-  );
-
--- stage 2: $cut1: LIMIT 30: keys at the cut
-SELECT
-  "@/cut1/0" AS "key0"
-FROM (
-  SELECT
-    "s".*,
-    CAST(CASE
-      WHEN "@scored/in"
-      THEN CASE
-        WHEN (
-          "@/table1/score" >= CAST($q1 AS DOUBLE)
-        )
-        THEN CASE
-          WHEN (
-            (
-              "@/table2/bytes" > CAST(10 AS BIGINT)
-            ) OR (
-              "@/table2/bytes" IS NULL
-            )
-          )
-          THEN CASE WHEN (
-            "@/table1/word" <> 'a'
-          ) THEN 3 ELSE 2 END
-          ELSE 1
-        END
-        ELSE 0
-      END
-      ELSE 4
-    END AS USMALLINT) AS "@input/clauses"
-  FROM (
-    SELECT
-      "s".*,
-      (
-        "@scored/clauses" = 1
-      ) AS "@scored/in"
-    FROM (
-      SELECT
-        "s".*,
-        CAST(CASE WHEN "@/table1" THEN 1 ELSE 0 END AS USMALLINT) AS "@scored/clauses",
-        "@/table2/score" AS "@/cut1/0"
-      FROM "samples" AS "s"
-    ) AS "s"
-  ) AS "s"
-)
-WHERE
-  (
-    "@input/clauses" = 3
-  )
-ORDER BY
-  "@/cut1/0" DESC
-LIMIT 1
-OFFSET $offset;
-
--- stage 2: $cut1: LIMIT 30: samples before them
-SELECT
-  COUNT(*) AS "samples"
-FROM (
-  SELECT
-    "s".*,
-    CAST(CASE
-      WHEN "@scored/in"
-      THEN CASE
-        WHEN (
-          "@/table1/score" >= CAST($q1 AS DOUBLE)
-        )
-        THEN CASE
-          WHEN (
-            (
-              "@/table2/bytes" > CAST(10 AS BIGINT)
-            ) OR (
-              "@/table2/bytes" IS NULL
-            )
-          )
-          THEN CASE WHEN (
-            "@/table1/word" <> 'a'
-          ) THEN 3 ELSE 2 END
-          ELSE 1
-        END
-        ELSE 0
-      END
-      ELSE 4
-    END AS USMALLINT) AS "@input/clauses"
-  FROM (
-    SELECT
-      "s".*,
-      (
-        "@scored/clauses" = 1
-      ) AS "@scored/in"
-    FROM (
-      SELECT
-        "s".*,
-        CAST(CASE WHEN "@/table1" THEN 1 ELSE 0 END AS USMALLINT) AS "@scored/clauses",
-        "@/table2/score" AS "@/cut1/0"
-      FROM "samples" AS "s"
-    ) AS "s"
-  ) AS "s"
-)
-WHERE
-  (
-    (
-      "@input/clauses" = 3
-    )
-    AND COALESCE(
-      (
-        (
-          "@/cut1/0" > CAST($cut1_0 AS REAL)
-        )
-        OR (
-          (
-            NOT (
-              "@/cut1/0" IS NULL
-            )
-          ) AND (
-            CAST($cut1_0 AS REAL) IS NULL
-          )
-        )
-      ),
-      FALSE
-    )
   );
 
 -- stage 2: $cut1: LIMIT 30: tie hash at the cut
