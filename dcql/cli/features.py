@@ -56,7 +56,7 @@ def show(name: FeatureName, recipe: OfRecipe = None, format_: FormatOption = For
     from dcql.catalog.features import stored_features
     from dcql.catalog.types import DATACOMP
     from dcql.engine.features.columns import declared
-    from dcql.engine.features.running import weights_path
+    from dcql.engine.features.weights import weights_path
     from dcql.errors import RunError
 
     compiled = _compiled(name, recipe, DATACOMP)

@@ -11,7 +11,6 @@ import io
 import posixpath
 import struct
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +118,8 @@ class Embeddings:
             for part in parts:
                 copy(part)
         else:
+            from concurrent.futures import ThreadPoolExecutor  # few reads are so large
+
             with ThreadPoolExecutor(2) as threads:
                 list(threads.map(copy, parts))
         return out

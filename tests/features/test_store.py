@@ -128,6 +128,12 @@ def text16(text: str) -> bytes:
 
 VALUES: dict[str, tuple[str, str, list[Any], list[bytes | None]]] = {
     "INT": ("INT", "INT", [3, -1, None, 2**62, 0], [whole(3), whole(-1), None, whole(2**62), whole(0)]),
+    "INT to its ends": (
+        "INT",
+        "INT",
+        [2**63 - 1, -(2**63), None, 2**63 - 3, 2**63 - 2],
+        [whole(2**63 - 1), whole(-(2**63)), None, whole(2**63 - 3), whole(2**63 - 2)],
+    ),
     "BOOL": ("BOOL", "BOOL", [True, False, None, True, False], [whole(1), whole(0), None, whole(1), whole(0)]),
     "TEXT": (
         "TEXT",

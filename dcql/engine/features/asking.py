@@ -13,7 +13,7 @@ from dcql.catalog.types import Type
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
-from dcql.engine.features.digest import content_digest
+from dcql.engine.features.digest import content_digests
 from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
@@ -121,9 +121,9 @@ class Asking:
         if not self._trusting:
             return True
         self._trusting = False
-        everything = {demand.name: np.ones(self._pool.rows, np.bool_) for demand in self.program.demands}
-        asked = {**everything, **self._seen}
-        self._seen = {}
+        seen, self._seen = self._seen, {}
+        others = [demand.name for demand in self.program.demands if demand.name not in seen]
+        asked = seen | {name: np.ones(self._pool.rows, np.bool_) for name in others}
         return self.features.confirm({name: self._by_file(seen) for name, seen in asked.items()})
 
     def _by_file(self, seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
@@ -138,9 +138,7 @@ class Asking:
     def report(self) -> FeaturesReport:
         """Return what became of the features."""
         features = self.features
-        digests = {}
-        if self._pool.added:
-            digests = {spec.name: content_digest(features, spec, self._pool) for spec in self.program.every_feature}
+        digests = content_digests(features, self._pool) if self._pool.added else {}
         given = [one.asset for one in self.program.asset_sets]
         given += [one.asset for spec in self.program.every_feature for one in spec.assets]
         assets: dict[str, str] = {}

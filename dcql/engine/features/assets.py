@@ -271,7 +271,8 @@ def set_values(found: NDArray[Any] | tuple[str, ...], name: str) -> list[int] | 
     if found.ndim != 1:
         help_ = "to ask for the nearest rows of it, write ASSET .. AS nearest(.., ..)"
         _refuse("E0608", f"asset `{name}` is a matrix, not a set", "IN takes ids or words", (help_,))
-    return [int(value) for value in np.unique(found)]
+    # np.unique would import masked arrays.
+    return sorted(set(found.tolist()))
 
 
 def _refuse(code: str, message: str, label: str, helps: tuple[str, ...]) -> NoReturn:

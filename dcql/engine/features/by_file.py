@@ -23,7 +23,8 @@ from dcql.engine.features.assets import LIBRARY, Assets, checked_sha256
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.reading import PathOf
 from dcql.engine.features.report import Computing
-from dcql.engine.features.running import options_of, refuse_unread, rows_at_once, weights_of, weights_path
+from dcql.engine.features.running import options_of, refuse_unread, rows_at_once
+from dcql.engine.features.weights import weights_of, weights_path
 from dcql.engine.features.workers import Ask, loaded
 from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.udfs.answers import Answers, Model

@@ -16,13 +16,11 @@ from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.features import files
-from dcql.engine.features.answering import answers_for
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs
-from dcql.engine.features.rates import note_rate
 from dcql.engine.features.report import BeforeModels, Computing, Use
-from dcql.engine.features.running import Running, weights_of
 from dcql.engine.features.vectors import vectors_or_none
+from dcql.engine.features.weights import weights_of
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Program
 
@@ -49,6 +47,9 @@ class Features:
     def __post_init__(self) -> None:
         self.inputs = Inputs(self.pool)
         self._stored: dict[str, StoredFeature] = {}
+        # The versions that a run reads, by feature and file of the pool, until it makes more known.
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._counts: dict[Path, Mapping[str, int]] = {}
         self._held = ExitStack()
 
     def __enter__(self) -> "Features":
@@ -82,7 +83,11 @@ class Features:
         """Return a feature's values for one file of the pool."""
         if not self._is_ready(spec):
             return files.nothing_file(features_folder(), file.rows, spec.output)
-        return files.ensure(self.stored(spec), self.inputs.key(file, spec), file.rows, spec.output)
+        asked = (spec.name, file.name)
+        if asked not in self._paths:
+            key = self.inputs.key(file, spec)
+            self._paths[asked] = files.ensure(self.stored(spec), key, file.rows, spec.output)
+        return self._paths[asked]
 
     def _is_ready(self, spec: FeatureSpec) -> bool:
         """Return whether it is known what a feature is: its assets may be fitted later in the run."""
@@ -106,6 +111,7 @@ class Features:
 
     def _make_known(self, name: str, spec: FeatureSpec, tell: Tell) -> None:
         stored = self.stored(spec)
+        self._paths.clear()  # others may have stored more meanwhile, and this run may
         missing: list[NDArray[np.int64]] = []
         for number, file in enumerate(self.pool.files):
             wanted = self.positions(name, number)
@@ -124,19 +130,35 @@ class Features:
         """Return whether something of a feature is stored for every file of the pool that has rows."""
         stored = self.stored(spec)
         newest = (stored.newest(self.inputs.key(file, spec)) for file in self.pool.files if file.rows)
-        return all(path is not None and files.read_counts(path)["known"] for path in newest)
+        return all(path is not None and self._counts_of(path)["known"] for path in newest)
 
     def confirm(self, asked: Mapping[str, list[NDArray[np.bool_]]]) -> bool:
         """Take over what demands ask of, by file, if all of it is stored; return whether it is."""
         for demand in self.program.demands:
             for spec in self.spec(demand.feature).chain:
                 for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
-                    if file.rows and not files.read_known(self.path(spec, file), file.rows)[wanted].all():
+                    if not self._is_known(spec, file, wanted):
                         return False
         self.asked = {name: [np.packbits(each) for each in by_file] for name, by_file in asked.items()}
         for spec in self.program.every_feature:
             self._told(spec)
         return True
+
+    def _is_known(self, spec: FeatureSpec, file: PoolFile, wanted: NDArray[np.bool_]) -> bool:
+        """Return whether a feature is stored for all of the rows of a file that are `wanted`, (rows,)."""
+        if not file.rows:
+            return True
+        path = self.path(spec, file)
+        counts = self._counts_of(path)
+        if counts["known"] == counts["rows"] == file.rows:
+            return True
+        return not (wanted & ~files.read_known(path, file.rows)).any()
+
+    def _counts_of(self, path: Path) -> Mapping[str, int]:
+        """Return what `files.read_counts` does, of a version that never changes."""
+        if path not in self._counts:
+            self._counts[path] = files.read_counts(path)
+        return self._counts[path]
 
     def positions(self, name: str, number: int) -> NDArray[np.int64]:
         """Return the rows of the pool's n-th file that a demand asks of, ascending."""
@@ -194,6 +216,10 @@ class Features:
 
     def _here(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int) -> Iterator[int]:
         """Compute and store a feature for rows of each file; yield how many more rows are stored."""
+        from dcql.engine.features.answering import answers_for  # most runs find everything stored
+        from dcql.engine.features.rates import note_rate
+        from dcql.engine.features.running import Running
+
         done = 0
         started = time.monotonic()
         with Running(spec, self.assets, self.computing, total) as running:
@@ -227,7 +253,7 @@ class Features:
         for number, file in enumerate(self.pool.files):
             asked = int(np.count_nonzero(self.is_asked(spec, number)))
             use.asked += asked
-            if not asked or not files.read_counts(self.path(spec, file))["failed"]:
+            if not asked or not self._counts_of(self.path(spec, file))["failed"]:
                 continue
             here = self.asked_of(spec, number)
             for reason in self.values(spec, number).failure.take(indices(here)).drop_null().to_pylist():

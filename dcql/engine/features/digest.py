@@ -1,6 +1,7 @@
-"""The content digest of a feature: what came out, for the samples that it was asked of, in any layout of files."""
+"""The content digests of features: what came out, for the samples that they were asked of, in any layout of files."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,92 +14,140 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.features.columns import Features
 from dcql.engine.marked import read_uids
+from dcql.engine.ranks import InOrder
 from dcql.merkle import MerkleTree
 from dcql.subset import PIECE
 
 _DOMAIN = b"dcql.feature.v1"
-_RECORD = np.dtype([("high", ">u8"), ("low", ">u8"), ("present", "u1"), ("value", "V16")])
-_ASKED, _THERE = 1, 2
+_RECORD = np.dtype([("uid", "V16"), ("present", "u1"), ("value", "V16")])
+# What a feature is for a sample that it was not asked of, and for one without a value; every value has another code.
+_NOT_ASKED, _NULL = 0, 1
+# Samples times features that are held at once; what is beyond is gone over in another pass.
+_TOGETHER = 1 << 26
 
 
-def content_digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
-    """Return "dcfeat1:" and 64 hex digits over uid and value of each sample that a feature was asked of.
+def content_digests(features: Features, pool: Pool) -> dict[str, str]:
+    """Return for each feature "dcfeat1:" and 64 hex digits over uid and value of each sample that it was asked of.
 
     A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
     bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
     bytes of its SHA-256, and a vector those of the SHA-256 of its float16 numbers, little-endian. The pool must have
-    been added. Takes 2 bytes of memory for each sample of the pool, up to 9 where values are many, and 16 more for each
-    vector. Raises RunError where the pool's uids are not those that were added.
+    been added. Of features that are held at once, each takes 1 byte of memory for each sample of the pool, up to 8
+    where values are many, and 16 more for each vector. Raises RunError where the pool's uids are not those that were
+    added.
     """
+    specs = features.program.every_feature
+    found: dict[str, str] = {}
+    together = max(1, _TOGETHER // max(1, pool.rows))
+    for start in range(0, len(specs), together):
+        digesting = [_Digesting(features, spec, pool.rows) for spec in specs[start : start + together]]
+        _digest(digesting, pool)
+        found |= {one.spec.name: one.seal() for one in digesting}
+    return found
+
+
+def _digest(digesting: Sequence["_Digesting"], pool: Pool) -> None:
+    """Digest features in one pass over the uids of a pool."""
     assert pool.uids is not None
-    # By rank, the order of the uids: nothing is sorted. As narrow as they go, for what is written to in any order has
-    # to stay in the cache.
-    state, codes = np.zeros(pool.rows, np.uint8), np.zeros(pool.rows, np.uint8)
-    encoding: _Integers | _Texts | _Vectors = _Integers()
-    if spec.output.type is Type.TEXT or spec.is_embedding:
-        encoding = _Vectors() if spec.is_embedding else _Texts()
-    for number, file in enumerate(pool.files):
-        asked = features.is_asked(spec, number)
-        if not asked.any():
-            continue
-        assert file.rank is not None
-        # As wide as pointers, indices come several times faster.
-        ranks = np.compress(asked, np.load(file.rank)).astype(np.intp)
-        values = features.value(spec, number)
-        there = np.compress(asked, present(values))
-        state[ranks] = np.where(there, np.uint8(_THERE), np.uint8(_ASKED))
-        if isinstance(encoding, _Vectors):
-            found = encoding.codes(features.vectors(spec, number), np.flatnonzero(asked), there)
-        else:
-            found = np.compress(asked, encoding.codes(values))
-        codes = codes.astype(np.promote_types(codes.dtype, found.dtype), copy=False)
-        codes[ranks] = found
-    tree = MerkleTree(_DOMAIN)
-    memory, done = np.zeros(min(PIECE, pool.rows), _RECORD), 0
+    for one in digesting:
+        # One after the other, for what all of them write to leaves no room in the cache.
+        ranks = InOrder([file for file in pool.files if file.rows])
+        for number, file in enumerate(pool.files):
+            one.note(number, ranks.take(file.rows))
+        ranks.finish()
     for start, uids in zip(range(0, pool.rows, PIECE), read_uids(pool.uids, pool.rows), strict=True):
-        here = np.flatnonzero(state[start : start + PIECE])
-        done += len(here)
-        words = uids.take(here, mode="clip").view(np.uint64).reshape(-1, 2)
-        high, records = np.ascontiguousarray(words[:, 0]), memory[: len(here)]
-        records["high"], records["low"] = high, words[:, 1]
-        records["present"] = state[start : start + PIECE][here] == _THERE
-        records["value"] = encoding.values(codes[start : start + PIECE][here])
-        tree.update(high, records)
-    return "dcfeat1:" + tree.seal(done.to_bytes(8, "big")).hex()
+        for one in digesting:
+            one.update(start, uids)
+
+
+class _Digesting:
+    """A feature on its way to its digest: what it is for each sample that it was asked of, by rank."""
+
+    def __init__(self, features: Features, spec: FeatureSpec, rows: int) -> None:
+        self.spec = spec
+        self._features = features
+        # By rank, the order of the uids: nothing is sorted. As narrow as they go, for what is written to in any order
+        # has to stay in the cache.
+        self._codes: NDArray[Any] = np.zeros(rows, np.uint8)
+        self._encoding: _Integers | _Texts | _Vectors = _Integers()
+        if spec.output.type is Type.TEXT or spec.is_embedding:
+            self._encoding = _Vectors() if spec.is_embedding else _Texts()
+        self._tree, self._done = MerkleTree(_DOMAIN), 0
+        # New memory for each piece would take longer than what is done with it.
+        self._memory, self._uids = np.zeros(min(PIECE, rows), _RECORD), np.empty(min(PIECE, rows), "V16")
+
+    def note(self, number: int, ranks: NDArray[Any]) -> None:
+        """Take the values of the pool's n-th file, whose samples have these ranks, (rows,)."""
+        asked = self._features.asked_of(self.spec, number)
+        if not len(asked):
+            return
+        values = self._features.value(self.spec, number)
+        if isinstance(self._encoding, _Vectors):
+            found = self._encoding.codes(self._features.vectors(self.spec, number), asked, present(values).take(asked))
+        else:
+            found = self._encoding.codes(values, asked)
+            if values.null_count:
+                found = np.where(present(values).take(asked), found, found.dtype.type(_NULL))
+        self._codes = self._codes.astype(np.promote_types(self._codes.dtype, found.dtype), copy=False)
+        # As wide as pointers, indices come several times faster.
+        self._codes[ranks.take(asked).astype(np.intp)] = found
+
+    def update(self, start: int, uids: NDArray[np.void]) -> None:
+        """Append the records of the next samples, from rank `start` on; `uids` are theirs, (n,) of 16 bytes."""
+        here = self._codes[start : start + len(uids)]
+        # Of truths, which ones are not 0 is found several times faster.
+        places = np.flatnonzero(here != _NOT_ASKED)
+        self._done += len(places)
+        # No place lies outside: to be told so saves a second pass over them.
+        words = uids.take(places, out=self._uids[: len(places)], mode="clip").view(np.uint64).reshape(-1, 2)
+        codes, records = here.take(places), self._memory[: len(places)]
+        records["uid"] = words.astype(">u8").view("V16").reshape(-1)
+        records["present"] = codes != _NULL
+        records["value"] = self._encoding.values(codes)
+        self._tree.update(np.ascontiguousarray(words[:, 0]), records)
+
+    def seal(self) -> str:
+        """Return the digest; nothing may follow."""
+        return "dcfeat1:" + self._tree.seal(self._done.to_bytes(8, "big")).hex()
 
 
 class _Integers:
-    """Whole numbers and truth values as 16 bytes; each is its own code."""
+    """Whole numbers and truth values as 16 bytes; the code is the number, past those that mean something else."""
 
-    def codes(self, values: Any) -> NDArray[Any]:
-        """Return the numbers, (rows,), in the narrowest dtype that holds them: 0 where one is NULL."""
-        found = truths(values) if values.type == pa.bool_() else numbers(values)
+    def codes(self, values: Any, asked: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the codes of the values at some positions, (n,), in the narrowest dtype; any where one is NULL."""
+        every = truths(values) if values.type == pa.bool_() else numbers(values)
         if values.null_count:
-            found = np.where(present(values), found, found.dtype.type(0))
-        if not len(found):
-            return np.zeros(0, np.uint8)
+            every = np.where(present(values), every, every.dtype.type(0))
+        found: NDArray[Any] = every.take(asked).astype(np.int64)
         least, most = int(found.min()), int(found.max())
+        if most > np.iinfo(np.int64).max - 2:
+            found = found.astype(np.object_)
+        found += 2 * (found >= 0)
         kinds = (np.uint8, np.int16, np.int32, np.int64)
-        return found.astype(next(kind for kind in kinds if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max))
+        fits = (one for one in kinds if np.iinfo(one).min <= least and most + 2 <= np.iinfo(one).max)
+        return found.astype(next(fits, np.object_))
 
     def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
+        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
         wide = np.zeros((len(codes), 2), ">i8")
-        wide[:, 1] = codes
+        wide[:, 1] = np.where(codes > _NULL, codes - codes.dtype.type(2), np.where(codes == _NULL, 0, codes))
         return wide.view("V16").reshape(-1)
 
 
 class _Texts:
-    """Texts as 16 bytes of their SHA-256, each distinct one hashed once; 0 is the code of NULL."""
+    """Texts as 16 bytes of their SHA-256, each distinct one hashed once."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
-        self._digests = [bytes(16)]
+        self._digests = [bytes(16), bytes(16)]
 
-    def codes(self, values: Any) -> NDArray[Any]:
-        """Return the codes, (rows,), of an arrow array with a dictionary."""
+    def codes(self, values: Any, asked: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the codes of the texts at some positions, (n,), of an arrow array with a dictionary; any for NULL."""
         found = [self._code(text) for text in values.dictionary.to_pylist()]
-        table = np.array([0, *found], np.min_scalar_type(len(self._digests)))
-        codes: NDArray[Any] = table[np.where(present(values), numbers(values.indices) + 1, 0)]
+        table = np.array([*found, _NULL], np.min_scalar_type(len(self._digests)))
+        # Where a text is NULL, the index may lie outside.
+        codes: NDArray[Any] = table.take(numbers(values.indices).take(asked), mode="clip")
         return codes
 
     def _code(self, text: str) -> int:
@@ -108,16 +157,17 @@ class _Texts:
         return code
 
     def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
+        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
         table = np.frombuffer(b"".join(self._digests), "V16")
-        found: NDArray[np.void] = table[codes]
+        found: NDArray[np.void] = table.take(codes)
         return found
 
 
 class _Vectors:
-    """Vectors as 16 bytes of the SHA-256 of their numbers; 0 is the code of none."""
+    """Vectors as 16 bytes of the SHA-256 of their numbers."""
 
     def __init__(self) -> None:
-        self._digests = bytearray(16)
+        self._digests = bytearray(32)
 
     def codes(
         self, vectors: NDArray[np.float16], positions: NDArray[np.int64], there: NDArray[np.bool_]
@@ -127,11 +177,12 @@ class _Vectors:
         for position in positions[there]:
             numbers = vectors[position].astype("<f2", copy=False)
             self._digests += hashlib.sha256(numbers.tobytes()).digest()[:16]
-        codes = np.zeros(len(positions), np.int64)
+        codes = np.full(len(positions), _NULL, np.int64)
         codes[there] = np.arange(first, len(self._digests) // 16)
         return codes
 
     def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
+        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
         table = np.frombuffer(self._digests, "V16")
-        found: NDArray[np.void] = table[codes]
+        found: NDArray[np.void] = table.take(codes)
         return found

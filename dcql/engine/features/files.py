@@ -136,7 +136,8 @@ def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
 
 def _columns(path: Path, rows: int, names: list[str], by_dictionary: Sequence[str] = ()) -> list[Any]:
     try:
-        table = pq.ParquetFile(path, read_dictionary=by_dictionary).read(names)
+        # A column or two: to hand them out to threads takes as long again.
+        table = pq.ParquetFile(path, read_dictionary=by_dictionary).read(names, use_threads=False)
         found = [_whole(table.column(name)) for name in names]
     except (OSError, ValueError, pa.ArrowException, KeyError) as error:
         raise RunError(_damaged(path, str(error))) from error

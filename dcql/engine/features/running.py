@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dcql.catalog import store
-from dcql.catalog.models import ColumnArgument, FeatureSpec, FileAsset, PoolAsset, WeightsFile
+from dcql.catalog.models import ColumnArgument, FeatureSpec, FileAsset, PoolAsset
 from dcql.engine.features.assets import Assets, checked_sha256
 from dcql.engine.features.report import Computing
+from dcql.engine.features.weights import weights_of, weights_path
 from dcql.engine.features.workers import Ask, Workers
 from dcql.engine.udfs import table
 from dcql.engine.udfs.answers import Answers, Model
@@ -18,39 +18,6 @@ from dcql.errors import Diagnostic, RunError
 _FEWEST_FOR_PROCESSES = 20_000
 _ROWS_AT_ONCE = {"EMBEDDING": 8192, "IMAGE": 256, "COVERAGE": 1 << 20}
 _TEXT_ROWS = 4096
-
-
-def weights_folder() -> Path:
-    """Return where a user puts weights files: $DCQL_HOME/weights."""
-    return store.home() / "weights"
-
-
-def weights_of(spec: FeatureSpec) -> WeightsFile | None:
-    """Return the weights that a model uses here: the first of its files that is there; None where it has none.
-
-    Raises RunError where none of them is.
-    """
-    if not spec.model.weights:
-        return None
-    for one in spec.model.weights:
-        if weights_path(one) is not None:
-            return one
-    names = " or ".join(one.file for one in spec.model.weights)
-    raise RunError(
-        Diagnostic(
-            "E0613",
-            f"the weights of `{spec.model.name}` are not here",
-            None,
-            f"it needs {names}",
-            (f"put the file into {weights_folder()}",),
-        )
-    )
-
-
-def weights_path(weights: WeightsFile) -> Path | None:
-    """Return a weights file in the user's folder, else as a package ships it, or None."""
-    own = weights_folder() / weights.file
-    return own if own.is_file() else table.packaged(weights.file)
 
 
 class Running:

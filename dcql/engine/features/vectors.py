@@ -15,8 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dcql.arrays import present
-from dcql.engine.udfs.answers import Answers
-from dcql.engine.udfs.vectors import NOT_FINITE
+from dcql.engine.udfs.answers import NOT_FINITE, Answers
 from dcql.errors import Diagnostic, RunError
 from dcql.npy import map_npy
 from dcql.scratch import unfinished

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+# Why a model has no answer for a vector.
+NOT_FINITE = "the vector holds NaN or infinity"
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.engine.udfs.answers import Answers, Model
+from dcql.engine.udfs.answers import NOT_FINITE, Answers, Model
 from dcql.engine.udfs.products import (
     Rows,
     double_error,
@@ -30,7 +30,6 @@ from dcql.engine.udfs.search import BATCH, OnCpu, OnTorch, Scores, candidates
 from dcql.errors import Diagnostic, RunError, did_you_mean
 
 Options = Mapping[str, int | float | str]
-NOT_FINITE = "the vector holds NaN or infinity"
 TOO_LARGE = "the inner product is beyond float64"
 DEVICES = ("auto", "cpu", "cuda")
 
