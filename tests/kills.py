@@ -34,7 +34,7 @@ PHASES = (
     ("dcql.engine.add", "_replace", "add: writes the record"),
     ("dcql.engine.add", "_sweep", "add: removes what is old"),
     ("dcql.engine.features.files", "merge", "features: stores values"),
-    ("dcql.engine.features.columns", "Running", "features: loads the model"),
+    ("dcql.engine.features.running", "Running", "features: loads the model"),
     ("dcql.engine.run", "run", "run: executes"),
     ("dcql.engine.folder", "write", "run: writes its folder"),
     ("dcql.locks.lock_file", "write_lock", "lock: writes it"),

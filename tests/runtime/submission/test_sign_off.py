@@ -92,7 +92,7 @@ def with_lang(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_model_is_called(with_lang: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcql.engine.features.columns.Running", lambda *_: pytest.fail("a model was called"))
+    monkeypatch.setattr("dcql.engine.features.running.Running", lambda *_: pytest.fail("a model was called"))
     found = sign_off(with_lang)
     assert found.signed is not None
     assert verdicts(found)["feature lang"] is Verdict.OK
