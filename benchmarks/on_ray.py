@@ -45,6 +45,9 @@ RECIPES = {
 }
 
 
+_AGENTS = (b"ray::DashboardAgent\0", b"ray::RuntimeEnvAgent\0")  # begin as workers do, and execute no task
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """CPU seconds: of this process, of workers, of Ray's own processes."""
@@ -92,7 +95,7 @@ def spent() -> Spent:
             process = int(entry.name)
             parents[process] = int(fields[1])
             used[process] = sum(map(int, fields[11:15]))
-            worker[process] = command.startswith(b"ray::")
+            worker[process] = command.startswith(b"ray::") and not command.startswith(_AGENTS)
     own = os.getpid()
     # Children that ended before are in the fields of this process too: those of an earlier cluster cancel out.
     parts = {"run": used[own], "workers": 0, "ray": 0}

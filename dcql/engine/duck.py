@@ -210,6 +210,7 @@ class Session:
 
     def stored(self, name: str) -> Any:
         """Return a stored table as an Arrow one, its rows in any order."""
+        _let_scan_arrow()
         return self._connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
 
     def beside(self, file: str) -> dict[str, str]:
@@ -240,7 +241,7 @@ class Session:
 
 
 def _let_scan_arrow() -> None:
-    """Import the package around the engine, which brings in what scans Arrow."""
+    """Import the package around the engine, which brings in what scans Arrow, and what makes a table of it."""
     import_module("duckdb")
 
 
