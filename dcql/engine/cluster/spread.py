@@ -27,7 +27,7 @@ from dcql.lower.program import GroupedThreshold, Numbers, Program
 from dcql.lower.statement import Statement
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
-_TOGETHER = 1 << 21  # rows that may go as one task: seconds, which is what a node that is lost costs
+_TOGETHER = 1 << 22  # rows that may go as one task: seconds, which is what a node that is lost costs
 
 
 @dataclass(frozen=True)
