@@ -58,7 +58,7 @@ def run_spread(
             return _last(ready, spread, parameters)
 
         statistics, (counts, found) = ready.compute(last_of, frozen or {})
-        report = ready.features.report() if ready.features is not None else None
+        report = ready.features.report(found) if ready.features is not None else None
     return result_of(program, pool, statistics, found, counts.funnel(), report)
 
 
@@ -85,9 +85,9 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
     skipping = not pool.added and program.kept is not None
     one_clause = skipping and [len(block.clauses) for block in program.blocks] == [1]
     blocks = () if skipping else program.blocks
-    if pool.added and program.marks is not None:
-        asked = Asked(blocks, program.kept_where, program.has_copies, demands, "")
-        statement, sources = program.marks, alone(ready.sources)
+    if pool.added and program.marks is not None and program.in_order:
+        asked = Asked(blocks, program.kept_where, program.has_copies, demands, "", dict(program.marks.told))
+        statement, sources = program.marks.statement, alone(ready.sources)
     elif pool.added:
         asked = Asked(blocks, None, program.has_copies, demands, "")
         statement, sources = program.output, _rows_of_each(ready.sources)
@@ -95,8 +95,8 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
         if skipping and not one_clause:
             assert program.marks is not None
             counted = Asked(program.blocks, program.kept_where, has_copies=False, demands=demands, pool="")
-            marks = spread.each_in_order("samples", program.marks, alone(ready.sources), last, counted, parameters)
-            for _, content in marks:
+            marks, each_file = program.marks.statement, alone(ready.sources)
+            for _, content in spread.each_in_order("samples", marks, each_file, last, counted, parameters):
                 found = unpacked(content)
                 counts.merge(found["depths"], found["undefined"])
         asked = Asked(blocks, None, program.has_copies, () if skipping else demands, pool.name)
