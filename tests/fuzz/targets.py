@@ -4,16 +4,27 @@ from dcql.tars.members import DamagedTarError
 from fuzz import binaries, documents, texts
 from fuzz.judging import Target
 
-_SYNTAX = ("dcql.syntax.scan", "dcql.syntax.parser", "dcql.syntax.tree", "dcql.syntax.habits", "dcql.syntax.canonical")
+_SYNTAX = (
+    "dcql.syntax.scan",
+    "dcql.syntax.parser",
+    "dcql.syntax.tree",
+    "dcql.syntax.habits",
+    "dcql.syntax.expected",
+    "dcql.syntax.place",
+    "dcql.syntax.canonical",
+)
 _PLAN = (
     "dcql.plan.queries",
     "dcql.plan.resolve",
     "dcql.plan.expressions",
     "dcql.plan.features",
+    "dcql.plan.model_specs",
     "dcql.plan.lookup",
     "dcql.plan.scope",
     "dcql.plan.constants",
     "dcql.lower.lower",
+    "dcql.lower.thresholds",
+    "dcql.lower.cut",
     "dcql.lower.chain",
     "dcql.lower.sql",
 )
@@ -59,7 +70,12 @@ TARGETS = {
         Target("embeddings", binaries.embeddings, ("dcql.engine.embeddings",)),
         Target("asset", binaries.asset, ("dcql.engine.features.assets",)),
         Target("stored_values", binaries.stored_values, ("dcql.engine.features.files", "dcql.engine.features.vectors")),
-        Target("distribution", binaries.distribution, ("dcql.engine.distribution",), (OSError, ValueError, KeyError)),
+        Target(
+            "distribution",
+            binaries.distribution,
+            ("dcql.engine.distribution", "dcql.engine.buckets"),
+            (OSError, ValueError, KeyError),
+        ),
         Target("fasttext", binaries.fasttext, ("dcql.engine.udfs.fasttext_model",), (ValueError,)),
         Target("image", binaries.image, ("dcql.images",)),
     )
