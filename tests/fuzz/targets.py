@@ -1,7 +1,7 @@
 """The readers of bytes that strangers write, or that a damaged disk gives."""
 
 from dcql.tars.members import DamagedTarError
-from fuzz import binaries, documents, texts
+from fuzz import binaries, documents, tables, texts
 from fuzz.judging import Target
 
 _SYNTAX = (
@@ -42,6 +42,12 @@ TARGETS = {
     for target in (
         Target("recipe", texts.recipe, (*_SYNTAX, *_PLAN)),
         Target("set_file", texts.set_file, ("dcql.catalog.inputs", "dcql.plan.sets")),
+        Target(
+            "table",
+            tables.table,
+            ("dcql.catalog.tables", "dcql.engine.tables", "dcql.plan.tables", "dcql.lower.tables"),
+            (tables.NoTableError,),
+        ),
         Target("lock", texts.lock_file, ("dcql.locks.lock", "dcql.locks.lock_file")),
         Target("program", texts.program, ("dcql.lower.stored",), (ValueError,)),
         Target("manifest", documents.manifest, ("dcql.run_folder", "dcql.records.recorded")),
