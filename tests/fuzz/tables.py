@@ -174,8 +174,9 @@ def _column(source: Bytes, name: str, rows: int) -> tuple[str, Any]:
     usual = {"uid": COLUMNS[0], "b": COLUMNS[16], "c": COLUMNS[1], "original_width": COLUMNS[10]}
     choice = source.number()
     type_, values = usual[name] if choice < 160 and name in usual else COLUMNS[choice % len(COLUMNS)]
-    # Each value once, in turn, or as the bytes say: keys that come twice end a run early.
-    picked = [values[at % len(values)] if choice % 2 else source.of(values) for at in range(rows)]
+    # Each value once and then none, or as the bytes say: a key that comes twice ends a run early.
+    in_turn = [*values, *[None] * rows][:rows]
+    picked = in_turn if choice % 2 else [source.of(values) for _ in range(rows)]
     return name, _array(picked, type_)
 
 
