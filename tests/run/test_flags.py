@@ -95,12 +95,13 @@ def text(values: list[int]) -> bytes:
 @pytest.mark.parametrize("named", SETS)
 def test_membership(named: str, query: str, compiling: Compiling, pool: Pool, asked: list[Any]) -> None:
     compiled, expected = compiling(named, query)
-    flagged = compiled.program.flagged
-    assert flagged is not None
+    marks = compiled.program.marks
+    assert marks is not None
+    assert marks.flagged
     assert run_compiled(compiled, pool).subset.hash == expected
-    assert (flagged.marks in asked) == (named in BY_FLAGS)
+    assert (marks.statement in asked) == (named in BY_FLAGS)
     asked.clear()
-    plain = replace(compiled, program=replace(compiled.program, flagged=None))
+    plain = replace(compiled, program=replace(compiled.program, marks=None))
     assert run_compiled(plain, pool).subset.hash == expected
     assert asked == []
 
@@ -117,6 +118,6 @@ def test_beside_other_sets(named: str, compiling: Compiling, pool: Pool, asked: 
 def test_a_query_that_looks_up_anything_else_has_no_flags(compiling: Compiling, pool: Pool, asked: list[Any]) -> None:
     query = "SELECT uid FROM pool WHERE original_width IN s AND grp >= q(0.5 BY rating)"
     compiled, expected = compiling("a few", query)
-    assert compiled.program.flagged is None
+    assert compiled.program.marks is None
     assert run_compiled(compiled, pool).subset.hash == expected
     assert asked == []
