@@ -210,7 +210,7 @@ class Session:
 
     def stored(self, name: str) -> Any:
         """Return a stored table as an Arrow one, its rows in any order."""
-        return self._connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
+        return self._connection._submit(f'SELECT * FROM "{name}"', {}, "stream", _BATCH_ROWS).arrow_reader().read_all()
 
     def beside(self, file: str) -> dict[str, str]:
         """Return what `stand_beside` has beside a file, by name."""
