@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import log2
 from typing import TYPE_CHECKING, Any
 
+from dcql.cli.fitting import fitted
 from dcql.cli.plain import text_of
 from dcql.cli.shell import plural, shown, size
 from dcql.inspect.features import reasons
@@ -27,9 +28,11 @@ def draw_features(console: "Console", report: "FeaturesReport") -> None:
     names = [shown(use.spec.name) for use in report.uses]
     made = [shown(_made_by(use)) for use in report.uses]
     width, wide = max(map(len, names)), max(map(len, made))
-    for use, name, by in zip(report.uses, names, made, strict=True):
-        line = text.assemble(f"  {name:<{width}}", (f"  {by:<{wide}}", "dim"))
-        line.append(f"  asked of {plural(use.asked, 'sample')}, {_computed(use)}")
+    asked = [f"asked of {plural(use.asked, 'sample')}, {_computed(use)}" for use in report.uses]
+    fits = not console.is_terminal or 6 + width + wide + max(map(len, asked)) <= console.width
+    for use, name, by, what in zip(report.uses, names, made, asked, strict=True):
+        line = text.assemble(f"  {name:<{width}}", (f"  {by:<{wide if fits else 0}}", "dim"))
+        line.append(f"  {what}" if fits else f"\n    {what}")
         console.print(line)
         if use.failed:
             console.print(text(f"    {shown(_failures(use))}", "yellow"))
@@ -67,7 +70,7 @@ def draw_rows(console: "Console", rows: Sequence[Mapping[str, Any]], indent: str
             line.append(f"  failed {row['failed']:,}", "yellow")
         if "damaged" in row:
             line.append(f"  damaged: {shown(row['damaged'])}", "red")
-        console.print(line)
+        console.print(fitted(console, line, 4))
 
 
 def draw_stored(console: "Console", told: Mapping[str, Any]) -> None:

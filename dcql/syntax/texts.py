@@ -3,9 +3,10 @@
 What reads text and knows nothing of the language: a recipe whose program is stored is not looked into.
 """
 
+import os
 from pathlib import Path
 
-from dcql.errors import Diagnostic, RecipeError
+from dcql.errors import Diagnostic, RecipeError, did_you_mean
 from dcql.source import Source
 
 MAX_BYTES = 1_000_000
@@ -22,8 +23,23 @@ def read(path: Path, name: str | None = None) -> Source:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise RecipeError(Diagnostic("E0155", f"cannot read `{name}`", label=why.lower())) from None
+        raise RecipeError(
+            Diagnostic("E0155", f"cannot read `{name}`", None, why.lower(), _advice(path, error))
+        ) from None
     return source_of(data, name)
+
+
+def _advice(path: Path, error: OSError | ValueError) -> tuple[str, ...]:
+    """Say what to do about a file that cannot be read."""
+    if isinstance(error, PermissionError):
+        return ("check the permissions of the file and of its folder",)
+    if isinstance(error, IsADirectoryError):
+        return ("name the file of a recipe",)
+    try:
+        near = did_you_mean(path.name, [entry.name for entry in os.scandir(path.parent) if entry.is_file()])
+    except (OSError, ValueError):
+        near = None
+    return (f"a file of a similar name is there: `{path.with_name(near)}`" if near else "check the path",)
 
 
 def source_of(data: bytes, name: str) -> Source:

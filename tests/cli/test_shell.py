@@ -52,6 +52,17 @@ def test_a_closed_pipe_is_silent(here: Path, child: list[str]) -> None:
     assert running.wait() == 0
 
 
+@pytest.mark.parametrize("command", [("sql", "dedup.dcql"), ("check", "clip.dcql", "--format", "json"), ("pool", "ls")])
+def test_a_disk_that_takes_no_more_output_is_no_bug(here: Path, child: list[str], command: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        told = subprocess.run([*child, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.returncode == 1
+    assert told.stderr == (
+        "error[E0758]: cannot write standard output\n  No space left on device\n"
+        " = help: free some space on the disk, or send the output elsewhere\n"
+    )
+
+
 def test_a_bug_is_told_without_a_stack_trace(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(plan: object) -> None:
         raise ZeroDivisionError("a \x1b[31mbug")
@@ -109,6 +120,16 @@ def test_a_demo_pool_that_is_missing_is_told(dcql: Dcql, here: Path, monkeypatch
     assert told.err.startswith("error[E0764]: no demo pool")
 
 
+def test_a_demo_pool_that_cannot_be_written_is_told(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dcql.demo.expand")
+    (here / "home").write_text("a file")
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    told = dcql("count", "clip30")
+    assert told.code == 1
+    assert told.err.startswith("error[E0764]: no demo pool")
+    assert "set DCQL_HOME" in told.err
+
+
 def test_a_wrong_recipe_does_not_make_the_demo_pool(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCQL_HOME", str(here / "home"))
     assert dcql("run", "wrong.dcql").code == 2
@@ -126,6 +147,25 @@ def test_a_funnel_fits_its_terminal(width: int) -> None:
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip().endswith("█" * 12)
+
+
+@pytest.mark.parametrize("width", [60, 80, 87, 200])
+@pytest.mark.parametrize("command", [("why", "8e0c84a0961f", "why.dcql"), ("run", "words.dcql")], ids=" ".join)
+def test_nothing_is_cut_where_a_terminal_is_narrow(
+    width: int, command: tuple[str, ...], dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "words.dcql").write_text("SELECT uid FROM pool WHERE lang = 'en';")
+    dcql(*command, "--pool", "mixed")
+    whole = dcql(*command, "--pool", "mixed")
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr(f"dcql.cli.{command[0]}.stdout", lambda: console)
+    dcql(*command, "--pool", "mixed")
+    lines = [line for line in file.getvalue().splitlines() if "dcql1:" not in line]
+    assert max(map(len, lines)) <= width
+    # A clause of the funnel is cut, and has a bar.
+    start = 0 if command[0] == "why" else -len(whole.out[whole.out.index("\nfeatures") :].split())
+    assert file.getvalue().split()[start:] == whole.out.split()[start:]
 
 
 @pytest.mark.parametrize(
