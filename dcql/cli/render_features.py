@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from math import log2
 from typing import TYPE_CHECKING, Any
 
-from dcql.cli.fitting import fitted
 from dcql.cli.plain import text_of
 from dcql.cli.shell import plural, shown, size
 from dcql.inspect.features import reasons
@@ -61,16 +60,18 @@ def draw_rows(console: "Console", rows: Sequence[Mapping[str, Any]], indent: str
 
     names = [shown(row["name"]) or "?" for row in rows]
     made = [shown(_made(row)) for row in rows]
+    held = [f"{row['samples']:>13,} samples  {size(row['bytes'])}" for row in rows]
     width, wide = max(map(len, names)), max(map(len, made))
-    for row, name, by in zip(rows, names, made, strict=True):
+    fits = not console.is_terminal or len(indent) + width + wide + _DIGITS + 6 + max(map(len, held)) <= console.width
+    for row, name, by, what in zip(rows, names, made, held, strict=True):
         line = Text.assemble(indent, (f"{name:<{width}}", "bold"), f"  {by:<{wide}}  ")
         line.append(short_id(row["id"]), "dim")
-        line.append(f"  {row['samples']:>13,} samples  {size(row['bytes'])}")
+        line.append(f"  {what}" if fits else f"\n{indent}    {what.strip()}")
         if row["failed"]:
             line.append(f"  failed {row['failed']:,}", "yellow")
         if "damaged" in row:
             line.append(f"  damaged: {shown(row['damaged'])}", "red")
-        console.print(fitted(console, line, 4))
+        console.print(line)
 
 
 def draw_stored(console: "Console", told: Mapping[str, Any]) -> None:

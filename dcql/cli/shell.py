@@ -81,7 +81,7 @@ def _tell(error: DcqlError, *, as_json: bool) -> None:
     if as_json:
         print_json({"errors": [diagnostic.to_json() for diagnostic in error.diagnostics]})
         return
-    stderr().print(coloured(render(error.diagnostics)))
+    draw_diagnostics(stderr(), error.diagnostics)
 
 
 def _drop_output() -> None:
@@ -120,7 +120,19 @@ def internal(error: Exception) -> RunError:
     )
 
 
-def coloured(rendered: str) -> "Text":
+def draw_diagnostics(console: "Console", diagnostics: Iterable[Diagnostic]) -> None:
+    """Print diagnostics in colour, their words in lines that fit the terminal; lines of a recipe stay as they are."""
+    import re
+
+    from dcql.cli.fitting import fitted
+
+    for line in _coloured(render(diagnostics)).split("\n", allow_blank=True):
+        advice = re.match(" *= (help|fix): ", line.plain)
+        of_recipe = re.match(r"(\d+ | *)(\||-->)", line.plain)
+        console.print(line if of_recipe else fitted(console, line, advice.end() if advice else 4))
+
+
+def _coloured(rendered: str) -> "Text":
     """Colour drawn diagnostics; the text stays what it is."""
     from rich.text import Text
 

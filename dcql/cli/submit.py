@@ -207,8 +207,7 @@ def check(
 def _draw(report: "Report") -> None:
     from rich.text import Text
 
-    from dcql.cli.shell import coloured
-    from dcql.errors import render
+    from dcql.cli.shell import draw_diagnostics
 
     console = stdout()
     console.print(Text(shown(report.name), "bold"))
@@ -223,7 +222,7 @@ def _draw(report: "Report") -> None:
             console.print(Text(f"note: {shown(note)}", "dim"))
     console.print()
     if report.faults:
-        console.print(coloured(render(report.faults)))
+        draw_diagnostics(console, report.faults)
         console.print()
     console.print(Text(_verdict(report), f"bold {'green' if report.passed else 'red'}"))
 

@@ -36,10 +36,12 @@ def _advice(path: Path, error: OSError | ValueError) -> tuple[str, ...]:
     if isinstance(error, IsADirectoryError):
         return ("name the file of a recipe",)
     try:
-        near = did_you_mean(path.name, [entry.name for entry in os.scandir(path.parent) if entry.is_file()])
+        others = [Path(name) for name in sorted(os.listdir(path.parent))]
     except (OSError, ValueError):
-        near = None
-    return (f"a file of a similar name is there: `{path.with_name(near)}`" if near else "check the path",)
+        others = []
+    # Without what they end with, which makes all names alike.
+    near = did_you_mean(path.stem, [other.stem for other in others if other.suffix == path.suffix])
+    return (f"a similar file is there: `{path.with_stem(near)}`" if near else "check the path",)
 
 
 def source_of(data: bytes, name: str) -> Source:

@@ -168,6 +168,27 @@ def test_nothing_is_cut_where_a_terminal_is_narrow(
     assert file.getvalue().split()[start:] == whole.out.split()[start:]
 
 
+def test_advice_is_broken_between_words(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=50, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.shell.stderr", lambda: console)
+    dcql("run", "wrong.dcql", "--pool", "mixed")
+    assert file.getvalue().splitlines()[:7] == [
+        "error[E0201]: unknown name `clip_l41`",
+        " --> wrong.dcql:2:7",
+        "  |",
+        "2 | WHERE clip_l41 >= q(0.7)",
+        "  |       ^^^^^^^^ not a column of the pool, a DEFINE or a PARAM",  # under the line that it is about
+        "  = help: a similar name exists: `clip_l14`",
+        "",
+    ]
+    assert file.getvalue().splitlines()[-3:] == [
+        "  = help: nothing is converted: text is written in",
+        "          quotes, `'2'`, a number without, `2`",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("512MB", 512_000_000), ("1GB", 10**9), ("2GiB", 2 << 30), ("1.5GB", 1_500_000_000), ("64 mb", 64_000_000)],
