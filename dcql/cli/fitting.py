@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def fitted(console: "Console", line: "Text", hang: int) -> "Text":
     """Return a line as it stands, or broken between words where a terminal is narrower; what follows hangs by `hang`.
 
-    A word that is longer than the terminal is wide stays as it is.
+    A word that is longer than a line is broken too.
     """
     if not console.is_terminal or line.cell_len <= console.width:
         return line

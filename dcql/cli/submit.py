@@ -207,6 +207,7 @@ def check(
 def _draw(report: "Report") -> None:
     from rich.text import Text
 
+    from dcql.cli.fitting import fitted
     from dcql.cli.shell import draw_diagnostics
 
     console = stdout()
@@ -215,7 +216,8 @@ def _draw(report: "Report") -> None:
     width = max(len(check.name) for check in report.checks)
     for one in report.checks:
         state, style = _state(one)
-        console.print(Text.assemble((f"{state:<9}", style), f" {one.name:<{width}}  ", (shown(one.told), "dim")))
+        line = Text.assemble((f"{state:<9}", style), f" {one.name:<{width}}  ", (shown(one.told), "dim"))
+        console.print(fitted(console, line, 4))
     if report.notes:
         console.print()
         for note in report.notes:
