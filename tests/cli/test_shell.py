@@ -182,10 +182,9 @@ def test_advice_is_broken_between_words(dcql: Dcql, monkeypatch: pytest.MonkeyPa
         "  = help: a similar name exists: `clip_l14`",
         "",
     ]
-    assert file.getvalue().splitlines()[-3:] == [
+    assert file.getvalue().splitlines()[-2:] == [
         "  = help: nothing is converted: text is written in",
         "          quotes, `'2'`, a number without, `2`",
-        "",
     ]
 
 
