@@ -15,11 +15,13 @@ from rich.console import Console
 from dcql.catalog.pool import open_pool
 from dcql.catalog.types import Type
 from dcql.cli import check
+from dcql.cli.locks import _line as condition
 from dcql.cli.options import memory_size, settings
 from dcql.cli.render import draw_funnel, number, share, short
 from dcql.compiler import compile, run, run_compiled
 from dcql.inspect.funnel import funnel
 from dcql.pages.text import decimal
+from dcql.verify import Outcome
 
 Dcql = Callable[..., Any]
 
@@ -166,6 +168,27 @@ def test_nothing_is_cut_where_a_terminal_is_narrow(
     # A clause of the funnel is cut, and has a bar.
     start = 0 if command[0] == "why" else -len(whole.out[whole.out.index("\nfeatures") :].split())
     assert file.getvalue().split()[start:] == whole.out.split()[start:]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_conditions_and_stored_features_fit_a_narrow_terminal(
+    width: int, dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = f"dcql1:{'0' * 64}"
+    line = condition(Outcome("new process: 2", whole), width - 27)
+    assert len(line) <= width - len("  DIFFERS")
+    assert line.startswith("new process: 2    dcql1:0000")
+    assert condition(Outcome("new process: 2", whole), None).endswith(whole)
+
+    (here / "words.dcql").write_text("SELECT uid FROM pool WHERE lang = 'en';")
+    dcql("run", "words.dcql", "--pool", "mixed")
+    wide = dcql("feature", "ls").out
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.features.stdout", lambda: console)
+    dcql("feature", "ls")
+    assert file.getvalue().split() == wide.split()
+    assert max(map(len, file.getvalue().splitlines())) <= width
 
 
 def test_advice_is_broken_between_words(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
