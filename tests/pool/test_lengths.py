@@ -13,7 +13,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle.functions import fasttext_words, python_words
-from pool.samples import samples, uid, write
+from pool.samples import overwrite, samples, uid, write
 
 import dcql
 from dcql.catalog import store
@@ -148,10 +148,7 @@ def test_no_text_is_read(tmp_path: Path) -> None:
     folder = nasty_pool(tmp_path / "pool")
     pool = add("p", folder)
     for file in pool.files:
-        content = bytearray(Path(file.path).read_bytes())
-        footer = 8 + int.from_bytes(content[-8:-4], "little")
-        content[8:-footer] = bytes(len(content) - 8 - footer)
-        Path(file.path).write_bytes(content)
+        overwrite(Path(file.path))
     assert run(Text("r", RECIPES[0]), "p").subset.distinct > 0
     with pytest.raises(RunError):
         run(Text("r", "SELECT uid FROM pool WHERE text LIKE '%a%'"), "p")

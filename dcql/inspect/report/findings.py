@@ -11,7 +11,8 @@ from dcql.arrays import indices, numbers, present
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution, Number
+from dcql.engine.buckets import Number
+from dcql.engine.distribution import Distribution
 from dcql.engine.features.inputs import rows_of
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
