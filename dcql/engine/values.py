@@ -107,6 +107,7 @@ def observing(
 
     Raises RunError where the pool cannot be read, or a feature is no longer stored.
     """
+    program = program.over(pool)
     with (
         session(every_path(pool), resources, (features_folder(),)) as open_session,
         Asking(program, pool, open_session, STORED, resources, tell) as asking,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.run import Progress
 from dcql.engine.values import FileValues, Observed
@@ -89,7 +90,7 @@ def dropped(
     their uids. `most` are taken of each group. Raises RunError where the pool cannot be read.
     """
     places = tuple(_places(plan, writer))
-    read = _Read(plan, places)
+    read = _Read(plan, places, observed.pool)
     found = [Nearest(most) for _ in places]
     values = _cut_values(places, observed)
     done = 0
@@ -166,7 +167,7 @@ def _cut_values(places: Sequence[_Place], observed: Observed) -> list[float | No
 class _Read:
     """What is read of each file for the places, and where in it each of them finds its part."""
 
-    def __init__(self, plan: nodes.Plan, places: Sequence[_Place]) -> None:
+    def __init__(self, plan: nodes.Plan, places: Sequence[_Place], pool: Pool) -> None:
         every = nodes.Literal(0, Type.INT)
         self._scores: dict[tuple[nodes.Expr, nodes.Rel], int] = {}
         self._filters: dict[nodes.Filter, int] = {}
@@ -179,7 +180,7 @@ class _Read:
             if place.cut is not None:
                 self._scores.setdefault((place.cut.expr, place.cut.population), len(self._scores))
         self._every = every
-        self.lowered = lower_values(plan, tuple(self._scores), tuple(self._filters))
+        self.lowered = lower_values(plan, tuple(self._scores), tuple(self._filters), pool)
 
     def ended(
         self, place: _Place, rows: FileValues, value: float | None

@@ -142,7 +142,7 @@ class _Looking:
             self._scores.setdefault((cut.expr, cut.population), len(self._scores))
             if cut.filter is not None:
                 self._filters.setdefault(cut.filter, len(self._filters))
-        self._read = lower_values(self.plan, tuple(self._scores), tuple(self._filters))
+        self._read = lower_values(self.plan, tuple(self._scores), tuple(self._filters), self.observed.pool)
         self._found = _by_name(self.observed.statistics.found)
         self._values = [self._value(cut) for cut in self.cuts]
         self._columns = _chosen(self.observed.pool, self.cuts)
