@@ -18,6 +18,7 @@ from dcql.engine.duck import Resources
 from dcql.engine.export import missing, refuse_unknown
 from dcql.engine.features.inputs import Inputs, rows_of
 from dcql.engine.features.report import Computing
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.values import Observed, locate, observing, read_columns
 from dcql.errors import DcqlError, Diagnostic, RunError
@@ -213,9 +214,10 @@ def _group(pool: Pool, subset: Subset, wanted: Wanted, order: tuple[str, bool] |
     nearest = Nearest(wanted.number)
     ordered = _Ordered(wanted.number, *order) if order is not None else None
     done = found = 0
+    held = Inside(subset, pool)
     for number, file in enumerate(pool.files):
         uids = inputs.uids(file)
-        inside = find(subset.uids, uids) >= 0
+        inside = held.of(file, uids)
         found += int(np.count_nonzero(inside))
         rows = np.flatnonzero(inside != wanted.is_dropped).astype(np.int64)
         if ordered is not None:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.values import FileValues, Observed
 from dcql.inspect.report.cuts import Cut, cuts
 from dcql.lower.values import lower_values
 from dcql.plan import nodes
 from dcql.plan.written import Writer
-from dcql.subset import Subset, Uids, find
+from dcql.subset import Subset, Uids
 
 # Gives a number to each uid, by which samples are taken where none is nearer than another.
 Order = Callable[[Uids], NDArray[np.uint64]]
@@ -94,9 +95,10 @@ def dropped(
     found = [Nearest(most) for _ in places]
     values = _cut_values(places, observed)
     done = 0
+    inside = Inside(subset, observed.pool)
     for number, file in enumerate(observed.pool.files):
         uids = observed.uids(file)
-        outside = find(subset.uids, uids) < 0
+        outside = ~inside.of(file, uids)
         rows = observed.values(read.lowered, file)
         for place, nearest, value in zip(places, found, values, strict=True):
             ended, away = read.ended(place, rows, value)

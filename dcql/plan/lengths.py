@@ -16,7 +16,7 @@ def kept_lengths(plan: nodes.Plan) -> nodes.Plan:
 
 
 def over(plan: nodes.Plan, pool: Pool) -> nodes.Plan:
-    """Return the form of a plan that reads least of a pool: as `Program.over`, for a plan that is lowered for one pool."""
+    """Return the form of a plan that reads least of a pool, for one that is lowered for that pool (`Program.over`)."""
     kept = kept_lengths(plan)
     return kept if {one.column for one in lengths_of(kept)} <= set(pool.lengths) else plan
 

@@ -32,7 +32,7 @@ from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError
 from dcql.files import locate
-from dcql.subset import Uids, join_words
+from dcql.subset import UID, Uids, join_words
 
 KEY_DIGITS = 32
 _ARROW = {
@@ -78,7 +78,9 @@ class Inputs:
         """Return the uids of a file, (rows,) of dtype u8,u8. Raises RunError where it cannot be read."""
         if file.rank is not None:
             assert self.pool.uids is not None
-            ranked: Uids = np.load(self.pool.uids, mmap_mode="r")[np.load(file.rank)]
+            # Taken as 16-byte items, uids come faster than as pairs.
+            items = np.load(self.pool.uids, mmap_mode="r").view(f"V{UID.itemsize}")
+            ranked: Uids = items.take(np.load(file.rank)).view(UID)
             return ranked
         every = np.arange(file.rows, dtype=np.int64)
         parts = [table.column("uid") for table in rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
