@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.engine.features.inputs import Inputs
 from dcql.engine.marked import read_uids
 from dcql.subset import UID, Subset, Uids, find
 
@@ -24,13 +25,13 @@ class Inside:
     subset: Subset
     pool: Pool
 
-    def of(self, file: PoolFile, uids: Uids) -> NDArray[np.bool_]:
-        """Return which samples of a file the subset holds, (rows,), by their `uids`, (rows,).
+    def of(self, file: PoolFile) -> NDArray[np.bool_]:
+        """Return which samples of a file the subset holds, (rows,).
 
-        Raises RunError where the pool's files hold other samples than were added.
+        Raises RunError where it cannot be read, or holds other samples than were added.
         """
         if file.rank is None:
-            return find(self.subset.uids, uids) >= 0
+            return find(self.subset.uids, Inputs(self.pool).uids(file)) >= 0
         found: NDArray[np.bool_] = self._by_rank.take(np.load(file.rank))
         return found
 

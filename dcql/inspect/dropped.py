@@ -98,7 +98,7 @@ def dropped(
     inside = Inside(subset, observed.pool)
     for number, file in enumerate(observed.pool.files):
         uids = observed.uids(file)
-        outside = ~inside.of(file, uids)
+        outside = ~inside.of(file)
         rows = observed.values(read.lowered, file)
         for place, nearest, value in zip(places, found, values, strict=True):
             ended, away = read.ended(place, rows, value)

@@ -77,15 +77,24 @@ class Inputs:
     def uids(self, file: PoolFile) -> Uids:
         """Return the uids of a file, (rows,) of dtype u8,u8. Raises RunError where it cannot be read."""
         if file.rank is not None:
-            assert self.pool.uids is not None
-            # Taken as 16-byte items, uids come faster than as pairs.
-            items = np.load(self.pool.uids, mmap_mode="r").view(f"V{UID.itemsize}")
-            ranked: Uids = items.take(np.load(file.rank)).view(UID)
-            return ranked
+            return self._ranked(np.load(file.rank))
         every = np.arange(file.rows, dtype=np.int64)
         parts = [table.column("uid") for table in rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
         read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
         return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
+
+    def uids_at(self, file: PoolFile, rows: NDArray[np.int64]) -> Uids:
+        """Return the uids of some rows of a file, (n,) of dtype u8,u8. Raises RunError where it cannot be read."""
+        if file.rank is not None:
+            return self._ranked(np.load(file.rank, mmap_mode="r")[rows])
+        return self.uids(file)[rows]
+
+    def _ranked(self, ranks: NDArray[Any]) -> Uids:
+        assert self.pool.uids is not None
+        # Taken as 16-byte items, uids come faster than as pairs.
+        items = np.load(self.pool.uids, mmap_mode="r").view(f"V{UID.itemsize}")
+        ranked: Uids = items.take(ranks).view(UID)
+        return ranked
 
     @cached_property
     def shards(self) -> Any:

@@ -157,7 +157,7 @@ class _Looking:
         done = 0
         inside = Inside(self.subset, self.observed.pool)
         for number, file in enumerate(files):
-            self._kept_of[number] = inside.of(file, self.observed.uids(file))
+            self._kept_of[number] = inside.of(file)
             for at, (values, belongs, known) in enumerate(self._scored(self.observed.values(self._read, file))):
                 scores[at].add(values[belongs & known])
                 members[at] += int(np.count_nonzero(belongs))
