@@ -189,9 +189,12 @@ def rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.i
     filesystem, path = locate(file.path)
     waiting: list[Any] = []
     rows = seen = 0
+    until = int(positions[-1]) + 1 if len(positions) else 0
     try:
         with filesystem.open(path, "rb") as stream:
             for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=list(columns)):
+                if seen >= until:
+                    break
                 low, high = np.searchsorted(positions, [seen, seen + batch.num_rows])
                 taken = positions[low:high] - seen
                 seen += batch.num_rows
