@@ -157,12 +157,12 @@ class Search:
         old, new = (side.evaluate([side.plan, EVERY]) for side in (self.a, self.b))
         self.subsets = old.subset(0), new.subset(0)
         both = Subset.from_uids(np.concatenate([subset.uids for subset in self.subsets])).uids
-        at = {is_a: _places(variants, both) for is_a, variants in ((True, old), (False, new))}
-        before, after = (_taken(_copies(variants, 0), at[is_a]) for is_a, variants in ((True, old), (False, new)))
+        places = {is_a: _places(variants, both) for is_a, variants in ((True, old), (False, new))}
+        before, after = (_taken(_copies(variants, 0), places[is_a]) for is_a, variants in ((True, old), (False, new)))
         differs = before != after
         self.uids, self.before, self.after = both[differs], before[differs], after[differs]
         self._in_pool = {
-            is_a: _taken(variants.kept[1], at[is_a][differs]) for is_a, variants in ((True, old), (False, new))
+            is_a: _taken(variants.kept[1], places[is_a][differs]) for is_a, variants in ((True, old), (False, new))
         }
         self.mixes.differing = listed(self.uids, folder)
         self._compute(keys)
