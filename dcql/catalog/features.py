@@ -19,13 +19,13 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dcql.catalog import store
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import unwritable
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 from dcql.json_text import parse_json
 from dcql.scratch import unfinished
@@ -38,7 +38,7 @@ RAW = "raw-"
 _FOLDER = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredFeature:
     """A feature in the store: its id in full, and its folder."""
 
@@ -48,9 +48,12 @@ class StoredFeature:
     def versions(self, key: str) -> list[Path]:
         """Return the versions of a file's values, newest last."""
         folder = self.folder / key
-        if not folder.is_dir():
+        try:
+            names = os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted((p for p in folder.glob("*.parquet") if p.stem.isdecimal()), key=lambda path: int(path.stem))
+        numbers = (name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+        return [folder / f"{number}.parquet" for number in sorted(filter(str.isdecimal, numbers), key=int)]
 
     def newest(self, key: str) -> Path | None:
         """Return a file's values as they are now, None where nothing is stored."""

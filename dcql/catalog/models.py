@@ -5,17 +5,18 @@ that column, so all of it is part of a feature's identity but for the words abou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 
 # The widest grid whose numbers fit int16: step 2^-14, from -2 up to 2 (SEMANTICS §4.22).
 INT16_BITS = 14
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Output:
     """What a model gives for a sample: a type of the language, or a fixed-point number.
 
@@ -32,7 +33,7 @@ class Output:
         return self.type.value if self.bits is None else f"FIXED({self.bits})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WeightsFile:
     """A file of weights that a model may use, and its SHA-256 in hex."""
 
@@ -40,7 +41,7 @@ class WeightsFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParameterSpec:
     """A parameter of a model: `kind` is TEXT, INT, FLOAT, DOUBLE, BOOL, EMBEDDING, IMAGE, COVERAGE, ASSET or
     WEIGHTS.
@@ -53,7 +54,7 @@ class ParameterSpec:
     default: bool | int | float | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelSpec:
     """A MODEL. `code` is a user's own file and its SHA-256, None for one that dcql brings.
 
@@ -73,14 +74,14 @@ class ModelSpec:
     cite: str = field(default="", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolAsset:
     """An asset that the pool binds, by its name in the pool's assets.toml."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileAsset:
     """An asset in a file beside the recipe, or of the library."""
 
@@ -89,7 +90,7 @@ class FileAsset:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MadeAsset:
     """An asset that a model makes of others, such as the ids that occur among the nearest centroids."""
 
@@ -99,7 +100,7 @@ class MadeAsset:
     of: tuple["Asset", ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FitAsset:
     """An asset fitted to an embedding of the samples of a relation: `on` names a stage of the plan, or is "pool"."""
 
@@ -115,7 +116,7 @@ class FitAsset:
 Asset: TypeAlias = PoolAsset | FileAsset | MadeAsset | FitAsset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColumnArgument:
     """A column of the pool that a model reads."""
 
@@ -124,7 +125,7 @@ class ColumnArgument:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EmbeddingArgument:
     """An array of the pool's npz files that a model reads, by its key."""
 
@@ -132,7 +133,7 @@ class EmbeddingArgument:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureArgument:
     """An EMBEDDING feature that a model reads: it is asked of the samples that its reader is asked of."""
 
@@ -140,21 +141,21 @@ class FeatureArgument:
     feature: "FeatureSpec"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageArgument:
     """The image of each sample, from the pool's shards."""
 
     parameter: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CoverageArgument:
     """What the pool's shards hold of each sample, as `dcql pool coverage` recorded it."""
 
     parameter: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AssetArgument:
     """An asset that a model is given, as values (`kind` ASSET) or as a file of weights (WEIGHTS)."""
 
@@ -163,7 +164,7 @@ class AssetArgument:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OptionArgument:
     """A constant that a model is given."""
 
@@ -175,7 +176,7 @@ InputArgument: TypeAlias = ColumnArgument | EmbeddingArgument | ImageArgument | 
 ModelArgument: TypeAlias = InputArgument | AssetArgument | OptionArgument
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSpec:
     """A FEATURE: the column `name` that `model` makes of `arguments`, in the order of the model's parameters."""
 

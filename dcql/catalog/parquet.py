@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dcql.catalog.files import MAGIC, FooterBytes, damage, read_footer_bytes
 from dcql.catalog.types import Column, Schema, Type
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed, first_line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Footer:
     """A file with what its footer says; `digest` is the hex SHA-256 of the footer's bytes."""
 

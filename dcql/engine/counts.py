@@ -1,14 +1,14 @@
 """The counts of the funnel, out of the columns that the last query has for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.arrays import count_true, numbers
+from dcql.arrays import count_true, numbers, truths
 from dcql.dataclass import dataclass
-from dcql.lower.program import Block
+from dcql.lower.program import Block, Told
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,12 @@ class Counts:
             left = np.cumsum(depths[:-1][::-1])[::-1]
             result.append(BlockCounts(block, tuple(int(count) for count in left), undefined))
         return tuple(result)
+
+
+def asked_in(batch: Any, demand: str, told: Mapping[str, Told]) -> NDArray[np.bool_]:
+    """Return of which samples of a batch of the last query a demand asks, (n,); `told` is that of the query's form."""
+    where = told.get(demand)
+    if where is None:
+        return truths(batch.column(demand))
+    depths = numbers(batch.column(where.depth))
+    return (depths >= where.least) & (depths <= where.most)

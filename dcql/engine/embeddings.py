@@ -11,12 +11,12 @@ import io
 import posixpath
 import struct
 import zipfile
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.dataclass import dataclass
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import first_line, locate, unreadable
 
@@ -29,7 +29,7 @@ _HALF_TO_SINGLE = np.float32(2.0**112)  # what the exponents' offsets of float16
 _HALF_SPECIAL = np.int16(0x7C00)  # the exponent of float16's infinity and NaN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Embeddings:
     """An array of an .npz file: `shape` (rows, d), `dtype` float16, float32 or float64, its bytes from `offset` on."""
 
@@ -169,7 +169,7 @@ def _flushes_denormals() -> bool:
     return bool(np.float32(2.0**-136) * _HALF_TO_SINGLE != np.float32(2.0**-24))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _File:
     """An .npz file: its size, the bytes of its directory, and its members by the names of their arrays."""
 

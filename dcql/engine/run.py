@@ -23,8 +23,7 @@ from dcql.engine.sources import Sources
 from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Block, Demand, Program
-from dcql.lower.statement import Statement
+from dcql.lower.program import Block, Demand, Marks, Program, Told
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -116,10 +115,10 @@ class Opened:
     tell: Progress
     statistics: Callable[..., Statistics] = Statistics
 
-    def observe(self, batch: Any) -> None:
+    def observe(self, batch: Any, told: Mapping[str, Told] = MappingProxyType({})) -> None:
         """Note what a batch of the last query says of features: its rows go on in order."""
         if self.features is not None:
-            self.features.observe(batch)
+            self.features.observe(batch, told)
 
     def observe_places(self, batch: Any) -> None:
         """Note what a batch of the last query says of features: its rows are told by their places."""
@@ -275,33 +274,31 @@ class _Output:
         """Mark the kept samples by their rank; ranks index the sorted uids, so nothing is sorted."""
         assert self._pool.uids is not None
         marks = marks_of(self._pool.rows, self._program.has_copies)
-        statement = self._marks()
-        parts = self._marked(statement, tell) if statement is not None else self._told_by_row(tell)
+        form = self._marks()
+        parts = self._marked(form, tell) if form is not None else self._told_by_row(tell)
         try:
             for ranks, taken in parts:
                 marks.add(ranks, taken)
         except IndexError:
             raise uneven() from None  # a rank beyond the pool's uids
         marked = Marked(marks, self._pool.uids)
-        if statement is not None and self._one_clause:
+        if form is not None and self._one_clause:
             self._count_kept(marked.distinct)
         return marked
 
-    def _marks(self) -> Statement | None:
-        """Return the last query in the form of marks, None where there is none."""
-        flagged = self._program.flagged
-        if flagged is not None and self._session.has_flags(flagged.tables):
-            return flagged.marks
-        return self._program.marks
+    def _marks(self) -> Marks | None:
+        """Return the last query in the form of marks, None where it has none or a set is not to be had as flags."""
+        marks = self._program.marks
+        return marks if marks is not None and self._session.has_flags(marks.flagged) else None
 
-    def _marked(self, statement: Statement, tell: Progress) -> Iterator[tuple[Any, Any]]:
+    def _marked(self, form: Marks, tell: Progress) -> Iterator[tuple[Any, Any]]:
         """Yield the ranks of the kept samples, and their copies, from marks in the order of the samples."""
         ranks = InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
         source = self._sources.every_file()
-        for batch in self._session.marks(statement, source, self._parameters):
+        for batch in self._session.marks(form.statement, source, self._parameters):
             if not self._one_clause:
-                self._count(batch)
+                self._count(batch, form)
             marks = numbers(batch.column(column))
             copies = self._copies(batch) if self._program.has_copies else None
             for start in range(0, batch.num_rows, PIECE):
@@ -367,7 +364,7 @@ class _Output:
         assert self._program.marks is not None
         done = 0
         source = self._sources.every_file()
-        for batch in self._session.marks(self._program.marks, source, self._parameters):
+        for batch in self._session.marks(self._program.marks.statement, source, self._parameters):
             self._count(batch)
             done += batch.num_rows
             tell("samples", done, self._pool.rows)
@@ -384,9 +381,9 @@ class _Output:
     def _copies(self, batch: Any) -> Any:
         return numbers(batch.column("copies"))
 
-    def _count(self, batch: Any) -> None:
-        """Add a batch to the funnel, whose rows go on in the order of the pool."""
-        self._ready.observe(batch)
+    def _count(self, batch: Any, form: Marks | None = None) -> None:
+        """Add a batch of the last query, in this form, to the funnel: its rows go on in the order of the pool."""
+        self._ready.observe(batch, dict(form.told) if form is not None else {})
         self.counts.add(batch)
 
     def _count_by_place(self, batch: Any) -> None:

@@ -99,7 +99,7 @@ def _of_added(lowered: VariantsProgram, ready: Opened, parameters: dict[str, Any
     rows = ready.pool.rows
     words = tuple(np.zeros(rows, dtype) for _, dtype in lowered.words)
     copies = tuple(None if column is None else np.zeros(rows, np.uint32) for column in lowered.copies)
-    parts = _marked if lowered.program.marks is not None else _told_by_row
+    parts = _marked if lowered.program.in_order else _told_by_row
     try:
         for ranks, batch in parts(lowered.program, ready, parameters):
             # As wide as pointers, indices come several times faster.
@@ -118,7 +118,7 @@ def _marked(program: Program, ready: Opened, parameters: dict[str, Any]) -> Iter
     """Yield batches of the last query and the ranks of their samples, which come in order."""
     assert program.marks is not None
     ranks = InOrder([file for file in ready.pool.files if file.rows])
-    for batch in ready.session.marks(program.marks, ready.sources.every_file(), parameters):
+    for batch in ready.session.marks(program.marks.statement, ready.sources.every_file(), parameters):
         ready.observe(batch)
         yield ranks.take(batch.num_rows), batch
         ready.tell("samples", ranks.done, ready.pool.rows)

@@ -20,7 +20,7 @@ from dcql.lower.order import before
 from dcql.lower.program import Block
 from dcql.lower.sets import in_table
 from dcql.lower.sql import Sql
-from dcql.lower.statement import SAMPLES, first_column
+from dcql.lower.statement import SAMPLES, feature_column, first_column
 from dcql.plan import nodes
 from dcql.plan.copies import Most
 from dcql.plan.statistics import StatisticNode
@@ -132,9 +132,8 @@ class Chain:
 
     def _counted(self, rel: nodes.Filter, name: str, source: Member) -> Member:
         """Add a filter of `source`, and what counts how many clauses a sample passes."""
-        shared = self._shared(rel)
+        holds, shared = self._tested(rel, name)
         counted = shared[-1][1] if shared else 0
-        holds = [self.expression(clause.expr, name) for clause in rel.clauses[counted:]]
         passed = _passed(holds, counted)
         for at, (stage, upto) in reversed(list(enumerate(shared))):
             before_it = shared[at - 1][1] if at else 0
@@ -157,6 +156,12 @@ class Chain:
         self.blocks.append(Block(shown, read, texts, f"@{name}/clauses", undefined, statistics, demands))
         passed_all = sql.compare("=", depth, every)
         return Member(passed_all, source.copies, (f"@{name}/clauses", len(rel.clauses)))
+
+    def _tested(self, rel: nodes.Filter, name: str) -> tuple[list[Sql], list[tuple[str, int]]]:
+        """Return the stages that `_shared` finds, and the conditions of the clauses that none of them tests."""
+        shared = self._shared(rel)
+        counted = shared[-1][1] if shared else 0
+        return [self.expression(clause.expr, name) for clause in rel.clauses[counted:]], shared
 
     def _shared(self, rel: nodes.Filter) -> list[tuple[str, int]]:
         """Return the stages of `plan.demand` that test the first clauses of a filter, and how many are tested by each.
@@ -308,8 +313,11 @@ class Chain:
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
-    def expression(self, expr: nodes.Expr, name: str) -> Sql:
-        """Write an expression; relations inside of it get blocks under `name`."""
+    def expression(self, expr: nodes.Expr, name: str, passed: Collection[str] = ()) -> Sql:
+        """Write an expression; relations inside of it get blocks under `name`.
+
+        `passed` are stages of demands in which every sample is known to be for which its value matters.
+        """
 
         def relation(rel: nodes.Rel) -> Sql:
             if rel not in self._inside:
@@ -317,7 +325,17 @@ class Chain:
                 self._inside[rel] = self.relation(rel, f"{name}/in{number}")
             return self._inside[rel].present.copy()
 
-        lowering = sql.ExpressionLowering(relation, lambda q: self._quantile(q, name), self._in_set, self._joined)
+        def feature(expr: nodes.Feature) -> Sql:
+            """Write a feature: NULL outside of the samples that it is asked of, whatever else is stored."""
+            value = sql.column(feature_column(expr.name))
+            assert expr.demand is not None
+            if isinstance(expr.demand, nodes.PoolScan) or expr.demand.name in passed:
+                return value
+            return sql.case([(relation(expr.demand), value)], exp.Null())
+
+        lowering = sql.ExpressionLowering(
+            relation, feature, lambda q: self._quantile(q, name), self._in_set, self._joined
+        )
         return lowering(expr)
 
     def _joined(self, table: nodes.NamedTable) -> str:

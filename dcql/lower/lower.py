@@ -1,6 +1,6 @@
 """Plan -> program: which statistics there are, in which stage each is computed, and the SQL of everything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
@@ -11,9 +11,8 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, source_name
 from dcql.lower.copies import checks, taken
 from dcql.lower.firsts import firsts
-from dcql.lower.flags import FlagChain
 from dcql.lower.grouped_cut import grouped_cut
-from dcql.lower.marks import without_case
+from dcql.lower.marks import MarksChain, without_case
 from dcql.lower.order import before
 from dcql.lower.program import (
     AssetTable,
@@ -21,9 +20,9 @@ from dcql.lower.program import (
     Cut,
     Demand,
     FitOn,
-    Flagged,
     GroupedThreshold,
     Margin,
+    Marks,
     Numbers,
     Part,
     Program,
@@ -63,7 +62,6 @@ class Lowering:
         self.stages: dict[str, nodes.Rel] = {stage.name: stage.relation for stage in self.plan.stages}
         self.statistics = statistics(self.plan)
         self.names = self.statistics.names
-        self.asked: list[tuple[exp.Expression, str]] = []
         self.demands = {stage.name for stage in self.plan.stages if stage.demand}
         self.sets: dict[nodes.NamedSet | nodes.AssetSet, str] = {}
         features: dict[str, FeatureSpec] = {}
@@ -90,10 +88,8 @@ class Lowering:
         stages = tuple(Stage(tuple(self._stage(level))) for level in range(1, self.statistics.stages + 1))
         chain = self.chain()
         member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
-        self._tell_asked(chain)
         output = self._output(chain, member)
-        marks, kept_where = self._marks(chain, member)
-        flagged = self._flagged() if marks is None else None
+        marks, kept_where = self._marks()
         columns = self.columns()
         read = {column.name for column in (with_uid(columns) if self.firsts else columns)}
         found_checks = checks(self.plan, self.chain())
@@ -123,7 +119,6 @@ class Lowering:
             has_copies=member.copies is not None,
             checks=found_checks,
             lengths=tuple((one.function, one.column) for one in self.lengths),
-            flagged=flagged,
         )
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -366,29 +361,27 @@ class Lowering:
 
     def _output(self, chain: Chain, member: Member) -> Statement:
         """Write the last query in the form with ids."""
+        asked = self.asked(chain)
         kept = sql.case([(member.present.copy(), sql.column(ID))], exp.Null())
         items = [(sql.column(ID) if member.everything else kept, "id")]
-        if self.asked:
+        if asked:
             items.append((sql.column(ID), ROW))
-        return sql.render(sql.select([*items, *self._told(chain, member)], chain.source()))
+        return sql.render(sql.select([*items, *self._told(chain, member, asked)], chain.source()))
 
-    def _marks(self, chain: Chain, member: Member) -> tuple[Statement | None, tuple[str, int]]:
+    def _marks(self) -> tuple[Marks | None, tuple[str, int]]:
         """Write the last query in the form of marks, and which mark says that a sample is kept."""
-        items = self._told(chain, member)
+        chain = MarksChain(self.stages, self.names, self.sets, self.demands, self.tables)
+        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
+        told = tuple((self.names[node], chain.told[stage]) for node, stage in self._asking() if stage in chain.told)
+        items = self._told(chain, member, self.asked(chain, but_for=chain.told))
         where = member.where
         if where is None:
             where = ("kept", 1)
             items.append((sql.small(member.present.copy()), "kept"))
-        return None if chain.reads_tables else sql.render(without_case(sql.select(items, chain.source()))), where
-
-    def _flagged(self) -> Flagged | None:
-        """Write the last query in the form of marks without a look into sets of INT, where it looks at nothing else."""
-        chain = FlagChain(self.stages, self.names, self.sets, self.demands, self.tables)
-        member = chain.relation(self.plan.query, unused_name(self.plan, "query"))
-        self.asked.clear()
-        self._tell_asked(chain)
-        marks, _ = self._marks(chain, member)
-        return Flagged(marks, tuple(chain.flagged)) if marks is not None else None
+        if chain.reads_tables:
+            return None, where
+        statement = sql.render(without_case(sql.select(items, chain.source())))
+        return Marks(statement, tuple(chain.flagged), told), where
 
     def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""
@@ -446,26 +439,39 @@ class Lowering:
             ]
             yield Part(name, _read_by(relation), tuple(reversed(inside)))
 
-    def _tell_asked(self, chain: Chain) -> None:
-        """Add to the last query which samples each feature is asked of: where all is stored, one scan does both."""
+    def _asking(self) -> Iterator[tuple[nodes.Feature, str]]:
+        """Yield the features that are not asked of every sample, each with the stage that it is asked of."""
         for node in self.names:
             if isinstance(node, nodes.Feature) and isinstance(node.demand, nodes.Ref):
-                asked = chain.relation(node.demand, self.names[node]).present
-                self.asked.append((asked, self.names[node]))
+                yield node, node.demand.name
+
+    def asked(self, chain: Chain, but_for: Collection[str] = ()) -> list[tuple[exp.Expression, str]]:
+        """Return columns of the last query that say of which samples each feature is asked, but for some stages.
+
+        Where all is stored, one scan does both.
+        """
+        found: list[tuple[exp.Expression, str]] = []
+        for node, stage in self._asking():
+            if stage not in but_for:
+                name = self.names[node]
+                found.append((chain.relation(nodes.Ref(stage), name).present, name))
+        return found
 
     def _told_blocks(self, chain: Chain) -> list[Block]:
         """Return the blocks of the recipe's own SELECTs."""
         return [block for block in chain.blocks if block.name.split(".")[0] not in self.demands]
 
-    def _told(self, chain: Chain, member: Member) -> list[tuple[exp.Expression, str]]:
-        """Return the columns of both forms: copies and the funnel's."""
+    def _told(
+        self, chain: Chain, member: Member, asked: Sequence[tuple[exp.Expression, str]]
+    ) -> list[tuple[exp.Expression, str]]:
+        """Return the columns of both forms: copies, what is `asked` and the funnel's."""
         items: list[tuple[exp.Expression, str]] = []
         if member.copies is not None:
             copies = sql.case(
                 [(member.present.copy(), taken(member.copies.copy(), self.plan))], sql.unsigned(sql.integer(0))
             )
             items.append((copies, "copies"))
-        items += [(value.copy(), name) for value, name in self.asked]
+        items += [(value.copy(), name) for value, name in asked]
         for block in self._told_blocks(chain):
             items.append((sql.column(block.depth), block.depth))
             if block.undefined is not None:

@@ -277,14 +277,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Flagged:
-    """The last query in the form of marks, where sets of INT come as flags: `tables`, as parameters of their names.
+class Told:
+    """Where the funnel tells whom a feature is asked of: samples of depth `least` to `most` in the column `depth`."""
 
-    It can be run where all values of these sets lie between 0 and FLAGS.
+    depth: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The last query in the form of marks: rows are the samples in their order.
+
+    `flagged` are tables of sets that it reads as flags, parameters of their names: it can be run where all values of
+    these sets lie between 0 and FLAGS. `told` tells by name of demands that have no column of their own.
     """
 
-    marks: Statement
-    tables: tuple[str, ...]
+    statement: Statement
+    flagged: tuple[str, ...] = ()
+    told: tuple[tuple[str, Told], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -325,11 +336,10 @@ class Program:
 
     The last query says of every sample whether it is kept, and gives the funnel's columns; `copies` too, where a
     sample can have several. It comes in two forms: `output` with `id`, the sample's `@id`, NULL where it is left out;
-    and `marks`, whose rows are the samples in their order: those are kept whose column `kept_where[0]` holds the
-    number `kept_where[1]`. `marks` is None where DuckDB does not keep the order: where the query looks things up in
-    tables; where these are sets of INT alone, `flagged` has marks all the same. All say of each demand that is not for
-    every sample, in a column of its name, whether it asks of the sample; then `output` has `row` too, the `@id` of
-    every sample.
+    and `marks`: those are kept whose column `kept_where[0]` holds the number `kept_where[1]`. `marks` is None where
+    DuckDB does not keep the order: where the query looks things up in tables, but for sets of INT. Both say of each
+    demand that is not for every sample whether it asks of the sample, `output` in a column of its name; then it has
+    `row` too, the `@id` of every sample.
 
     `kept` gives the `id` of the kept samples and nothing else, for raw files that can be read with skips; None where
     that is not faster than `output`.
@@ -353,7 +363,7 @@ class Program:
     fits: tuple[FitOn, ...]
     stages: tuple[Stage, ...]
     output: Statement
-    marks: Statement | None
+    marks: Marks | None
     kept: Statement | None
     kept_where: tuple[str, int]
     samples: Samples
@@ -367,7 +377,11 @@ class Program:
     checks: Checks | None = None
     lengths: tuple[tuple[str, str], ...] = ()
     by_lengths: "Program | None" = None
-    flagged: Flagged | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the last query keeps the samples in their order in any form, whatever its sets hold."""
+        return self.marks is not None and not self.marks.flagged
 
     def over(self, pool: Pool) -> "Program":
         """Return the form of this program that reads least of a pool; all forms give the same."""

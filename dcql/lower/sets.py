@@ -4,7 +4,6 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.sql import Sql
-from dcql.lower.statement import FLAGS
 from dcql.plan import nodes
 
 
@@ -19,18 +18,21 @@ def in_table(named: nodes.NamedSet | nodes.AssetSet, subject: Sql, name: str) ->
 
 
 def in_flags(subject: Sql, name: str) -> Sql:
-    """Return whether an INT is in a set of whole numbers below FLAGS, of which `$name` lists, from 0 on, whether it is.
+    """Return whether an INT is in a set of whole numbers from 0 on, of which `$name` lists whether it is.
 
-    NULL where the number is. The same as `in_table`, without a join. In a list, places count from 1; what has none is
-    NULL, and the numbers that have none are brought to the nearest such place.
+    NULL where the number is. The same as `in_table`, without a join. In a list, places count from 1.
     """
-    near = sql.call("least", sql.call("greatest", subject.copy(), sql.integer(-1)), sql.integer(FLAGS))
-    place = exp.Paren(this=exp.Add(this=near, expression=sql.integer(1)))
     truths = exp.DataType(
         this=exp.DataType.Type.ARRAY, expressions=[exp.DataType(this=exp.DataType.Type.BOOLEAN)], nested=True
     )
     flags = exp.Cast(this=exp.Parameter(this=exp.Var(this=name)), to=truths)
-    return _where_present(subject, sql.call("coalesce", sql.call("list_extract", flags, place), exp.false()))
+    place = exp.Add(this=subject.copy(), expression=sql.integer(1))
+    inside = [
+        sql.compare(">=", subject.copy(), sql.integer(0)),
+        sql.compare("<", subject.copy(), sql.call("len", flags)),
+    ]
+    listed = sql.call("list_extract", flags.copy(), place)
+    return sql.case([(sql.both(inside), listed), (sql.is_null(subject.copy()), exp.Null())], exp.false())
 
 
 def _where_present(subject: Sql, value: Sql) -> Sql:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from dcql.catalog.types import Type
-from dcql.lower.statement import Statement, feature_column, length_column, table_column
+from dcql.lower.statement import Statement, length_column, table_column
 from dcql.plan import nodes
 
 Sql: TypeAlias = exp.Expression
@@ -190,18 +190,20 @@ def priority(seed: str, weight: Sql, uid: Sql) -> Sql:
 class ExpressionLowering:
     """Writes expressions; what is not a function of one sample alone is asked for.
 
-    `relation` gives membership in a relation, `quantile` the value of an order statistic, `in_set` whether a value is
-    in a set, `joined` the name of a joined table.
+    `relation` gives membership in a relation, `feature` the value of a feature, `quantile` that of an order statistic,
+    `in_set` whether a value is in a set, `joined` the name of a joined table.
     """
 
     def __init__(
         self,
         relation: Callable[[nodes.Rel], Sql],
+        feature: Callable[[nodes.Feature], Sql],
         quantile: Callable[[nodes.Quantile], Sql],
         in_set: Callable[[nodes.InSet, Sql], Sql],
         joined: Callable[[nodes.NamedTable], str],
     ) -> None:
         self._relation = relation
+        self._feature = feature
         self._quantile = quantile
         self._in_set = in_set
         self._joined = joined
@@ -252,14 +254,6 @@ class ExpressionLowering:
                 return sample_hash(expr.seed, column("uid"))
             case nodes.Priority():
                 return priority(expr.seed, self(expr.weight), column("uid"))
-
-    def _feature(self, expr: nodes.Feature) -> Sql:
-        """Write a feature: NULL outside of the samples that it is asked of, whatever else is stored."""
-        assert expr.demand is not None
-        value = column(feature_column(expr.name))
-        if isinstance(expr.demand, nodes.PoolScan):
-            return value
-        return case([(self._relation(expr.demand), value)], exp.Null())
 
     def _arithmetic(self, expr: nodes.Arithmetic) -> Sql:
         left, right = self(expr.left), self(expr.right)

@@ -26,6 +26,7 @@ from dcql.source import Source, Span
 _COMPILING = ("", "syntax/", "catalog/", "plan/", "plan/passes/", "lower/")
 
 
+@cache
 def _class_of(kind: str) -> Any:
     """Return the class of a program's values that has this name. Raises KeyError where there is none."""
     for module in ("dcql.lower.statement", "dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):

@@ -16,7 +16,7 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member
 from dcql.lower.copies import taken
 from dcql.lower.lower import Lowering
-from dcql.lower.program import Program
+from dcql.lower.program import Marks, Program
 from dcql.lower.skipping import needed_by_some
 from dcql.lower.sql import Sql
 from dcql.lower.statement import ID, ROW
@@ -58,8 +58,7 @@ class _Lowering(Lowering):
         chain.is_last = True
         conditions = [chain.conditions(self.stages[name], name) for name in queries]
         copies = [chain.copies(self.stages[name], name) for name in queries]
-        self.asked.clear()
-        self._tell_asked(chain)
+        asked = self.asked(chain)
         found = list(_words(conditions))
         items = [(value, name) for value, name, _ in found]
         words = tuple((name, dtype) for _, name, dtype in found)
@@ -77,9 +76,9 @@ class _Lowering(Lowering):
                         f"copies{number}",
                     )
                 )
-        items += self.asked
-        marks = None if chain.reads_tables else sql.render(sql.select(items, chain.source()))
-        told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if self.asked else []), *items]
+        items += asked
+        marks = None if chain.reads_tables else Marks(sql.render(sql.select(items, chain.source())))
+        told = [(sql.column(ID), "id"), *([(sql.column(ID), ROW)] if asked else []), *items]
         output = sql.render(sql.select([(value.copy(), name) for value, name in told], chain.source()))
         program = replace(program, output=output, marks=marks)
         if skipping := self._needed_by_some(queries):

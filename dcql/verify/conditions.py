@@ -46,7 +46,7 @@ def conditions_for(
         found.append(Condition("files reversed", _again(arrange=_reversed)))
         found.append(Condition("files shuffled", _again(arrange=_shuffled)))
     if pool.added:
-        if program.marks is not None or program.flagged is not None:
+        if program.marks is not None:
             found.append(Condition("file by file", _again(rewrite=_without_marks)))
         if program.over(pool) is not program:
             found.append(Condition("texts read", _again(arrange=_without_lengths)))
@@ -92,7 +92,7 @@ def raw(pool: Pool) -> Pool:
 
 def _without_marks(program: Program) -> Program:
     by_lengths = _without_marks(program.by_lengths) if program.by_lengths is not None else None
-    return replace(program, marks=None, flagged=None, kept=None, by_lengths=by_lengths)
+    return replace(program, marks=None, kept=None, by_lengths=by_lengths)
 
 
 def _without_lengths(pool: Pool) -> Pool:

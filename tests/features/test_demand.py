@@ -191,6 +191,10 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
         f"WITH some AS ({EVERY} WHERE {GRP}) SELECT uid FROM some WHERE {KIND} AND {SAFE}",
         {"kind": [f"{EVERY} WHERE {GRP} AND {SAFE}"]},
     ),
+    "a stage narrows what is told by its WHERE": (
+        f"WITH some AS ({EVERY} WHERE {GRP}) SELECT uid FROM some WHERE {SAFE} AND {KIND}",
+        {"kind": [f"{EVERY} WHERE {GRP} AND {SAFE}"]},
+    ),
     "a stage that asks, and the query after it": (
         f"WITH some AS ({EVERY} WHERE {GRP} AND {KIND}) SELECT uid FROM some WHERE {WORDS}",
         {"kind": [f"{EVERY} WHERE {GRP}"], "words": [f"{EVERY} WHERE {GRP} AND {KIND}"]},
@@ -226,6 +230,14 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
             "kind": [f"{EVERY} WHERE {SAFE}"],
             "words": [f"{EVERY} WHERE {GRP} AND {SAFE} AND {KIND}"],
         },
+    ),
+    "IN (SELECT ..) of what is asked around it": (
+        f"{EVERY} WHERE {GRP} AND {KIND} AND uid IN ({EVERY} WHERE {GRP} AND {KIND} AND {WORDS})",
+        {"kind": [f"{EVERY} WHERE {GRP}"], "words": [f"{EVERY} WHERE {GRP} AND {KIND}"]},
+    ),
+    "an operation that has no value": (
+        f"{EVERY} WHERE {GRP} AND 7 / (words - 3) > 0 AND {KIND}",
+        {"words": [f"{EVERY} WHERE {GRP}"], "kind": [f"{EVERY} WHERE {GRP} AND 7 / (words - 3) > 0"]},
     ),
     "a DEFINE is one conjunct": (
         f"DEFINE simple AS {KIND} AND {GRP}; {EVERY} WHERE simple AND {SAFE} AND {WORDS}",
@@ -291,6 +303,26 @@ def test_a_demand_says_why(world: World) -> None:
         ("kind", "grp > 0 AND clip_l14 >= q(0.5)"),
         ("words", "grp > 0 AND clip_l14 >= q(0.5) AND kind = 'a'"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (f"{GRP} AND {SAFE} AND {KIND} AND {WORDS}", [("asked1", 2, 4), ("asked2", 3, 4)]),
+        (f"{KIND} AND {GRP} AND {WORDS}", []),  # what kind is asked by comes after it
+        (f"{WORDS} AND {KIND}", [("asked2", 1, 2)]),
+        (f"{GRP} AND ({KIND} OR {WORDS})", [("asked1", 1, 2), ("asked2", 1, 2)]),
+    ],
+)
+def test_the_funnel_tells_whom_a_feature_is_asked_of(
+    where: str, told: list[tuple[str, int, int]], world: World
+) -> None:
+    path = recipe_file(world.folder, f"{world.declared}{EVERY} WHERE {where}")
+    marks = dcql.compile(path, world.pool.schema).program.marks
+    assert marks is not None
+    assert [(name, one.least, one.most) for name, one in marks.told] == told
+    columns = [f"asked{number}" for number in (1, 2) if f'AS "asked{number}"' in marks.statement.text]
+    assert not {name for name, *_ in told} & set(columns)
 
 
 def test_a_demand_of_the_pool_needs_no_query(world: World) -> None:

@@ -202,7 +202,7 @@ def test_an_output_that_loses_a_file_with_8_threads(name: str, mixed: Pool, monk
 
     monkeypatch.setattr(engine._Output, "_told_by_row", planted)
     compiled = compile(Source("r", RECIPES[name]), mixed.schema)
-    by_row = replace(compiled.program, marks=None, flagged=None, by_lengths=None)
+    by_row = replace(compiled.program, marks=None, by_lengths=None)
     reference = run_compiled(replace(compiled, program=by_row), mixed)
     found = differences(reference)
     lost = mixed.rows - mixed.files[-1].rows

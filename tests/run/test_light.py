@@ -53,9 +53,24 @@ def test_all_threads_where_there_is_more_to_do(text: str, pool: Pool) -> None:
     assert resources_of(more, pool, TWO) is TWO
 
 
-@pytest.mark.parametrize("where", ["python_words(text) > 5", "english_caption"])
-def test_what_sidecars_do_not_hold_is_read_from_the_files(where: str, pool: Pool) -> None:
-    more = program(pool, f"SELECT uid FROM pool WHERE {where}")
+@pytest.mark.parametrize(
+    "where",
+    ["english_caption", "clip_l14 >= q(0.7) AND lang = 'en'", "clip_l14 > 0.2 AND image_cluster IN imagenet_centroids"],
+)
+def test_one_thread_for_files_beside_one_another(where: str, pool: Pool) -> None:
+    beside = program(pool, f"SELECT uid FROM pool WHERE {where}").over(pool)
+    assert resources_of(beside, pool, TWO) == Resources(threads=1, memory=10**9)
+    assert set(paths_of(beside, pool)) > {file.path for file in pool.files}
+
+
+def test_all_threads_where_they_are_scanned_for_a_statistic(pool: Pool) -> None:
+    en = "WITH en AS (SELECT uid FROM pool WHERE english_caption)"
+    scanned = program(pool, f"{en} SELECT uid FROM en WHERE clip_l14 > q(0.7 OF en)")
+    assert resources_of(scanned, pool, TWO) is TWO
+
+
+def test_what_sidecars_do_not_hold_is_read_from_the_files(pool: Pool) -> None:
+    more = program(pool, "SELECT uid FROM pool WHERE python_words(text) > 5")
     assert resources_of(more, pool, TWO) is TWO
     assert set(paths_of(more, pool)) > {file.path for file in pool.files}
 

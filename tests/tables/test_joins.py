@@ -109,7 +109,7 @@ def test_the_order_of_samples_is_kept(pool: Ready, tmp_path: Path) -> None:
     """Marks are matched to samples by their order: so a program that joins has them, and looks nothing up."""
     program = dcql.compile(written(tmp_path, scored(pool)), pool.raw.schema).program
     assert program.marks is not None
-    assert "JOIN" not in program.marks.text
+    assert "JOIN" not in program.marks.statement.text
 
 
 @settings(max_examples=60)

@@ -1,20 +1,20 @@
 """The last query of a program over one file, and the subset out of what it says of all files."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.arrays import numbers, present, truths
+from dcql.arrays import numbers, present
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.cluster.statements import packed, unpacked
 from dcql.engine.cluster.work import Content
-from dcql.engine.counts import Counts
+from dcql.engine.counts import Counts, asked_in
 from dcql.engine.marked import Marked, marks_of, uneven
 from dcql.engine.uids import Gathered, parse_items
-from dcql.lower.program import Block
+from dcql.lower.program import Block, Told
 from dcql.lower.statement import ROW
 from dcql.subset import Subset
 
@@ -23,9 +23,9 @@ from dcql.subset import Subset
 class Asked:
     """What is wanted of the last query: the funnel of `blocks`, none of which is counted where there are none.
 
-    `kept_where` are column and number of the marks of kept samples, None in the forms that give an `id`. `demands` are
-    the columns that say whether a feature is asked of a sample. `pool` is for messages about uids, and empty where an
-    `id` is a position.
+    `kept_where` are column and number of the marks of kept samples, None in the forms that give an `id`. `demands` say
+    whether a feature is asked of a sample, by the columns of their names or as `told`. `pool` is for messages about
+    uids, and empty where an `id` is a position.
     """
 
     blocks: tuple[Block, ...]
@@ -33,6 +33,7 @@ class Asked:
     has_copies: bool
     demands: tuple[str, ...]
     pool: str
+    told: Mapping[str, Told] = field(default_factory=dict)
 
 
 def last(batches: Iterator[Any], of: Asked) -> bytes:
@@ -47,7 +48,7 @@ def last(batches: Iterator[Any], of: Asked) -> bytes:
         rows += batch.num_rows
         counts.add(batch)
         for name, parts in asked.items():
-            parts.append(truths(batch.column(name)))
+            parts.append(asked_in(batch, name, of.told))
         if of.kept_where is not None:
             column, mark = of.kept_where
             here = numbers(batch.column(column)) == mark

@@ -85,9 +85,9 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
     skipping = not pool.added and program.kept is not None
     one_clause = skipping and [len(block.clauses) for block in program.blocks] == [1]
     blocks = () if skipping else program.blocks
-    if pool.added and program.marks is not None:
-        asked = Asked(blocks, program.kept_where, program.has_copies, demands, "")
-        statement, sources = program.marks, alone(ready.sources)
+    if pool.added and program.marks is not None and program.in_order:
+        asked = Asked(blocks, program.kept_where, program.has_copies, demands, "", dict(program.marks.told))
+        statement, sources = program.marks.statement, alone(ready.sources)
     elif pool.added:
         asked = Asked(blocks, None, program.has_copies, demands, "")
         statement, sources = program.output, _rows_of_each(ready.sources)
@@ -95,7 +95,8 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
         if skipping and not one_clause:
             assert program.marks is not None
             counted = Asked(program.blocks, program.kept_where, has_copies=False, demands=demands, pool="")
-            for _, content in spread.each("samples", program.marks, alone(ready.sources), last, counted, parameters):
+            marks = program.marks.statement
+            for _, content in spread.each("samples", marks, alone(ready.sources), last, counted, parameters):
                 found = unpacked(content)
                 counts.merge(found["depths"], found["undefined"])
         asked = Asked(blocks, None, program.has_copies, () if skipping else demands, pool.name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import numbers, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
+from dcql.engine.counts import asked_in
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
@@ -19,7 +20,7 @@ from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
-from dcql.lower.program import Demand, Program
+from dcql.lower.program import Demand, Program, Told
 from dcql.lower.statement import ROW, Statement
 
 
@@ -88,16 +89,16 @@ class Asking:
         The last query tells rows by their order or, in an added pool, by their place in a file. Features whose assets
         are yet to be fitted are not known before that.
         """
-        if self.program.fits or not (self._pool.added or self.program.marks is not None):
+        if self.program.fits or not (self._pool.added or self.program.in_order):
             return False
         return all(self.features.holds_some(spec) for spec in self.program.every_feature)
 
-    def observe(self, batch: Any) -> None:
+    def observe(self, batch: Any, told: Mapping[str, Told]) -> None:
         """Note which samples of a batch the demands ask of: they are the next ones of the pool."""
         here = slice(self._done, self._done + batch.num_rows)
         self._done += batch.num_rows
         for name, seen in self._seen.items():
-            seen[here] = truths(batch.column(name))
+            seen[here] = asked_in(batch, name, told)
 
     def observe_places(self, batch: Any) -> None:
         """Note which samples of a batch the demands ask of: they are told by their places."""

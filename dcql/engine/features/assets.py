@@ -13,7 +13,7 @@ import os
 import posixpath
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dcql.catalog import store
 from dcql.catalog.models import Asset, FileAsset, FitAsset, MadeAsset, PoolAsset
 from dcql.catalog.pool import Pool, unwritable
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import is_below, locate

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dcql.arrays import indices
 from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
+from dcql.dataclass import dataclass
 from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
 from dcql.engine.features.inputs import Inputs

@@ -49,12 +49,12 @@ def content_digests(features: Features, pool: Pool) -> dict[str, str]:
 def _digest(digesting: Sequence["_Digesting"], pool: Pool) -> None:
     """Digest features in one pass over the uids of a pool."""
     assert pool.uids is not None
-    for one in digesting:
-        # One after the other, for what all of them write to leaves no room in the cache.
-        ranks = InOrder([file for file in pool.files if file.rows])
-        for number, file in enumerate(pool.files):
-            one.note(number, ranks.take(file.rows))
-        ranks.finish()
+    ranks = InOrder([file for file in pool.files if file.rows])
+    for number, file in enumerate(pool.files):
+        here = ranks.take(file.rows)
+        for one in digesting:
+            one.note(number, here)
+    ranks.finish()
     for start, uids in zip(range(0, pool.rows, PIECE), read_uids(pool.uids, pool.rows), strict=True):
         for one in digesting:
             one.update(start, uids)

@@ -11,7 +11,6 @@ Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie be
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from dcql.catalog.features import NOTHING, StoredFeature
 from dcql.catalog.models import INT16_BITS, FeatureSpec, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.engine.features.vectors import (
     as_halves,
     has_vector,

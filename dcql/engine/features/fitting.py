@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.models import FitAsset
 from dcql.catalog.pool import Pool
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.features.columns import RowsOf

@@ -2,7 +2,6 @@
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from dcql.catalog.models import (
 )
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
+from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
 from dcql.engine.scalars import decoded

@@ -1,17 +1,19 @@
 """What a model gives back, and what a model is to the engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.dataclass import dataclass
+
 # Why a model has no answer for a vector.
 NOT_FINITE = "the vector holds NaN or infinity"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answers:
     """What a model says of n samples, in their order.
 

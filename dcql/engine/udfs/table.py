@@ -1,17 +1,18 @@
 """Which class answers for which model of the library."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dcql.dataclass import dataclass
 from dcql.engine.udfs.answers import Model
 
 Loader = Callable[..., Model]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """The module here and the function in it that load a model, and the options that come with its name."""
 
