@@ -6,6 +6,7 @@ that column, so all of it is part of a feature's identity but for the words abou
 
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cached_property
 from typing import TypeAlias
 
 from dcql.catalog.types import Type
@@ -200,7 +201,7 @@ class FeatureSpec:
         """The features among the arguments, by parameter."""
         return {one.parameter: one.feature for one in self.arguments if isinstance(one, FeatureArgument)}
 
-    @property
+    @cached_property
     def chain(self) -> tuple["FeatureSpec", ...]:
         """This feature and all that it reads, through others too: each once, and after those that it reads itself."""
         return tuple(dict.fromkeys((*(one for inner in self.inner.values() for one in inner.chain), self)))

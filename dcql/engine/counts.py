@@ -72,4 +72,6 @@ def asked_in(batch: Any, demand: str, told: Mapping[str, Told]) -> NDArray[np.bo
     if where is None:
         return truths(batch.column(demand))
     depths = numbers(batch.column(where.depth))
-    return (depths >= where.least) & (depths <= where.most)
+    # Below `least` it wraps around to a large number: one comparison in the place of two.
+    asked: NDArray[np.bool_] = depths - depths.dtype.type(where.least) <= where.most - where.least
+    return asked

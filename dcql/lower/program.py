@@ -7,6 +7,7 @@ Statistics of earlier stages enter later SQL as parameters `$q1`, and those with
 """
 
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dcql.catalog.pool import Pool
@@ -389,7 +390,7 @@ class Program:
             return self
         return self.by_lengths
 
-    @property
+    @cached_property
     def every_feature(self) -> "tuple[FeatureSpec, ...]":
         """The features and those that they read, each once and after what it reads."""
         return tuple(dict.fromkeys(one for spec in self.features for one in spec.chain))

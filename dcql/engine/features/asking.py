@@ -18,6 +18,7 @@ from dcql.engine.features.digest import content_digests
 from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
+from dcql.engine.marked import Marked
 from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
 from dcql.lower.program import Demand, Program, Told
@@ -136,10 +137,10 @@ class Asking:
             return
         self.features.satisfy(demand.name, demand.feature, self.rows_of(demand.statement), self._tell)
 
-    def report(self) -> FeaturesReport:
-        """Return what became of the features."""
+    def report(self, subset: Any) -> FeaturesReport:
+        """Return what became of the features, once `subset`, the subset or what is to be it, is known."""
         features = self.features
-        digests = content_digests(features, self._pool) if self._pool.added else {}
+        digests = content_digests(features, self._pool, subset) if isinstance(subset, Marked) else {}
         given = [one.asset for one in self.program.asset_sets]
         given += [one.asset for spec in self.program.every_feature for one in spec.assets]
         assets: dict[str, str] = {}

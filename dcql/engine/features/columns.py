@@ -51,6 +51,8 @@ class Features:
         # The versions that a run reads, by feature and file of the pool, until it makes more known.
         self._paths: dict[tuple[str, str], Path] = {}
         self._counts: dict[Path, Mapping[str, int]] = {}
+        # Of each feature, the names of those that read it, its own among them.
+        self._readers: dict[str, set[str]] = {}
         self._held = ExitStack()
 
     def __enter__(self) -> "Features":
@@ -172,7 +174,9 @@ class Features:
 
     def is_asked(self, spec: FeatureSpec, number: int) -> NDArray[np.bool_]:
         """Return which rows of the pool's n-th file anything asks a feature of, (rows,) bool."""
-        readers = {one.name for one in self.program.every_feature if spec in one.chain}
+        if spec.name not in self._readers:
+            self._readers[spec.name] = {one.name for one in self.program.every_feature if spec in one.chain}
+        readers = self._readers[spec.name]
         names = [d.name for d in self.program.demands if d.feature in readers and d.name in self.asked]
         rows = self.pool.files[number].rows
         bits = np.zeros((rows + 7) // 8, np.uint8)

@@ -13,7 +13,7 @@ from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.features.columns import Features
-from dcql.engine.marked import read_uids
+from dcql.engine.marked import Marked
 from dcql.engine.ranks import InOrder
 from dcql.merkle import MerkleTree
 from dcql.subset import PIECE
@@ -26,36 +26,35 @@ _NOT_ASKED, _NULL = 0, 1
 _TOGETHER = 1 << 26
 
 
-def content_digests(features: Features, pool: Pool) -> dict[str, str]:
+def content_digests(features: Features, pool: Pool, subset: Marked) -> dict[str, str]:
     """Return for each feature "dcfeat1:" and 64 hex digits over uid and value of each sample that it was asked of.
 
     A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
     bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
     bytes of its SHA-256, and a vector those of the SHA-256 of its float16 numbers, little-endian. The pool must have
-    been added. Of features that are held at once, each takes 1 byte of memory for each sample of the pool, up to 8
-    where values are many, and 16 more for each vector. Raises RunError where the pool's uids are not those that were
-    added.
+    been added; `subset` is what the run keeps of it. Of features that are held at once, each takes 1 byte of memory for
+    each sample of the pool, up to 8 where values are many, and 16 more for each vector. Raises RunError where the
+    pool's uids are not those that were added.
     """
     specs = features.program.every_feature
     found: dict[str, str] = {}
     together = max(1, _TOGETHER // max(1, pool.rows))
     for start in range(0, len(specs), together):
         digesting = [_Digesting(features, spec, pool.rows) for spec in specs[start : start + together]]
-        _digest(digesting, pool)
+        _digest(digesting, pool, subset)
         found |= {one.spec.name: one.seal() for one in digesting}
     return found
 
 
-def _digest(digesting: Sequence["_Digesting"], pool: Pool) -> None:
+def _digest(digesting: Sequence["_Digesting"], pool: Pool, subset: Marked) -> None:
     """Digest features in one pass over the uids of a pool."""
-    assert pool.uids is not None
     ranks = InOrder([file for file in pool.files if file.rows])
     for number, file in enumerate(pool.files):
         here = ranks.take(file.rows)
         for one in digesting:
             one.note(number, here)
     ranks.finish()
-    for start, uids in zip(range(0, pool.rows, PIECE), read_uids(pool.uids, pool.rows), strict=True):
+    for start, uids in zip(range(0, pool.rows, PIECE), subset.of_pool(), strict=True):
         for one in digesting:
             one.update(start, uids)
 
