@@ -46,7 +46,7 @@ def unpack_images(pool: Pool) -> None:
     try:
         add_images(store.home() / NAME)
     except DemoPoolError as error:
-        raise RunError(_missing(str(error))) from error
+        raise RunError(_unwritten(error)) from error
 
 
 def _make(tell: Tell) -> None:
@@ -74,7 +74,7 @@ def _expand(folder: Path, tell: object) -> None:
     except DemoPoolError as error:
         # Another process may have been first.
         if not (folder / "metadata").is_dir():
-            raise RunError(_missing(str(error))) from error
+            raise RunError(_unwritten(error)) from error
 
 
 def _complete(folder: Path) -> None:
@@ -90,5 +90,11 @@ def _complete(folder: Path) -> None:
             complete(folder)
 
 
-def _missing(label: str) -> Diagnostic:
-    return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`",))
+def _unwritten(error: Exception) -> Diagnostic:
+    """Return the diagnostic of a demo pool that was not made; where the disk refused, it says how to name another."""
+    refused = isinstance(error.__cause__, OSError)
+    return _missing(str(error), *(("or set DCQL_HOME to a folder that you may write, with room",) if refused else ()))
+
+
+def _missing(label: str, *more: str) -> Diagnostic:
+    return Diagnostic("E0764", "no demo pool", None, label, ("name a pool of yours: `--pool PATH`", *more))

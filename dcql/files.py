@@ -24,7 +24,7 @@ class LocalFiles:
 
     def exists(self, path: str) -> bool:
         """Return whether something lies at a path."""
-        return os.path.exists(path)
+        return Path(path).exists()  # where nobody may look, os.path.exists says that nothing is there
 
     def isfile(self, path: str) -> bool:
         """Return whether a path leads to a file."""
@@ -173,7 +173,8 @@ def first_line(error: Exception) -> str:
 def unreadable(place: str, error: Exception) -> Diagnostic:
     """Return the diagnostic that a path or URL cannot be read."""
     advice = "install the package that it names" if isinstance(error, ImportError) else "check the path and permissions"
-    return Diagnostic("E0712", f"cannot read `{place}`", None, first_line(error), (advice,))
+    said = str(error.strerror) if isinstance(error, PermissionError) and error.strerror else first_line(error)
+    return Diagnostic("E0712", f"cannot read `{place}`", None, said, (advice,))
 
 
 def _last(entry: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from dcql.engine.duck import Resources
 from dcql.engine.export import missing, refuse_unknown
 from dcql.engine.features.inputs import Inputs, rows_of
 from dcql.engine.features.report import Computing
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.values import Observed, locate, observing, read_columns
 from dcql.errors import DcqlError, Diagnostic, RunError
@@ -202,7 +203,11 @@ def _group(pool: Pool, subset: Subset, wanted: Wanted, order: tuple[str, bool] |
     title = "dropped" if wanted.is_dropped else "kept"
     if order is None and not wanted.is_dropped:
         keys = _keys(subset.uids, wanted.seed)
-        first = np.lexsort((subset.uids["f1"], subset.uids["f0"], keys))[: wanted.number]
+        first = np.arange(len(keys))
+        if len(keys) > wanted.number:
+            first = np.flatnonzero(keys <= np.partition(keys, wanted.number - 1)[wanted.number - 1])
+        # Uids ascend, so that of the same hash the first one is the least.
+        first = first[np.argsort(keys[first], kind="stable")][: wanted.number]
         uids = np.sort(subset.uids[first], order=("f0", "f1"))
         places = {uid: Chosen(uid, file, row) for uid, file, row in locate(pool, uids)}
         in_order = [(int(subset.uids["f0"][at]), int(subset.uids["f1"][at])) for at in first]
@@ -213,9 +218,10 @@ def _group(pool: Pool, subset: Subset, wanted: Wanted, order: tuple[str, bool] |
     nearest = Nearest(wanted.number)
     ordered = _Ordered(wanted.number, *order) if order is not None else None
     done = found = 0
+    held = Inside(subset, pool)
     for number, file in enumerate(pool.files):
         uids = inputs.uids(file)
-        inside = find(subset.uids, uids) >= 0
+        inside = held.of(file)
         found += int(np.count_nonzero(inside))
         rows = np.flatnonzero(inside != wanted.is_dropped).astype(np.int64)
         if ordered is not None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dcql.catalog.models import ImageArgument
@@ -34,12 +35,14 @@ def run_variants(
     from dcql.engine.duck import Resources
     from dcql.engine.variants import run_merged
     from dcql.lower.variants import lower_variants
+    from dcql.plan.lengths import over
     from dcql.plan.passes import optimize
     from dcql.plan.variants import merge
 
     sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_CALLS))
     merged = merge([optimize(plan) for plan in plans])
-    lowered = lower_variants(merged)
+    # Here the pool is known, and nothing tells this program apart by its text.
+    lowered = lower_variants(replace(merged, plan=over(merged.plan, pool)))
     if any(spec.reads(ImageArgument) for spec in lowered.program.features):
         unpack_images(pool)
     return run_merged(merged, lowered, pool, resources or Resources(), progress, computing)

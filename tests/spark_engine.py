@@ -44,8 +44,8 @@ class SparkRun:
         self._program = program
         self._given: dict[str, Any] = {}
 
-    def bag(self, pool: Path) -> dict[bytes, int]:
-        """Run over a folder of parquet files; return the copies of each uid."""
+    def bag(self, pool: Path) -> dict[bytes, int] | None:
+        """Run over a folder of parquet files; return the copies of each uid, None where some cannot be taken."""
         self._session.read.parquet(str(pool)).createOrReplaceTempView("pool")
         statements = list(spark(self._program))
         self._session.sql(statements.pop(0).text)
@@ -76,6 +76,10 @@ class SparkRun:
                         self._table(statistic.name, [("id", Type.TEXT)], [(row["id"],) for row in rows])
                     case _:
                         raise AssertionError(statistic)
+        if self._program.checks is not None:
+            (worst,) = self._rows(statements.pop(0))
+            if any(worst):
+                return None
         (output,) = statements
         kept = [row for row in self._rows(output) if row["id"] is not None]
         copies = ((bytes.fromhex(row["id"]), int(row["copies"]) if "copies" in row else 1) for row in kept)

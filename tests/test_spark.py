@@ -13,7 +13,7 @@ import pools
 import pytest
 import sqlglot
 from conformance import FILES, RECIPES, adversarial, compiled
-from oracle import select
+from oracle import OracleError, select
 
 import dcql
 from dcql.catalog.types import DATACOMP
@@ -183,7 +183,11 @@ def test_spark_keeps_what_the_oracle_keeps(
     text = RECIPES[name].read_text(encoding="utf-8")
     ready = adversarial(pool)
     program = dcql.compile(RECIPES[name], ready.raw.schema).program
-    assert SparkRun(session, program).bag(folders[pool]) == dict(select(text, ready.rows, files=FILES))
+    try:
+        wanted = dict(select(text, ready.rows, files=FILES))
+    except OracleError:
+        wanted = None
+    assert SparkRun(session, program).bag(folders[pool]) == wanted
 
 
 # What Spark says where DuckDB's answer, which is the recipe's, is the other one: the reason for a refusal.

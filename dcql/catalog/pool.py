@@ -1,6 +1,7 @@
 """A pool as dcql knows it: files of samples, their schema, and what `dcql pool add` recorded about them."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -141,8 +142,12 @@ def unwritable(error: OSError) -> Diagnostic:
         None,
         error.strerror or str(error),
         (
-            "free some space on the disk and run it again: finished files are not done twice",
-            "or set DCQL_HOME to a folder on another disk",
+            ("check its permissions", "or set DCQL_HOME to a folder that you may write")
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            else (
+                "free some space on the disk and run it again: finished files are not done twice",
+                "or set DCQL_HOME to a folder on another disk",
+            )
         ),
     )
 

@@ -9,8 +9,8 @@ import typer
 
 from dcql.cli.options import DiffOption, FormatOption, LimitsOption, PoolOption, Recipes, SetOption, settings
 from dcql.cli.rewriting import Rewritten, print_diff, write
-from dcql.cli.shell import Format, coloured, for_each, plural, print_json, shown, stderr, stdout
-from dcql.errors import Diagnostic, LintError, render
+from dcql.cli.shell import Format, draw_diagnostics, for_each, plural, print_json, shown, stderr, stdout
+from dcql.errors import Diagnostic, LintError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -145,7 +145,7 @@ def _tell(name: str, plan: "Plan", found: Sequence[Diagnostic], done: Sequence[D
         return
     console = stderr()
     for one in found:
-        console.print(coloured(render((one,))))
+        draw_diagnostics(console, (one,))
         console.print()
     fixes = sum(one.fix is not None for one in found)
     console.print(f"{plural(len(found), 'warning')}{f', {fixes} of them for `dcql check --fix`' if fixes else ''}")

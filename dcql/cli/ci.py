@@ -7,7 +7,7 @@ import typer
 
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolOption, ThreadsOption
-from dcql.cli.shell import Format, coloured, guarded, plural, print_json, shown, stderr, stdout
+from dcql.cli.shell import Format, draw_diagnostics, guarded, plural, print_json, shown, stderr, stdout
 
 if TYPE_CHECKING:
     from dcql.ci.examine import Examined
@@ -146,13 +146,11 @@ def _tell(one: "Examined") -> None:
 def _tell_faults(examined: "list[Examined]") -> None:
     from rich.text import Text
 
-    from dcql.errors import render
-
     failed = [one for one in examined if not one.ok]
     console = stderr()
     for one in failed:
         console.print(Text(f"\n{shown(one.name)}", "bold"))
-        console.print(coloured(render(one.faults)))
+        draw_diagnostics(console, one.faults)
     if failed:
         console.print(f"\n{len(failed)} of {plural(len(examined), 'recipe')} failed")
     else:

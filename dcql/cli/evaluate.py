@@ -130,12 +130,19 @@ def _draw(report: "Report", asked: "tuple[Task, ...]", trained: "Trained", data:
     rows = [row for task in asked if (line := report.lines.get(task.key)) is not None for row in _rows(task, line)]
     rows = [("", "n", "metric", "", "95 %", "chance"), *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    # Where a terminal is narrower, the name of a task has a line of its own.
+    apart = console.is_terminal and sum(widths) + 2 * (len(widths) - 1) > console.width
     for number, row in enumerate(rows):
         cells = [
             cell.ljust(width) if column in (0, 2) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        console.print(Text("  ".join(cells).rstrip(), "" if number and row[0] else "dim"))
+        style = "" if number and row[0] else "dim"
+        if apart:
+            if row[0]:
+                console.print(Text(row[0], style))
+            cells = ["", *cells[1:]]
+        console.print(Text("  ".join(cells).rstrip(), style))
     missing = [task for task in asked if task.key not in report.lines]
     if missing:
         names = ", ".join(task.key for task in missing[:5]) + (", .." if len(missing) > 5 else "")

@@ -43,9 +43,9 @@ def fmt(
     for path in _named(paths, faults):
         try:
             one = _formatted(path)
-            seen.append(one)
             if not (check or diff):
                 write(one)
+            seen.append(one)
         except DcqlError as error:
             faults.append(error)
     changed = [one for one in seen if one.before != one.after]

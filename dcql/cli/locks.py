@@ -17,13 +17,16 @@ from dcql.cli.options import (
     ThreadsOption,
     settings,
 )
-from dcql.cli.shell import Format, for_each, print_json, shown
+from dcql.cli.shell import Format, for_each, print_json, shown, stdout
 
 if TYPE_CHECKING:
     from dcql.engine.duck import Resources
     from dcql.engine.features.report import Computing
     from dcql.locks.lock import Lock
     from dcql.verify import Outcome
+
+_NAME = 18  # columns of a condition's name
+_DIFFERS = "  DIFFERS"
 
 Target = Annotated[
     str,
@@ -185,12 +188,15 @@ def verify(
             print(f"  {shown(note)} (describes, does not decide)")
         print(run.hash)
     outcomes: list[Outcome] = []
+    console = stdout()
+    # A hash that is longer than what is left of a line stands above in full.
+    room = console.width - _NAME - len(_DIFFERS) if console.is_terminal else None
     if perturb:
         with progress() as tell:
             for outcome in perturbed(run, conditions_for(run, allowed, full=full), tell, allowed):
                 outcomes.append(outcome)
                 if text:
-                    print(shown(_line(outcome)), flush=True)
+                    print(shown(_line(outcome, room)), flush=True)
         refuse(outcomes)
     if not text:
         conditions = [
@@ -251,10 +257,12 @@ def _summary(lock: "Lock") -> dict[str, Any]:
     }
 
 
-def _line(outcome: "Outcome") -> str:
-    name = f"{outcome.name:<16}"
+def _line(outcome: "Outcome", room: int | None) -> str:
+    """Say what a condition gave; of a hash, no more than `room` columns."""
+    name = f"{outcome.name:<{_NAME - 2}}"
     if outcome.left_out is not None:
         return f"{name}  left out: {outcome.left_out}"
     if outcome.failure is not None:
         return f"{name}  failed: {outcome.failure.diagnostics[0].message}"
-    return f"{name}  {outcome.hash or outcome.told}{'  DIFFERS' if outcome.difference is not None else ''}"
+    hash_ = outcome.hash if room is None or len(outcome.hash) <= room else f"{outcome.hash[: room - 1]}…"
+    return f"{name}  {hash_ or outcome.told}{_DIFFERS if outcome.difference is not None else ''}"

@@ -8,7 +8,7 @@ from dcql.cli.cluster import AddressOption, Engine, EngineOption, spread
 from dcql.cli.coverage import coverage
 from dcql.cli.options import FormatOption, LimitsOption, MemoryOption, PoolName, complete_pool
 from dcql.cli.progress import progress
-from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stdout
+from dcql.cli.shell import Format, guarded, plural, print_json, shown, size, stderr, stdout
 
 if TYPE_CHECKING:
     from dcql.catalog.pool import Pool
@@ -38,6 +38,7 @@ def add(
     from dcql.engine.add import add as add_pool
 
     where = spread(engine, address)
+    before = _recorded(name)
     with progress() as tell, where(None, tell) as cluster:
         by = None
         if cluster is not None:
@@ -50,6 +51,20 @@ def add(
         return
     print(f"added {shown(name)}: {plural(pool.rows, 'sample')} in {plural(len(pool.files), 'file')}")
     print(pool.fingerprint)
+    if before is not None and before.source != pool.source and before.fingerprint != pool.fingerprint:
+        what = f"{plural(before.rows, 'sample')} in {shown(before.source)}"
+        stderr().print(f"note: {shown(name)} was another pool until now, {what}")
+
+
+def _recorded(name: str) -> "Pool | None":
+    """Return the pool that has a name already; None without one, or where its record says nothing."""
+    from dcql.catalog.pool import list_pools, read_recorded
+    from dcql.errors import RunError
+
+    try:
+        return read_recorded(name) if name in list_pools() else None
+    except RunError:
+        return None
 
 
 def ls(format_: FormatOption = Format.TEXT) -> None:

@@ -27,9 +27,11 @@ def draw_features(console: "Console", report: "FeaturesReport") -> None:
     names = [shown(use.spec.name) for use in report.uses]
     made = [shown(_made_by(use)) for use in report.uses]
     width, wide = max(map(len, names)), max(map(len, made))
-    for use, name, by in zip(report.uses, names, made, strict=True):
-        line = text.assemble(f"  {name:<{width}}", (f"  {by:<{wide}}", "dim"))
-        line.append(f"  asked of {plural(use.asked, 'sample')}, {_computed(use)}")
+    asked = [f"asked of {plural(use.asked, 'sample')}, {_computed(use)}" for use in report.uses]
+    fits = not console.is_terminal or 6 + width + wide + max(map(len, asked)) <= console.width
+    for use, name, by, what in zip(report.uses, names, made, asked, strict=True):
+        line = text.assemble(f"  {name:<{width}}", (f"  {by:<{wide if fits else 0}}", "dim"))
+        line.append(f"  {what}" if fits else f"\n    {what}")
         console.print(line)
         if use.failed:
             console.print(text(f"    {shown(_failures(use))}", "yellow"))
@@ -58,11 +60,13 @@ def draw_rows(console: "Console", rows: Sequence[Mapping[str, Any]], indent: str
 
     names = [shown(row["name"]) or "?" for row in rows]
     made = [shown(_made(row)) for row in rows]
+    held = [f"{row['samples']:>13,} samples  {size(row['bytes'])}" for row in rows]
     width, wide = max(map(len, names)), max(map(len, made))
-    for row, name, by in zip(rows, names, made, strict=True):
+    fits = not console.is_terminal or len(indent) + width + wide + _DIGITS + 6 + max(map(len, held)) <= console.width
+    for row, name, by, what in zip(rows, names, made, held, strict=True):
         line = Text.assemble(indent, (f"{name:<{width}}", "bold"), f"  {by:<{wide}}  ")
         line.append(short_id(row["id"]), "dim")
-        line.append(f"  {row['samples']:>13,} samples  {size(row['bytes'])}")
+        line.append(f"  {what}" if fits else f"\n{indent}    {what.strip()}")
         if row["failed"]:
             line.append(f"  failed {row['failed']:,}", "yellow")
         if "damaged" in row:

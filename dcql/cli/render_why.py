@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dcql.catalog.types import Type
+from dcql.cli.fitting import fitted
 from dcql.cli.render import number
 from dcql.cli.shell import plural, shown
 from dcql.inspect.why import (
@@ -48,7 +49,7 @@ def draw_why(console: "Console", recipe: str, told: Why) -> None:
         verdict.append(f", {told.copies:,} times", "not bold")
     if not told.kept and (reason := _reason(told)):
         verdict.append(f": {shown(reason)}", "not bold")
-    console.print(verdict)
+    console.print(fitted(console, verdict, 2))
     draw = _Lines(console)
     for section in told.sections:
         console.print()
@@ -154,7 +155,7 @@ class _Lines:
         line.append(f"  {shown(text)}")
         if rest:
             line.append(f"  {rest}", "dim")
-        self._print(line)
+        self._print(line, indent + 6)
 
     def _details(self, part: Part, indent: int) -> None:
         """Print what a condition looks at, or the conditions that it is made of."""
@@ -167,12 +168,10 @@ class _Lines:
     def _note(self, text: str, indent: int) -> None:
         from rich.text import Text
 
-        self._print(Text(" " * indent + shown(text), "dim"))
+        self._print(Text(" " * indent + shown(text), "dim"), indent + 2)
 
-    def _print(self, line: "Text") -> None:
-        if self._console.is_terminal:
-            line.truncate(self._console.width, overflow="ellipsis")
-        self._console.print(line)
+    def _print(self, line: "Text", hang: int) -> None:
+        self._console.print(fitted(self._console, line, hang))
 
     def _tail(self, one: Tail, told: Why) -> None:
         match one:
@@ -207,14 +206,14 @@ class _Lines:
         word = "dropped" if told.kept else "kept"
         if not told.flips:
             untried = f"; {plural(told.untried, 'change')} that move a threshold were not run" if told.untried else ""
-            self._print(Text(f"no change of one cut would have it {word}{untried}", "dim"))
+            self._print(Text(f"no change of one cut would have it {word}{untried}", "dim"), 2)
             self._unsought(told)
             return
         for place, flip in enumerate(told.flips[:_FLIPS]):
             line = Text(f"{word} if " if place == 0 else "     or ", "bold" if place == 0 else "")
             line.append(shown(flip.text), "bold")
             line.append(f"  now {shown(flip.was)}", "not bold dim")
-            self._print(line)
+            self._print(line, 8)
             for words in _about(flip, told):
                 self._note(words, 8)
         if (more := len(told.flips) - _FLIPS) > 0:

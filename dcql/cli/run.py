@@ -205,10 +205,11 @@ def _alone(done: "Run", threads: int | None, memory: int | None, allowed: "Compu
     from dcql.inspect.alone import alone_told
     from dcql.inspect.funnel import funnel
     from dcql.lower.alone import alone
+    from dcql.plan.lengths import over
     from dcql.plan.passes import optimize
 
     plan = optimize(done.compiled.plan)
-    lowered = alone(plan)
+    lowered = alone(over(plan, done.pool))
     with progress() as tell:
         counts = count_alone(lowered, done.pool, Resources(threads, memory), tell, allowed)
     return alone_told(plan, lowered, counts, funnel(done.compiled.program, done.result))

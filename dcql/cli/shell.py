@@ -60,12 +60,15 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             raise typer.Exit(128 + stopped_by) from None
         except BrokenPipeError:
-            # The reader has what it wants; what is still in the buffer has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # the reader has what it wants
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and _is_of_printing(error):
+                _drop_output()
+                _tell(_unprinted(error), as_json=False)
+                raise typer.Exit(1) from None
             _tell(internal(error), as_json=kwargs.get("format_") is Format.JSON)
             if os.environ.get("DCQL_DEBUG"):
                 traceback.print_exc()
@@ -78,7 +81,25 @@ def _tell(error: DcqlError, *, as_json: bool) -> None:
     if as_json:
         print_json({"errors": [diagnostic.to_json() for diagnostic in error.diagnostics]})
         return
-    stderr().print(coloured(render(error.diagnostics)))
+    draw_diagnostics(stderr(), error.diagnostics)
+
+
+def _drop_output() -> None:
+    """Let what is still in the buffer of standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_of_printing(error: OSError) -> bool:
+    """Return whether the disk refused what a command prints: files are written elsewhere, and have a name."""
+    drawing = f"{os.sep}rich{os.sep}"
+    by = [one.filename for one in traceback.extract_tb(error.__traceback__) if drawing not in one.filename]
+    return error.filename is None and os.path.dirname(by[-1]) == os.path.dirname(__file__)
+
+
+def _unprinted(error: OSError) -> RunError:
+    """Return what is told where standard output takes no more."""
+    helps = ("free some space on the disk, or send the output elsewhere",)
+    return RunError(Diagnostic("E0758", "cannot write standard output", None, error.strerror or str(error), helps))
 
 
 def internal(error: Exception) -> RunError:
@@ -99,7 +120,19 @@ def internal(error: Exception) -> RunError:
     )
 
 
-def coloured(rendered: str) -> "Text":
+def draw_diagnostics(console: "Console", diagnostics: Iterable[Diagnostic]) -> None:
+    """Print diagnostics in colour, their words in lines that fit the terminal; lines of a recipe stay as they are."""
+    import re
+
+    from dcql.cli.fitting import fitted
+
+    for line in _coloured(render(diagnostics)).split("\n", allow_blank=True):
+        advice = re.match(" *= (help|fix): ", line.plain)
+        of_recipe = re.match(r"(\d+ | *)(\||-->)", line.plain)
+        console.print(line if of_recipe else fitted(console, line, advice.end() if advice else 4))
+
+
+def _coloured(rendered: str) -> "Text":
     """Colour drawn diagnostics; the text stays what it is."""
     from rich.text import Text
 

@@ -207,8 +207,8 @@ def check(
 def _draw(report: "Report") -> None:
     from rich.text import Text
 
-    from dcql.cli.shell import coloured
-    from dcql.errors import render
+    from dcql.cli.fitting import fitted
+    from dcql.cli.shell import draw_diagnostics
 
     console = stdout()
     console.print(Text(shown(report.name), "bold"))
@@ -216,14 +216,15 @@ def _draw(report: "Report") -> None:
     width = max(len(check.name) for check in report.checks)
     for one in report.checks:
         state, style = _state(one)
-        console.print(Text.assemble((f"{state:<9}", style), f" {one.name:<{width}}  ", (shown(one.told), "dim")))
+        line = Text.assemble((f"{state:<9}", style), f" {one.name:<{width}}  ", (shown(one.told), "dim"))
+        console.print(fitted(console, line, 4))
     if report.notes:
         console.print()
         for note in report.notes:
             console.print(Text(f"note: {shown(note)}", "dim"))
     console.print()
     if report.faults:
-        console.print(coloured(render(report.faults)))
+        draw_diagnostics(console, report.faults)
         console.print()
     console.print(Text(_verdict(report), f"bold {'green' if report.passed else 'red'}"))
 

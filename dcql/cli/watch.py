@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dcql.cli import shell
 from dcql.cli.computing import Device, DeviceOption, FailuresOption, NoComputeOption, OwnCodeOption, computing
 from dcql.cli.options import LimitsOption, MemoryOption, PoolOption, Recipe, SetOption, ThreadsOption, settings
-from dcql.cli.shell import coloured, shown, stdout
+from dcql.cli.shell import draw_diagnostics, shown, stdout
 from dcql.limits import Limits, hold
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def _draw(path: Path, pool: str, event: "Event") -> None:
     """Print what an event says."""
     from rich.text import Text
 
-    from dcql.errors import render
     from dcql.watching import Counted, Failed
 
     console = stdout()
@@ -110,13 +109,13 @@ def _draw(path: Path, pool: str, event: "Event") -> None:
         console.print(Text.assemble((time.strftime("%H:%M:%S"), "dim"), "  ", (names, "bold")))
     match event.after:
         case Failed(error):
-            console.print(coloured(render(error.diagnostics)))
+            draw_diagnostics(console, error.diagnostics)
             if event.counted is not None and isinstance(event.before, Counted):
                 console.print(Text(f"kept {event.counted.kept:,} before", "dim"))
         case Counted() as now:
             _draw_counted(event.counted, now, isinstance(event.before, Failed))
             if now.broken is not None:
-                console.print(coloured(render(now.broken.diagnostics)))
+                draw_diagnostics(console, now.broken.diagnostics)
 
 
 def _draw_counted(before: "Counted | None", now: "Counted", was_wrong: bool) -> None:

@@ -249,7 +249,7 @@ CODES: tuple[Code, ...] = (
         "E0750",
         "not enough memory",
         "DuckDB needed more memory than it may use, and what it could move to disk was not enough; or a file that is "
-        "added to a pool needs more memory than there is.",
+        "added to a pool, or a table that is joined, needs more memory than there is.",
         "dcql run recipe.dcql --pool small --out s --memory 10MB",
         "dcql run recipe.dcql --pool small --out s --memory 1GB",
     ),

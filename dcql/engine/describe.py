@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, read_record
 from dcql.catalog.types import Column, Type
-from dcql.engine.distribution import Number, load_distribution, order_statistics
+from dcql.engine.buckets import Number
+from dcql.engine.distribution import load_distribution, order_statistics
 from dcql.errors import Diagnostic, RunError
 
 QUANTILES = tuple(Fraction(percent, 100) for percent in (1, 5, 25, 50, 75, 95, 99))

@@ -1,12 +1,7 @@
 """The distribution of a column: every value with its count where they are few, else a histogram; exact k-th values.
 
-A value's *key* is an unsigned number in the value's own order and of w bits: 32 for float32, 64 for float64 and int64.
-
-    float: its bits with the sign bit set where it is clear, and all bits flipped where it is set
-    int64: its bits with the sign bit flipped, which adds 2^63
-
-A histogram counts keys by their top 16 bits. It says in which of 65,536 buckets the k-th smallest lies and how many
-lie before it; a second scan looks into that bucket alone. So any order statistic is exact in at most w / 16 scans and
+A histogram says in which of 65,536 buckets (buckets.py) the k-th smallest lies and how many lie before it; a second
+scan looks into that bucket alone. So any order statistic of values of w bits is exact in at most w / 16 scans and
 bounded memory, whatever the data, and both kinds of scan add up over files in any order.
 
 NaN counts as NULL and -0.0 as 0 (SEMANTICS §1).
@@ -22,25 +17,26 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool
 from dcql.dataclass import dataclass
+from dcql.engine.buckets import (
+    BUCKETS,
+    WIDTHS,
+    Bucket,
+    Number,
+    around,
+    histogram,
+    histogram_inside,
+    keys_of,
+    narrow,
+    normalise,
+    number_of,
+    value_of,
+    values_inside,
+    whole,
+)
 from dcql.engine.unsorted import LOW_BITS, Waiting, patterns_of, sum_of
 from dcql.errors import Diagnostic, RunError
 
 MAX_DISTINCT = 65_536
-BUCKETS = 65_536
-_DTYPES = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.int64): 64}
-
-Keys = NDArray[Any]
-Number = int | float
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """The keys from `low` to `high`, both inside: `before` values lie below them and `count` in them."""
-
-    low: int
-    high: int
-    before: int
-    count: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Distribution:
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
-        if self.dtype not in _DTYPES:
+        if self.dtype not in WIDTHS:
             raise ValueError(f"a distribution is of float32, float64 or int64, not {self.dtype}")
         self.rows = 0
         self._nulls = 0
@@ -187,11 +183,11 @@ class Distribution:
             ends = np.cumsum(self.counts)
             place = np.searchsorted(ends, k)
             ties = int(self.counts[place])
-            return OrderStatistic(_number(self.values[place]), ties, int(ends[place]) - ties)
+            return OrderStatistic(number_of(self.values[place]), ties, int(ends[place]) - ties)
         assert self.minimum is not None
         assert self.maximum is not None
         low, high = keys_of(np.array([self.minimum, self.maximum], self.dtype)).tolist()
-        return _around(narrow(whole(self.dtype, self.present), self.histogram, k), low, high)
+        return around(narrow(whole(self.dtype, self.present), self.histogram, k), low, high)
 
     def save(self, path: Path) -> None:
         """Write the distribution as .npz; buckets that hold nothing are left out."""
@@ -238,7 +234,7 @@ class Distribution:
         self = cls(held["range"].dtype)
         self.rows, self._nulls = (int(number) for number in held["summary"])
         if len(held["range"]):
-            self._minimum, self._maximum = (_number(value) for value in held["range"])
+            self._minimum, self._maximum = (number_of(value) for value in held["range"])
         if "buckets" in held:
             self._values = self._counts = None
             self._histogram = np.zeros(BUCKETS, np.int64)
@@ -288,40 +284,6 @@ class Distribution:
         self._values, self._counts = distinct, total
 
 
-def keys_of(values: NDArray[Any]) -> Keys:
-    """Return the keys of float32, float64 or int64 values without NaN: uint32 or uint64 in the values' order."""
-    width = _DTYPES[values.dtype]
-    unsigned, signed = np.dtype(f"u{width // 8}"), np.dtype(f"i{width // 8}")
-    sign = unsigned.type(1 << (width - 1))
-    if values.dtype.kind == "i":
-        return np.asarray(np.bitwise_xor(values.view(unsigned), sign))
-    bits = (values + values.dtype.type(0)).view(unsigned)
-    # An arithmetic shift of the sign over the whole word: all ones below zero, else none.
-    flips = np.right_shift(bits.view(signed), signed.type(width - 1)).view(unsigned)
-    return np.asarray(np.bitwise_xor(bits, np.bitwise_or(flips, sign)))
-
-
-def value_of(key: int, dtype: Any) -> Number:
-    """Return the value whose key this is."""
-    dtype = np.dtype(dtype)
-    width = _DTYPES[dtype]
-    sign = 1 << (width - 1)
-    if dtype.kind == "i":
-        return key - sign
-    bits = key ^ sign if key & sign else key ^ (2 * sign - 1)
-    return _number(np.array([bits], np.uint32 if width == 32 else np.uint64).view(dtype)[0])
-
-
-def normalise(values: NDArray[Any], nulls: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return floats with -0.0 as 0 and NaN as a NULL whose value is 0."""
-    values = values + values.dtype.type(0)  # -0.0 + 0.0 is 0.0
-    absent = np.isnan(values)
-    if absent.any():
-        values[absent] = 0
-        nulls = nulls | absent
-    return values, nulls
-
-
 def distribution_file(folder: Path, column: str) -> Path:
     """Return where a folder keeps the distribution of a column, whose name may not suit a file."""
     return folder / f"{hashlib.sha256(column.encode()).hexdigest()[:16]}.npz"
@@ -342,62 +304,6 @@ def load_distribution(pool: Pool, column: str) -> Distribution:
                 (f"run `dcql pool add {pool.name} {pool.source}` again",),
             )
         ) from error
-
-
-def histogram(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Count values (each `counts` times) by the top 16 bits of their keys: the first scan for an order statistic."""
-    return histogram_inside(values, whole(values.dtype, 0), counts)
-
-
-def whole(dtype: Any, count: int) -> Bucket:
-    """Return the bucket of all keys of a dtype, which holds `count` values."""
-    return Bucket(0, (1 << _DTYPES[np.dtype(dtype)]) - 1, 0, count)
-
-
-def histogram_inside(
-    values: NDArray[Any], bucket: Bucket, counts: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
-    """Count the values inside `bucket` by the next 16 bits of their keys: a further scan for an order statistic."""
-    keys = keys_of(values)
-    shift = keys.dtype.type(_shift(bucket))
-    if bucket.before or bucket.low or bucket.high != np.iinfo(keys.dtype).max:
-        inside = (keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))
-        keys = keys[inside]
-        counts = None if counts is None else counts[inside]
-    places = ((keys - keys.dtype.type(bucket.low)) >> shift).astype(np.int64)
-    if counts is None:
-        return np.bincount(places, minlength=BUCKETS).astype(np.int64, copy=False)
-    total = np.zeros(BUCKETS, np.int64)
-    np.add.at(total, places, counts)
-    return total
-
-
-def narrow(bucket: Bucket, counts: NDArray[np.int64], k: int) -> Bucket:
-    """Return the part of `bucket` that holds the k-th smallest of all values, given `histogram_inside` of all data."""
-    ends = bucket.before + np.cumsum(counts)
-    place = int(np.searchsorted(ends, k))
-    width = 1 << _shift(bucket)
-    low = bucket.low + place * width
-    count = int(counts[place])
-    return Bucket(low, low + width - 1, int(ends[place]) - count, count)
-
-
-def _around(bucket: Bucket, least: int, most: int) -> Bucket:
-    """Return the smallest aligned part of `bucket`, a power of two wide, that holds its keys from `least` to `most`.
-
-    Where no value lies outside of these the rest is empty, and not worth a scan.
-    """
-    low, high = max(bucket.low, least), min(bucket.high, most)
-    bits = (low ^ high).bit_length()
-    start = low >> bits << bits
-    return Bucket(start, start + (1 << bits) - 1, bucket.before, bucket.count)
-
-
-def values_inside(values: NDArray[Any], bucket: Bucket) -> NDArray[Any]:
-    """Return the values inside `bucket`: a further scan for an order statistic where they are few."""
-    keys = keys_of(values)
-    inside: NDArray[Any] = values[(keys >= keys.dtype.type(bucket.low)) & (keys <= keys.dtype.type(bucket.high))]
-    return inside
 
 
 def order_statistics(
@@ -474,7 +380,7 @@ class Inside:
                 inside = ordered[bucket]
                 value = inside[k - bucket.before - 1]
                 start, end = np.searchsorted(inside, value), np.searchsorted(inside, value, "right")
-                found[k] = OrderStatistic(_number(value), int(end - start), bucket.before + int(start))
+                found[k] = OrderStatistic(number_of(value), int(end - start), bucket.before + int(start))
                 continue
             inner = narrow(bucket, self.counts[bucket], k)
             if inner.low == inner.high:
@@ -482,13 +388,3 @@ class Inside:
             else:
                 remaining[k] = inner
         return remaining
-
-
-def _shift(bucket: Bucket) -> int:
-    """Return how many bits of a key lie below the 16 that tell the parts of `bucket` apart."""
-    return max(0, (bucket.high - bucket.low + 1).bit_length() - 17)
-
-
-def _number(value: Any) -> Number:
-    number: Number = value.item()
-    return number

@@ -210,8 +210,7 @@ class Session:
 
     def stored(self, name: str) -> Any:
         """Return a stored table as an Arrow one, its rows in any order."""
-        _let_scan_arrow()
-        return self._connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
+        return self._connection._submit(f'SELECT * FROM "{name}"', {}, "stream", _BATCH_ROWS).arrow_reader().read_all()
 
     def beside(self, file: str) -> dict[str, str]:
         """Return what `stand_beside` has beside a file, by name."""
@@ -241,7 +240,7 @@ class Session:
 
 
 def _let_scan_arrow() -> None:
-    """Import the package around the engine, which brings in what scans Arrow, and what makes a table of it."""
+    """Import the package around the engine, which brings in what scans Arrow."""
     import_module("duckdb")
 
 
@@ -381,6 +380,7 @@ def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
                     "allow more: `--limits memory=16GB`, or use fewer `--threads`"
                     if held().memory is not None
                     else "give more: `--memory 4GB`, or use fewer `--threads`",
+                    *_full_spill(error),
                 ),
             )
         )
@@ -394,6 +394,15 @@ def _explained(kind: type[duckdb.Error], error: Exception) -> RunError:
     if issubclass(kind, duckdb.ConversionException) and _UNSIGNED in str(error):
         return _too_large(error)
     return _refused(error)
+
+
+def _full_spill(error: Exception) -> tuple[str, ...]:
+    """Say what else helps where what does not fit into memory did not fit on the disk either."""
+    if "failed to offload" not in str(error):
+        return ()
+    if held().output is not None:
+        return ("or allow more on disk: `--limits output=16GB`",)
+    return ("or name a disk with room for what does not fit into memory: set TMPDIR to a folder there",)
 
 
 def _refused(error: Exception) -> RunError:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.folder import replaced
+from dcql.engine.inside import Inside
+from dcql.engine.marked import uneven
 from dcql.engine.uids import parse_uids
 from dcql.errors import Diagnostic, RunError, did_you_mean
 from dcql.files import locate
@@ -43,9 +45,15 @@ def export(subset: Subset, pool: Pool, columns: Sequence[str], path: Path, progr
     written = done = 0
     with replaced(path) as unfinished:
         try:
+            inside = Inside(subset, pool)
             for file in pool.files:
+                held = inside.of(file) if file.rank is not None else None
+                begin = done
                 for batch in _batches(file, wanted):
-                    part = _kept(batch, subset, file.name, done)
+                    if held is None:
+                        part = _kept(batch, subset, file.name, done)
+                    else:
+                        part = _taken(batch, held[done - begin :][: batch.num_rows], subset, file.name)
                     writer = writer or pq.ParquetWriter(unfinished, part.schema, compression="zstd")
                     if part.num_rows:
                         writer.write_table(part.cast(writer.schema))
@@ -85,11 +93,26 @@ def _kept(batch: Any, subset: Subset, file: str, first_row: int) -> Any:
     places = find(subset.uids, high, low)
     present = places >= 0
     table = pa.Table.from_batches([batch]).filter(pa.array(present))
+    return _told(table, high[present], low[present], subset, places[present])
+
+
+def _taken(batch: Any, held: NDArray[np.bool_], subset: Subset, file: str) -> Any:
+    """Return the samples of an added pool's batch that a subset holds: no uid of another one is looked at."""
+    if len(held) != batch.num_rows:
+        raise uneven()
+    table = pa.Table.from_batches([batch]).filter(pa.array(held))
+    high, low = parse_uids(table.column("uid"), file=file, first_row=None)
+    places = find(subset.uids, high, low) if subset.copies is not None else np.empty(0, np.int64)
+    return _told(table, high, low, subset, places)
+
+
+def _told(table: Any, high: Words, low: Words, subset: Subset, places: NDArray[np.int64]) -> Any:
+    """Return samples as they are written, by the halves of their uids, and their places in the subset for copies."""
     # As the subset has it: 32 digits, whatever the pool's own spelling.
-    uids = join_words(high[present], low[present]).tolist()
+    uids = join_words(high, low).tolist()
     table = table.set_column(0, "uid", pa.array([f"{a:016x}{b:016x}" for a, b in uids], pa.string()))
     if subset.copies is not None:
-        table = table.append_column(COPIES, pa.array(subset.copies[places[present]], pa.uint32()))
+        table = table.append_column(COPIES, pa.array(subset.copies[places], pa.uint32()))
     return table
 
 

@@ -208,6 +208,9 @@ def _unwritable(path: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "free some space on the disk, or name another place" if full else "check the path and its permissions"
+        in_the_way = next((above for above in path.parents if above.exists() and not above.is_dir()), None)
+        if in_the_way is not None:
+            _refuse(path, f"`{in_the_way}` is a file, and no folder", ("name a path in a folder",))
         _refuse(path, error.strerror or str(error), (advice,))
 
 

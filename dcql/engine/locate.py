@@ -13,11 +13,11 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.engine.duck import Resources, Source, session
 from dcql.engine.sources import every_path
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.observe import finding
 
 FEWEST_DIGITS = 6
 _DIGITS = 32
 _SHOWN = 5
+_BATCH_ROWS = 1 << 14
 _PREFIX = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},{_DIGITS}}}")
 _HEX = re.compile(r"[0-9a-f]+")
 # What people copy along with a uid, or that other systems write into one.
@@ -106,6 +106,9 @@ def _of_rank(pool: Pool, rank: int, uid: str) -> Place:
 
 def _in_raw(pool: Pool, prefix: str, resources: Resources) -> list[Place]:
     """Return the samples that begin so, at most one more than are shown, from the files' own uids."""
+    # Of an added pool no SQL is asked, whose printer is slow to import.
+    from dcql.lower.observe import finding
+
     found: list[Place] = []
     with session(every_path(pool), resources) as opened:
         samples, query = finding()
@@ -157,12 +160,10 @@ def values_of(pool: Pool, place: Place) -> dict[str, Any]:
         with filesystem.open(path, "rb") as opened:
             file = pq.ParquetFile(opened)
             start = 0
-            for number in range(file.num_row_groups):
-                rows = file.metadata.row_group(number).num_rows
-                if place.row < start + rows:
-                    table = file.read_row_group(number).slice(place.row - start, 1)
-                    return {name: table.column(name)[0].as_py() for name in table.column_names}
-                start += rows
+            for batch in file.iter_batches(_BATCH_ROWS):
+                if place.row < start + batch.num_rows:
+                    return {name: batch.column(name)[place.row - start].as_py() for name in batch.schema.names}
+                start += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         message = f"`{place.file.name}` could not be read"

@@ -188,6 +188,15 @@ def _taken(piece: NDArray[np.void], places: NDArray[np.intp], out: NDArray[np.vo
     return piece.take(places, out=out, mode="clip").view(UID)
 
 
+def read_uids(path: Path, rows: int) -> Iterator[NDArray[np.void]]:
+    """Yield the sorted uids of a pool of so many samples, (PIECE,) of 16 bytes at a time, good until the next piece.
+
+    Raises RunError where the file holds others.
+    """
+    with path.open("rb", buffering=0) as file:
+        yield from _pieces(file, _first_of(file, rows), rows)
+
+
 def _first_of(file: BinaryIO, rows: int) -> int:
     """Return where the uids of a pool begin in its .npy."""
     try:

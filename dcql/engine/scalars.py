@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dcql.catalog.parquet import type_of
 from dcql.catalog.types import Type
-from dcql.engine.distribution import normalise
+from dcql.engine.buckets import normalise
 from dcql.errors import Diagnostic, RunError
 
 DTYPES = {

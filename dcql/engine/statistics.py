@@ -11,14 +11,8 @@ from dcql.arrays import numbers
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.dataclass import dataclass
-from dcql.engine.distribution import (
-    Distribution,
-    Inside,
-    Number,
-    OrderStatistic,
-    load_distribution,
-    order_statistics_by,
-)
+from dcql.engine.buckets import Number
+from dcql.engine.distribution import Distribution, Inside, OrderStatistic, load_distribution, order_statistics_by
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
 from dcql.errors import Diagnostic, RunError

@@ -22,7 +22,7 @@ from dcql.engine.scalars import arrow_type, decoded
 from dcql.engine.uids import parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.files import first_line
-from dcql.limits import refuse_output
+from dcql.limits import held, refuse_output
 from dcql.lower.program import Program, TableRead
 from dcql.plan.values import NamedTable
 
@@ -115,8 +115,10 @@ def _batches(copy: Path, read: TableRead, schema: Any) -> Iterator[Any]:
                 rows += batch.num_rows
             if rows != file.metadata.num_rows:
                 raise pa.ArrowInvalid(f"its footer states {file.metadata.num_rows:,} rows, and it has {rows:,}")
-    except MemoryError:  # Arrow's is one of its own exceptions too
-        raise
+    except MemoryError as error:  # Arrow's is one of its own exceptions too
+        if held().memory is not None:
+            raise  # `limits` says how much was allowed
+        raise _too_large(table, error) from error
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(table, error) from error
 
@@ -124,6 +126,13 @@ def _batches(copy: Path, read: TableRead, schema: Any) -> Iterator[Any]:
 def _unreadable(table: NamedTable, error: Exception) -> RunError:
     helps = ("write the file anew; the SHA-256 in the recipe changes with it",)
     return RunError(Diagnostic("E0772", f"the table `{table.name}` cannot be read", None, first_line(error), helps))
+
+
+def _too_large(table: NamedTable, error: Exception) -> RunError:
+    helps = ("check the file: few bytes can state that they unpack to many",)
+    return RunError(
+        Diagnostic("E0750", f"not enough memory to read the table `{table.name}`", None, first_line(error), helps)
+    )
 
 
 def _check_uids(keys: Any, table: NamedTable) -> None:

@@ -20,6 +20,7 @@ from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import identity_of
 from dcql.engine.features.inputs import Inputs, rows_of
 from dcql.engine.features.report import Computing
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress, store_inputs
 from dcql.engine.sources import every_path
 from dcql.engine.statistics import Found, Statistics
@@ -27,7 +28,7 @@ from dcql.errors import DcqlError
 from dcql.lower.program import Program
 from dcql.lower.statement import ROW
 from dcql.lower.values import ReadValues
-from dcql.subset import Uids, find
+from dcql.subset import Subset, Uids
 
 # Nothing is computed, and whatever a model failed on was accepted when the recipe ran.
 STORED = Computing(compute=False, max_failures=Fraction(1))
@@ -107,6 +108,7 @@ def observing(
 
     Raises RunError where the pool cannot be read, or a feature is no longer stored.
     """
+    program = program.over(pool)
     with (
         session(every_path(pool), resources, (features_folder(),)) as open_session,
         Asking(program, pool, open_session, STORED, resources, tell) as asking,
@@ -132,11 +134,10 @@ def locate(pool: Pool, uids: Uids) -> list[tuple[tuple[int, int], int, int]]:
     Raises RunError where the pool cannot be read.
     """
     found = []
-    inputs = Inputs(pool)
+    inputs, inside = Inputs(pool), Inside(Subset(uids), pool)
     for number, file in enumerate(pool.files if len(uids) else ()):
-        places = find(uids, inputs.uids(file))
-        for row in np.flatnonzero(places >= 0).tolist():
-            uid = uids[places[row]]
+        rows = np.flatnonzero(inside.of(file))
+        for row, uid in zip(rows.tolist(), inputs.uids_at(file, rows) if len(rows) else (), strict=True):
             found.append(((int(uid["f0"]), int(uid["f1"])), number, row))
     return found
 

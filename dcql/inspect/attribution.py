@@ -157,11 +157,12 @@ class Search:
         old, new = (side.evaluate([side.plan, EVERY]) for side in (self.a, self.b))
         self.subsets = old.subset(0), new.subset(0)
         both = Subset.from_uids(np.concatenate([subset.uids for subset in self.subsets])).uids
-        before, after = (_at(variants, _copies(variants, 0), both) for variants in (old, new))
+        places = {is_a: _places(variants, both) for is_a, variants in ((True, old), (False, new))}
+        before, after = (_taken(_copies(variants, 0), places[is_a]) for is_a, variants in ((True, old), (False, new)))
         differs = before != after
         self.uids, self.before, self.after = both[differs], before[differs], after[differs]
         self._in_pool = {
-            is_a: _at(variants, variants.kept[1], self.uids) for is_a, variants in ((True, old), (False, new))
+            is_a: _taken(variants.kept[1], places[is_a][differs]) for is_a, variants in ((True, old), (False, new))
         }
         self.mixes.differing = listed(self.uids, folder)
         self._compute(keys)
@@ -173,15 +174,17 @@ class Search:
             for start in range(0, len(own), AT_ONCE):
                 part = own[start : start + AT_ONCE]
                 variants = side.evaluate(list(map(self.mixes.plan, part)))
+                at = _places(variants, self.uids)
                 for number, key in enumerate(part):
-                    self._truths[key] = _at(variants, answer(variants, number, key), self.uids)
+                    self._truths[key] = _taken(answer(variants, number, key), at)
                     self.found[key] = variants.statistics[number]
 
     def truths_of(self, keys: list[Key], undone: Undone) -> list[Bools]:
         """Return truths of every sample that differs, by one more run over the pool of a mix."""
         side = self.a if self.edits.pool is None or self._is_a(undone) else self.b
         variants = side.evaluate(list(map(self.mixes.plan, keys)))
-        return [_at(variants, kept, self.uids) for kept in variants.kept]
+        at = _places(variants, self.uids)
+        return [_taken(kept, at) for kept in variants.kept]
 
     def _first_level(self) -> int:
         """Return the largest size of sets of edits whose mixes can all be told from one run."""
@@ -286,11 +289,18 @@ def _copies(variants: Variants, number: int) -> Counts:
     return (variants.kept[number] if copies is None else copies).astype(np.int64)
 
 
-def _at(variants: Variants, values: NDArray[Any], uids: Uids) -> NDArray[Any]:
-    """Return the values of samples by their uids; 0 for those that the pool does not have."""
-    at = find(variants.uids, np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))
+def _places(variants: Variants, uids: Uids) -> NDArray[np.int64]:
+    """Return where samples stand among those of the variants, by their uids; -1 for those that the pool does not have.
+
+    It takes longer than to read a truth of each of them, so it is asked once for all truths of a run.
+    """
+    return find(variants.uids, np.ascontiguousarray(uids["f0"]), np.ascontiguousarray(uids["f1"]))
+
+
+def _taken(values: NDArray[Any], at: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the values of samples by their places; 0 for those that the pool does not have."""
     if not len(values):
-        return np.zeros(len(uids), values.dtype)
+        return np.zeros(len(at), values.dtype)
     taken = values[np.maximum(at, 0)]
     taken[at < 0] = 0
     return taken

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.values import FileValues, Observed
 from dcql.inspect.report.cuts import Cut, cuts
 from dcql.lower.values import lower_values
 from dcql.plan import nodes
 from dcql.plan.written import Writer
-from dcql.subset import Subset, Uids, find
+from dcql.subset import Subset, Uids
 
 # Gives a number to each uid, by which samples are taken where none is nearer than another.
 Order = Callable[[Uids], NDArray[np.uint64]]
@@ -89,13 +91,14 @@ def dropped(
     their uids. `most` are taken of each group. Raises RunError where the pool cannot be read.
     """
     places = tuple(_places(plan, writer))
-    read = _Read(plan, places)
+    read = _Read(plan, places, observed.pool)
     found = [Nearest(most) for _ in places]
     values = _cut_values(places, observed)
     done = 0
+    inside = Inside(subset, observed.pool)
     for number, file in enumerate(observed.pool.files):
         uids = observed.uids(file)
-        outside = find(subset.uids, uids) < 0
+        outside = ~inside.of(file)
         rows = observed.values(read.lowered, file)
         for place, nearest, value in zip(places, found, values, strict=True):
             ended, away = read.ended(place, rows, value)
@@ -166,7 +169,7 @@ def _cut_values(places: Sequence[_Place], observed: Observed) -> list[float | No
 class _Read:
     """What is read of each file for the places, and where in it each of them finds its part."""
 
-    def __init__(self, plan: nodes.Plan, places: Sequence[_Place]) -> None:
+    def __init__(self, plan: nodes.Plan, places: Sequence[_Place], pool: Pool) -> None:
         every = nodes.Literal(0, Type.INT)
         self._scores: dict[tuple[nodes.Expr, nodes.Rel], int] = {}
         self._filters: dict[nodes.Filter, int] = {}
@@ -179,7 +182,7 @@ class _Read:
             if place.cut is not None:
                 self._scores.setdefault((place.cut.expr, place.cut.population), len(self._scores))
         self._every = every
-        self.lowered = lower_values(plan, tuple(self._scores), tuple(self._filters))
+        self.lowered = lower_values(plan, tuple(self._scores), tuple(self._filters), pool)
 
     def ended(
         self, place: _Place, rows: FileValues, value: float | None

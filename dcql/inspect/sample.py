@@ -55,7 +55,7 @@ def why(
     told = selects(asking, unused_name(asking, "query"))
     survey = Survey()
     survey.add(told)
-    observation = observe(asking, tuple(survey.exprs), tuple(survey.rankings))
+    observation = observe(asking, tuple(survey.exprs), tuple(survey.rankings), pool)
     observed = observe_sample(observation, pool, place, resources, tell, computing)
     verdict = Verdict(asking, observation, observed)
     writer = Writer(names)
@@ -66,7 +66,7 @@ def why(
     def run_changed(changed: nodes.Plan) -> bool | None:
         """Run a changed plan; return whether it keeps the sample, None where it cannot be run as things are."""
         stored_alone = replace(computing or Computing(), compute=False)
-        lowered = observe_verdict(assign_demand(changed))
+        lowered = observe_verdict(assign_demand(changed), pool)
         try:
             return observe_sample(lowered, pool, place, resources, tell, stored_alone).kept
         except RunError:

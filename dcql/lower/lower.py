@@ -10,39 +10,33 @@ from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, source_name
 from dcql.lower.copies import checks, taken
+from dcql.lower.cut import cut
 from dcql.lower.firsts import firsts
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.marks import MarksChain, without_case
-from dcql.lower.order import before
 from dcql.lower.program import (
     AssetTable,
     Block,
-    Cut,
     Demand,
     FitOn,
-    GroupedThreshold,
     Margin,
     Marks,
-    Numbers,
     Part,
     Program,
-    Scan,
     Stage,
     Statistic,
-    Threshold,
-    bounded,
 )
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
 from dcql.lower.statement import ID, ROW, Samples, Statement
 from dcql.lower.tables import numbered, table_reads
+from dcql.lower.thresholds import grouped_threshold, scan
 from dcql.plan import nodes
 from dcql.plan.copies import checked
 from dcql.plan.effects import effect
 from dcql.plan.lengths import kept_lengths, lengths_of
-from dcql.plan.statistics import StatisticNode, called, statistics, unused_name
-from dcql.plan.written import Writer
+from dcql.plan.statistics import StatisticNode, statistics, unused_name
 
 
 def lower(plan: nodes.Plan) -> Program:
@@ -144,162 +138,18 @@ class Lowering:
         here = self.statistics.stage(level)
         scanned = [node for node in here if isinstance(node, nodes.Quantile) and not node.by]
         if scanned:
-            yield self._scan(scanned)
+            yield scan(self.chain(), scanned, self.names, unused_name(self.plan, "population"))
         for node in here:
             if isinstance(node, nodes.Limit) and node.by:
                 yield grouped_cut(self.chain(), node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.Limit | nodes.SampleRows):
-                yield self._cut(node)
+                yield cut(self.chain, node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.DistinctOn):
                 yield firsts(self.chain, node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.Feature):
                 yield self._demand(node)
             elif node.by:
-                yield self._grouped(node)
-
-    def _scan(self, quantiles: list[nodes.Quantile]) -> Scan:
-        chain = self.chain()
-        columns: dict[tuple[nodes.Rel, nodes.Expr], tuple[str, str | None]] = {}
-        items: list[tuple[exp.Expression, str]] = []
-        thresholds: list[Threshold] = []
-        for q in quantiles:
-            key = (q.population, q.expr)
-            if key not in columns:
-                number = len(columns) + 1
-                population = chain.relation(q.population, unused_name(self.plan, "population"))
-                value = chain.expression(q.expr, f"q{number}")
-                member = None
-                if not population.everything:
-                    value = sql.case([(population.present.copy(), value)], exp.Null())
-                    member = f"member{number}"
-                items.append((value, f"value{number}"))
-                if member is not None:
-                    items.append((population.present.copy(), member))
-                columns[key] = f"value{number}", member
-            value_name, member_name = columns[key]
-            stored = (
-                q.expr.name if isinstance(q.expr, nodes.Column) and isinstance(q.population, nodes.PoolScan) else None
-            )
-            thresholds.append(
-                Threshold(
-                    self.names[q],
-                    q.type,
-                    q.rank,
-                    q.nulls_first,
-                    value_name,
-                    member_name,
-                    stored,
-                    q.text,
-                    called(q.population),
-                )
-            )
-        return Scan(sql.render(sql.select(items, chain.source())), tuple(thresholds))
-
-    def _grouped(self, q: nodes.Quantile) -> GroupedThreshold:
-        chain = self.chain()
-        population = chain.relation(q.population, unused_name(self.plan, "population"))
-        names = [f"k{i}" for i in range(len(q.by))]
-        keys = [chain.expression(key, name) for key, name in zip(q.by, names, strict=True)]
-        value = chain.expression(q.expr, "value")
-        items = [*zip(keys, names, strict=True), (value, "value")]
-        inner = sql.where(sql.select(items, chain.source()), population.present.copy())
-        by_key = [(sql.column(name), False, True) for name in names]
-        grouped = [sql.column(name) for name in names]
-        out = [(sql.column(name), name) for name in names]
-        everyone, known = (sql.call("count", exp.Star()), "samples"), (sql.call("count", sql.column("value")), "known")
-        counts = sql.group_by(sql.select([*out, everyone, known], sql.subquery(inner)), grouped)
-        values = sql.select([*out, (sql.column("value"), "value"), everyone], sql.subquery(inner.copy()))
-        values = sql.where(values, sql.opposite(sql.is_null(sql.column("value"))))
-        values = sql.group_by(values, [*(g.copy() for g in grouped), sql.column("value")])
-        return GroupedThreshold(
-            name=self.names[q],
-            type=q.type,
-            rank=q.rank,
-            nulls_first=q.nulls_first,
-            key_types=tuple(key.type for key in q.by),
-            counts=sql.render(sql.order_by(counts, by_key)),
-            values=sql.render(sql.order_by(values, [*by_key, (sql.column("value"), False, True)])),
-            text=q.text,
-            population=called(q.population),
-        )
-
-    def _cut(self, node: nodes.Limit | nodes.SampleRows) -> Cut:
-        name = self.names[node]
-        chain = self.chain()
-        here = unused_name(self.plan, "input")
-        source, keys = chain.ordered(node, here)
-        at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
-        members = chain.source()
-        percent = node.percent if isinstance(node, nodes.Limit) else None
-
-        def of_members(items: Sequence[tuple[Sql, str]], *conditions: Sql) -> exp.Select:
-            query = sql.select([(one.copy(), named) for one, named in items], members.copy())
-            return sql.where(query, sql.both([source.present.copy(), *conditions]))
-
-        at = sql.both([sql.same(k.copy(), c.copy()) for k, c in zip(keys, at_cut, strict=True)])
-        tie = of_members([(sql.tie_hash(sql.column("uid")), "tie")], at)
-        count = [(sql.call("count", exp.Star()), "samples")]
-        numbers = samples = found = ahead = None
-        if _by_one_number(node):
-            numbers = self._numbers(node, of_members([(keys[0], "value")]))
-        else:
-            order = [
-                (key.copy(), spec.descending, spec.nulls_first) for key, spec in zip(keys, node.order, strict=True)
-            ]
-            cut_keys = of_members([(key, f"key{i}") for i, key in enumerate(keys)])
-            samples = sql.render(of_members(count))
-            found = sql.render(sql.one_at(sql.order_by(cut_keys, order), "offset"))
-            ahead = sql.render(of_members(count, before(keys, at_cut, node.order)))
-        return Cut(
-            name=name,
-            count=bounded(node.count),
-            percent=(percent.numerator, percent.denominator) if percent is not None else None,
-            key_types=tuple(key.expr.type for key in node.order),
-            samples=samples,
-            keys=found,
-            ahead=ahead,
-            tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
-            text=Writer().cut(node),
-            weights=self._weights(node, here),
-            near=self._near(node, here),
-            numbers=numbers,
-        )
-
-    def _numbers(self, node: nodes.Limit | nodes.SampleRows, values: exp.Select) -> Numbers:
-        (key,) = node.order
-        of_pool = isinstance(node.input, nodes.PoolScan)
-        column = key.expr.name if of_pool and isinstance(key.expr, nodes.Column) else None
-        return Numbers(sql.render(values), key.expr.type, key.descending, key.nulls_first, column)
-
-    def _near(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
-        """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
-        if isinstance(node, nodes.Limit) or node.weight is not None:
-            return None
-        chain = self.chain()
-        source, (drawn,) = chain.ordered(node, here)
-        above = sql.compare(">=", drawn.copy(), sql.parameter("low", Type.TEXT))
-        items = [
-            (sql.case([(above.copy(), value)], exp.Null()), name)
-            for value, name in ((drawn.copy(), "hash"), (sql.tie_hash(sql.column("uid")), "tie"))
-        ]
-        below = sql.compare("<", drawn.copy(), sql.parameter("high", Type.TEXT))
-        return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), below])))
-
-    def _weights(self, node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
-        """Write what counts the samples whose weight is NULL or 0, and finds the first one whose weight is none."""
-        if isinstance(node, nodes.Limit) or node.weight is None:
-            return None
-        chain = self.chain()
-        present = chain.relation(node.input, here).present
-        weight = chain.column(chain.expression(node.weight, here), "@/weight")
-        zero = sql.cast(sql.integer(0), Type.DOUBLE)
-        # An infinity is no weight either, and DOUBLEs compare: there is no NaN.
-        wrong = sql.either([sql.compare("<", weight, zero), sql.call("isinf", weight.copy())])
-        taken = sql.is_true(sql.compare(">", weight.copy(), zero.copy()))
-        never = sql.case([(taken, exp.Null())], sql.integer(1))
-        first = sql.case([(sql.is_true(wrong), sql.column("uid"))], exp.Null())
-        items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
-        return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
+                yield grouped_threshold(self.chain(), node, self.names[node], unused_name(self.plan, "population"))
 
     def _demand(self, node: nodes.Feature) -> Demand:
         name = self.names[node]
@@ -477,10 +327,6 @@ class Lowering:
             if block.undefined is not None:
                 items.append((sql.column(block.undefined), block.undefined))
         return items
-
-
-def _by_one_number(node: nodes.Limit | nodes.SampleRows) -> bool:
-    return len(node.order) == 1 and node.order[0].expr.type.numeric
 
 
 def _read_by(relation: nodes.Rel) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain
@@ -21,7 +22,8 @@ from dcql.lower.program import Program
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.statement import ID, Samples, Statement, first_column
 from dcql.plan import nodes
-from dcql.plan.statistics import unused_name
+from dcql.plan.lengths import like, over
+from dcql.plan.statistics import statistics, unused_name
 
 Tail = nodes.Limit | nodes.SampleRows | nodes.DistinctOn
 
@@ -69,21 +71,25 @@ class Observation:
         return values[self.exprs[expr]]
 
 
-def observe_verdict(plan: nodes.Plan) -> Observation:
-    """Lower a plan, and the one question whether it keeps a sample."""
-    lowering = Lowering(plan)
+def observe_verdict(plan: nodes.Plan, pool: Pool) -> Observation:
+    """Lower a plan for a pool, and the one question whether it keeps a sample."""
+    lowering = Lowering(over(plan, pool))
     return Observation(lowering.program(), {}, _verdict(lowering), (), (), None, (), ())
 
 
-def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ranking]) -> Observation:
-    """Lower a plan, and what is asked about a sample.
+def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ranking], pool: Pool) -> Observation:
+    """Lower a plan for a pool, and what is asked about a sample.
 
     That is the values of `asked`, which get numbers in this order, `rankings`, and its place in every LIMIT and
     DISTINCT ON.
     """
+    tails = [node for node in statistics(plan).names if isinstance(node, Tail)]
+    told = {expr: number for number, expr in enumerate(dict.fromkeys(_asked(asked, rankings, tails)))}
+    # What is told is called as the recipe has it; from here on lengths may stand in the place of texts.
+    plan = over(plan, pool)
+    exprs = {like(plan, expr): number for expr, number in told.items()}
+    read = [like(plan, one) for one in rankings]
     lowering = Lowering(plan)
-    tails = [node for node in lowering.names if isinstance(node, Tail)]
-    exprs = {expr: number for number, expr in enumerate(dict.fromkeys(_asked(asked, rankings, tails)))}
     values = []
     everything = list(exprs)
     for start in range(0, len(everything), _AT_ONCE):
@@ -97,11 +103,11 @@ def observe(plan: nodes.Plan, asked: Sequence[nodes.Expr], rankings: Sequence[Ra
         program = replace(program, samples=lowering.samples(with_uid(lowering.columns()), ()))
     return Observation(
         program,
-        exprs,
+        told,
         _verdict(lowering),
         tuple(values),
         tuple(rankings),
-        _counts(lowering, rankings, exprs) if rankings else None,
+        _counts(lowering, read, exprs) if rankings else None,
         tuple(
             (name, _place(lowering, node, name, exprs))
             for node, name in lowering.names.items()

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from dcql.catalog.pool import Pool
 from dcql.lower import sql
 from dcql.lower.chain import Member
 from dcql.lower.lower import Lowering
 from dcql.lower.statement import ID, ROW, Statement
 from dcql.plan import nodes
+from dcql.plan.lengths import like, over
 from dcql.plan.statistics import unused_name
 
 
@@ -38,13 +40,16 @@ class ReadValues:
 
 
 def lower_values(
-    plan: nodes.Plan, wanted: Sequence[tuple[nodes.Expr, nodes.Rel]], filters: Sequence[nodes.Filter]
+    plan: nodes.Plan, wanted: Sequence[tuple[nodes.Expr, nodes.Rel]], filters: Sequence[nodes.Filter], pool: Pool
 ) -> ReadValues:
     """Write the query that gives the values of expressions, each over the samples of a relation, and of filters.
 
     `plan` is optimized, expressions and relations are out of it. Parameters and tables are those of the program that
-    the plan is lowered to.
+    the plan is lowered to, in the form that is for the pool.
     """
+    plan = over(plan, pool)
+    wanted = [(like(plan, expr), like(plan, rel)) for expr, rel in wanted]
+    filters = [like(plan, one) for one in filters]
     lowering = Lowering(plan)
     chain = lowering.chain()
     columns: list[tuple[exp.Expression, str]] = [(sql.column(ID), ROW)]

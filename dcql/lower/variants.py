@@ -89,7 +89,8 @@ class _Lowering(Lowering):
         """Return conditions that every sample passes which some query keeps, by which a scan of raw files may skip."""
         relations = [self.stages[name] for name in queries]
         filters = [one for one in relations if isinstance(one, nodes.Filter) and isinstance(one.input, nodes.PoolScan)]
-        if self.features or self.tables or self.firsts or len(filters) < len(relations):
+        beside = self.features or self.tables or self.lengths or self.firsts
+        if beside or len(filters) < len(relations):
             return []
         return needed_by_some(filters, self.names)
 

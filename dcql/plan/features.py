@@ -1,16 +1,15 @@
-"""FEATURE, ASSET and MODEL: from the statement to what the plan keeps of it."""
+"""FEATURE and ASSET: from the statement to what the plan keeps of it, and what each gives its model."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from dcql.catalog import models
 from dcql.catalog.types import Type
-from dcql.files import is_below
 from dcql.plan import nodes
 from dcql.plan.constants import Exact
 from dcql.plan.faults import WrongError, all_faults
 from dcql.plan.lookup import Bound
+from dcql.plan.model_specs import SCALARS, constant_of, declared_model, model_of, output_of
 from dcql.plan.scope import AssetEntry, FeatureEntry, ModelEntry, RelationEntry, Scope, SetEntry, listed, suggestion
 from dcql.syntax import ast
 
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 
 IMAGE = "image"
 COVERAGE = "coverage"
-MAX_BITS = 30
-# What a parameter of a model can be, and what is written for it.
-SCALARS = {"TEXT": Type.TEXT, "INT": Type.INT, "FLOAT": Type.FLOAT, "DOUBLE": Type.DOUBLE, "BOOL": Type.BOOL}
-KINDS = (*SCALARS, "EMBEDDING", "IMAGE", "COVERAGE", "ASSET", "WEIGHTS")
-OUTPUTS = ("TEXT", "INT", "BOOL", "EMBEDDING", "FIXED")
 
 
 # The relations that an asset is fitted on.
@@ -69,8 +63,8 @@ def usable_feature(expressions: "Expressions", feature: nodes.Feature, bound: Bo
 def _feature_node(expressions: "Expressions", entry: FeatureEntry, name: str) -> nodes.Feature:
     statement = entry.feature
     with all_faults() as attempt:
-        model = attempt(_model_of, expressions, statement.using, entry.scope)
-        output = attempt(_output, expressions, statement.type)
+        model = attempt(model_of, expressions, statement.using, entry.scope)
+        output = attempt(output_of, expressions, statement.type)
     _check_output(expressions, statement, model(), output())
     given = _bind(expressions, statement.using, model(), entry.scope)
     arguments = tuple(one.argument for one in given)
@@ -105,125 +99,9 @@ def check_declared(expressions: "Expressions", recipe: ast.Recipe, scope: Scope)
             elif isinstance(entry, AssetEntry) and entry.asset is statement and not isinstance(statement, ast.FitAsset):
                 _asset(expressions, entry)
             elif isinstance(entry, ModelEntry) and entry.model is statement:
-                _model(expressions, entry)
+                declared_model(expressions, entry)
         except WrongError:
             continue
-
-
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-def _model_of(expressions: "Expressions", call: ast.ModelCall, scope: Scope) -> models.ModelSpec:
-    name = call.model.text
-    entry = scope.entries.get(name) or scope.library.get(name)
-    if isinstance(entry, ModelEntry):
-        return _model(expressions, entry)
-    known = [each for each, one in (*scope.library.items(), *scope.entries.items()) if isinstance(one, ModelEntry)]
-    expressions.wrong_at(
-        "E0201",
-        f"unknown model `{name}`",
-        call.model.span,
-        "not a MODEL of the recipe or the library",
-        *suggestion(name, known, f"the models are {listed(sorted(known))}"),
-    )
-
-
-def _model(expressions: "Expressions", entry: ModelEntry) -> models.ModelSpec:
-    statement = entry.model
-    expressions.used.add(id(statement))
-    if statement.code is None and not entry.scope.is_library:
-        expressions.wrong_at(
-            "E0601",
-            f"`{statement.name}` has no code",
-            statement.name_span,
-            "only the library's models come with dcql",
-            "say where it is: `.. VERSION 1 FROM 'model.py' SHA256 '..'`",
-        )
-    for one in statement.weights:
-        if not is_below(one.file.value):
-            expressions.wrong_at(
-                "E0209",
-                f"`{one.file.value}` lies outside the folder of weights",
-                one.file.span,
-                "weights are files in the folder `weights` of the store",
-                "name the file alone",
-            )
-    with all_faults() as attempt:
-        parameters = [attempt(_parameter, expressions, one, entry.scope) for one in statement.parameters]
-        returns = attempt(_returns, expressions, statement.returns)
-        tolerance = attempt(_tolerance, expressions, statement, entry.scope)
-    code = path = None
-    if statement.code is not None:
-        path = expressions.files.get(statement.code.span)
-        code = models.WeightsFile(statement.code.path.value, statement.code.sha256.value.lower())
-    return models.ModelSpec(
-        name=statement.name,
-        parameters=tuple(parameter() for parameter in parameters),
-        output=returns(),
-        version=int(statement.version.value),
-        code=code,
-        code_path=str(path or ""),
-        weights=tuple(models.WeightsFile(one.file.value, one.sha256.value.lower()) for one in statement.weights),
-        tolerance=tolerance(),
-        licence=statement.licence.value if statement.licence is not None else "",
-        cite=statement.cite.value if statement.cite is not None else "",
-    )
-
-
-def _parameter(expressions: "Expressions", written: ast.Parameter, scope: Scope) -> models.ParameterSpec:
-    kind = written.type.name.upper()
-    if kind not in KINDS or written.type.argument is not None:
-        expressions.wrong_at(
-            "E0601",
-            f"a model cannot take `{' '.join(written.type.span.text.split())}`",
-            written.type.span,
-            "not a kind of input",
-            *suggestion(kind, list(KINDS), f"the kinds are {listed(KINDS)}"),
-        )
-    if written.default is None:
-        return models.ParameterSpec(written.name, kind)
-    if kind not in SCALARS:
-        expressions.wrong_at("E0601", f"{kind} has no default", written.default.span, "only a constant can have one")
-    value = _constant(expressions, Bound(written.default, scope, {}), SCALARS[kind], written.name)
-    return models.ParameterSpec(written.name, kind, value)
-
-
-def _returns(expressions: "Expressions", written: ast.TypeName) -> models.Output:
-    """Return what a model gives: a number may come as it is, and takes its grid from the FEATURE."""
-    name = written.name.upper()
-    if name in ("FLOAT", "DOUBLE") and written.argument is None:
-        return models.Output(Type[name])
-    if name == "ASSET" and written.argument is None:
-        return models.Output(Type.NESTED)
-    return _output(expressions, written)
-
-
-def _output(expressions: "Expressions", written: ast.TypeName) -> models.Output:
-    name, bits = written.name.upper(), written.argument
-    if name in ("FLOAT", "DOUBLE"):
-        expressions.wrong_at(
-            "E0601",
-            f"a feature cannot be {name}",
-            written.span,
-            "the last digits of a model's numbers differ between devices and batches",
-            "say its grid: `FIXED(14)` is steps of 2^-14, for scores between -1 and 1",
-        )
-    if name not in OUTPUTS or (bits is not None) != (name == "FIXED"):
-        others = [one for one in OUTPUTS if one != name]
-        expressions.wrong_at(
-            "E0601",
-            f"a model cannot give `{' '.join(written.span.text.split())}`",
-            written.span,
-            "not a type of feature",
-            *suggestion(name, others, "the types are TEXT, INT, BOOL, EMBEDDING and FIXED(bits), as in FIXED(14)"),
-        )
-    if bits is None:
-        return models.Output(Type[name])
-    if bits != bits.to_integral_value() or not 0 <= bits <= MAX_BITS:
-        label = f"the bits after the point, a whole number up to {MAX_BITS}"
-        expressions.wrong_at("E0601", f"no grid of {bits} bits", written.span, label, "for scores, write `FIXED(14)`")
-    fine = int(bits) == models.INT16_BITS
-    return models.Output(Type.FLOAT if fine else Type.DOUBLE, int(bits))
 
 
 def _check_output(
@@ -244,14 +122,6 @@ def _check_output(
         "a feature has the type of its model",
         f"write `FEATURE {statement.name} {'FIXED(14)' if number else model.output.text} USING ..`",
     )
-
-
-def _tolerance(expressions: "Expressions", statement: ast.Model, scope: Scope) -> float:
-    if statement.tolerance is None:
-        return 0.0
-    value = expressions.constant(Bound(statement.tolerance, scope, {}), "TOLERANCE").value
-    assert value is not None
-    return float(value)
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -321,7 +191,7 @@ def _argument(
             if isinstance(value, nodes.Column) and value.type is SCALARS[kind]:
                 return _Given(models.ColumnArgument(parameter.name, value.name, value.type))
             if isinstance(value, Exact | nodes.Literal):
-                constant = _constant(expressions, bound, SCALARS[kind], parameter.name)
+                constant = constant_of(expressions, bound, SCALARS[kind], parameter.name)
                 return _Given(models.OptionArgument(parameter.name, constant))
             expressions.wrong_at(
                 "E0602",
@@ -348,19 +218,6 @@ def _bare(expressions: "Expressions", written: ast.Argument, what: str, example:
             "E0602", f"{what} goes by its name", written.span, "an expression stands here", f"write `{example}`"
         )
     return written.value.text
-
-
-def _constant(expressions: "Expressions", bound: Bound, type_: Type, name: str) -> bool | int | float | str:
-    value = expressions.resolve(bound)
-    if isinstance(value, nodes.Literal) and value.type is type_ and value.value is not None:
-        return value.value
-    if isinstance(value, Exact) and value.value is not None and type_.numeric:
-        exact: Fraction = value.value
-        if type_ is not Type.INT:
-            return float(exact)
-        if exact.denominator == 1:
-            return exact.numerator
-    expressions.wrong("E0602", f"`{name}` takes a constant of type {type_.value}", bound, "it is something else")
 
 
 # --- assets -----------------------------------------------------------------------------------------------------------
@@ -430,7 +287,7 @@ def _pool_asset(expressions: "Expressions", statement: ast.PoolAsset) -> models.
 
 
 def _made_asset(expressions: "Expressions", statement: ast.MadeAsset, scope: Scope) -> tuple[models.Asset, Needs]:
-    model = _model_of(expressions, statement.using, scope)
+    model = model_of(expressions, statement.using, scope)
     if model.name != "nearest" or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS nearest(rows, centroids)")
     if len(statement.using.arguments) != 2:
@@ -451,7 +308,7 @@ def _made_asset(expressions: "Expressions", statement: ast.MadeAsset, scope: Sco
 
 
 def _fit_asset(expressions: "Expressions", statement: ast.FitAsset, scope: Scope) -> tuple[models.Asset, Needs]:
-    model = _model_of(expressions, statement.using, scope)
+    model = model_of(expressions, statement.using, scope)
     if model.output.type is not Type.NESTED or model.code is not None:
         _no_asset(expressions, statement.using, "ASSET .. AS FIT kmeans(l14_img, k = 1000) ON pool SEED 0")
     given = [one.argument for one in _bind(expressions, statement.using, model, scope)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dcql.catalog.lengths import LENGTHS
+from dcql.catalog.pool import Pool
 from dcql.plan import nodes
 
 
@@ -12,6 +13,17 @@ def kept_lengths(plan: nodes.Plan) -> nodes.Plan:
     The subset is the same, for a pool keeps what the function says of each text. It is no pass: not every pool does.
     """
     return nodes.transform_plan(plan, _kept)
+
+
+def over(plan: nodes.Plan, pool: Pool) -> nodes.Plan:
+    """Return the form of a plan that reads least of a pool, for one that is lowered for that pool (`Program.over`)."""
+    kept = kept_lengths(plan)
+    return kept if {one.column for one in lengths_of(kept)} <= set(pool.lengths) else plan
+
+
+def like(plan: nodes.Plan, node: nodes.N) -> nodes.N:
+    """Return a node of the plan that `over` was given as it is in `plan`, what came out: with lengths if it has any."""
+    return nodes.transform(node, _kept) if lengths_of(plan) else node
 
 
 def lengths_of(plan: nodes.Plan) -> tuple[nodes.Length, ...]:

@@ -1,14 +1,13 @@
 """A statement that the grammar does not allow -> what is wrong with it, in the words of a user.
 
 Most of what does not parse is a habit from SQL. The tables of vocabulary.py hold those that one word gives away,
-`_in_context` those that need a look around; everything else says what may stand there.
+`_in_context` those that need a look around; for everything else expected.py says what may stand there.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from dcql.errors import Diagnostic, did_you_mean
+from dcql.errors import Diagnostic
 from dcql.source import Source
+from dcql.syntax.expected import meant, too_early, unexpected
+from dcql.syntax.place import Place
 from dcql.syntax.sample_habits import in_sample
 from dcql.syntax.scan import Word, clipped
 from dcql.syntax.vocabulary import (
@@ -16,16 +15,12 @@ from dcql.syntax.vocabulary import (
     AGGREGATES,
     COMPARISONS,
     COPIES,
-    EXPECTED,
-    EXPRESSION,
     FORMS,
     INSIDE_Q,
     JOIN_DECLARED,
     JOIN_FORM,
-    LOWER,
     MODEL_PARTS,
     MODELS,
-    OPERATOR,
     OPERATORS,
     QUANTILE,
     RESERVED,
@@ -34,54 +29,9 @@ from dcql.syntax.vocabulary import (
     STARTS,
     STATEMENTS,
     STOPS,
-    SYMBOLS,
     TAIL,
     Row,
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a statement cannot go on: its words, the place of the first that does not fit, the terminals that would."""
-
-    words: list[Word]
-    index: int
-    accepted: set[str]
-
-    def at(self, distance: int) -> str:
-        """Return the word `distance` away from the place, in capitals; empty outside the statement."""
-        index = self.index + distance
-        return self.words[index].upper if 0 <= index < len(self.words) else ""
-
-    def kind(self, distance: int) -> str:
-        """Return the kind of the word `distance` away; empty outside the statement."""
-        index = self.index + distance
-        return self.words[index].kind if 0 <= index < len(self.words) else ""
-
-    def before(self) -> list[str]:
-        """Return the words since the innermost parenthesis that is open, without what is inside closed ones."""
-        found: list[str] = []
-        depth = 0
-        for word in reversed(self.words[: self.index]):
-            depth += {")": 1, "(": -1}.get(word.text, 0)
-            if depth < 0:
-                break
-            if depth == 0 and word.text != "(":
-                found.append(word.upper)
-        return found[::-1]
-
-    def function(self) -> str:
-        """Return the name before the innermost parenthesis that is open, in capitals; empty without one."""
-        depth = 0
-        for index in range(self.index - 1, 0, -1):
-            depth += {")": 1, "(": -1}.get(self.words[index].text, 0)
-            if depth < 0:
-                return self.words[index - 1].upper
-        return ""
-
-    def closed_function(self) -> str:
-        """Return the name before the parentheses that end right here, in capitals; empty without them."""
-        return Place(self.words, self.index - 1, set()).function() if self.at(-1) == ")" else ""
 
 
 def explain(source: Source, words: list[Word], offset: int, accepted: set[str]) -> Diagnostic:
@@ -90,10 +40,10 @@ def explain(source: Source, words: list[Word], offset: int, accepted: set[str]) 
     place = Place(words, index, accepted)
     if index < len(words):
         span = source.span(words[index].start, words[index].end)
-        code, message, label, *helps = _table(place) or _in_context(place) or _unexpected(place)
+        code, message, label, *helps = _table(place) or _in_context(place) or unexpected(place)
     else:
         span = source.span(words[-1].end, words[-1].end)
-        code, message, label, *helps = _in_context(place) or _too_early(place)
+        code, message, label, *helps = _in_context(place) or too_early(place)
     if code == "E0109":
         span = source.span(words[index - 1].end, words[index - 1].end)
     elif code == "E0117" and "%" in (place.at(-1), place.at(-2)):
@@ -286,7 +236,7 @@ def _in_relation(place: Place, word: str, previous: str, accepted: set[str]) -> 
         )
     if word == "(":
         return "E0129", "`FROM` takes one relation", "a call", "FROM pool, a stage, a recipe, or (query)"
-    is_name = place.kind(0) == "word" and word not in RESERVED and _meant(place) is None
+    is_name = place.kind(0) == "word" and word not in RESERVED and meant(place) is None
     if word == "AS" or (is_name and place.at(1) in ("", ")", ",", "JOIN", "WHERE", *TAIL)):
         return (
             "E0129",
@@ -410,85 +360,3 @@ def _is_what(place: Place, word: str) -> Row:
     plain = {"TRUE": "write the condition alone, or `x = TRUE`", "FALSE": "write `NOT x`, or `x = FALSE`"}
     help_ = plain.get(word, "values are compared with `=` and `<>`")
     return "E0119", "`IS` tests for NULL only", "expected `NULL` or `NOT NULL`", help_
-
-
-def _unexpected(place: Place) -> Row:
-    """Return the row of a word that does not fit, with the keyword it resembles or what may stand here."""
-    word = place.words[place.index]
-    shown = clipped(word.text)
-    follows = place.at(1)
-    expected = _expected(place.accepted)
-    only_a_name = not {"LPAR", "NUMBER"} & place.accepted and word.upper not in ("AS", "FROM")
-    if (
-        word.upper in RESERVED
-        and "NAME" in place.accepted
-        and (only_a_name or follows in COMPARISONS or follows in (")", ",", "IN", "IS"))
-    ):
-        return "E0138", f"`{shown}` cannot be a name", "a word of the language", "give it another name"
-    if (meant := _meant(place)) is not None:
-        return "E0101", f"unexpected `{shown}`", "not a word of the language", f"did you mean `{meant}`?"
-    if place.index == 0:
-        return "E0101", f"unexpected `{shown}`", "no statement begins with it", f"a statement begins with {expected}"
-    label = f"expected {expected}" if len(expected) <= 60 else "does not fit here"
-    help_ = _statement_form(place) or ("" if len(expected) <= 60 else f"what may follow: {expected}")
-    return "E0101", f"unexpected `{shown}`", label, help_
-
-
-def _too_early(place: Place) -> Row:
-    """Return the row of a statement that is not complete."""
-    expected = _expected(place.accepted)
-    return "E0102", "the statement ends too early", f"expected {expected}", _statement_form(place)
-
-
-def _statement_form(place: Place) -> str:
-    """Return how the whole statement is written, for the statements that have a fixed form."""
-    if "EXPECT" in (here := place.before()):
-        return FORMS["EXPECT"]
-    if {"NAME", "NUMBER"} <= place.accepted or "COMPARISON" in place.accepted:
-        return ""
-    if place.words[0].upper in MODELS:
-        return _model_form(place)
-    return FORMS.get(here[0], "") if here else ""
-
-
-def _model_form(place: Place) -> str:
-    """Return how the part of a MODEL, a FEATURE or an ASSET is written in which the place lies."""
-    first, before = place.words[0].upper, place.before()
-    if first == "MODEL" and "VERSION" in before[2:-1]:
-        return FORMS["MODEL VERSION"]
-    if first == "ASSET" and place.index > 2:
-        return FORMS.get(f"ASSET {place.words[2].upper}", FORMS["ASSET"])
-    return FORMS[first]
-
-
-def _meant(place: Place) -> str | None:
-    """Return the keyword that the word at the place resembles, among those that may stand there."""
-    word = place.words[place.index]
-    keywords = [terminal for terminal in place.accepted if terminal.isalpha() and terminal not in SYMBOLS]
-    if word.kind != "word" or len(word.text) < 3 or word.upper in RESERVED:
-        return None
-    meant = did_you_mean(word.upper, sorted(keywords))
-    return meant.lower() if meant in LOWER else meant
-
-
-def _expected(accepted: Iterable[str]) -> str:
-    """Return what may stand in a place, in words."""
-    left = set(accepted) - {"DOT"}
-    if left in ({"LPAR", "USING"}, {"LPAR", "VERSION"}):
-        left -= {"LPAR"}  # few types take a number
-    found: list[str] = []
-    for terminals, wording in EXPECTED:
-        if terminals <= left:
-            found.append(wording)
-            left -= terminals
-            if "expression" in wording:
-                left -= EXPRESSION
-            elif wording == "a comparison":
-                left -= OPERATOR
-                found[-1] = "an operator"
-    if "a comparison" in found or "an operator" in found:
-        left -= {"NOT"}
-        found = [wording for wording in found if wording not in ("`(`", "`=`")]
-    end = ["`;`"] if "$END" in left else []
-    found += [f"`{terminal.lower() if terminal in LOWER else terminal}`" for terminal in sorted(left - SYMBOLS)] + end
-    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + " or " + found[-1]

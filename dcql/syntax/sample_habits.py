@@ -1,14 +1,10 @@
 """A SAMPLE that the grammar does not allow -> what is wrong with it: habits of SQL, and parts left out."""
 
-from typing import TYPE_CHECKING
-
+from dcql.syntax.place import Place
 from dcql.syntax.vocabulary import OPERATORS, RESERVED, SAMPLES, SET_OPERATIONS, Row
 
-if TYPE_CHECKING:
-    from dcql.syntax.habits import Place
 
-
-def in_sample(place: "Place", word: str, previous: str) -> Row | None:
+def in_sample(place: Place, word: str, previous: str) -> Row | None:
     """Return the row of a habit that shows in a SAMPLE, None where there is none."""
     if word == "USING" and place.at(1) == "SAMPLE":
         return "E0101", "unexpected `USING`", "SAMPLE stands alone", SAMPLES
@@ -23,7 +19,7 @@ def in_sample(place: "Place", word: str, previous: str) -> Row | None:
     return _amount(place, said) or _seed(place, word, said) or _after(place, word)
 
 
-def _said(place: "Place") -> list[str] | None:
+def _said(place: Place) -> list[str] | None:
     """Return the words after the SAMPLE that the place lies in, None where it lies in none."""
     here = place.before()
     if "SAMPLE" not in here:
@@ -35,7 +31,7 @@ def _said(place: "Place") -> list[str] | None:
     return None if before in names else here[at + 1 :]
 
 
-def _amount(place: "Place", said: list[str]) -> Row | None:
+def _amount(place: Place, said: list[str]) -> Row | None:
     number = said[0] if said and said[0].isdecimal() and len(said[0]) < 12 else "10"
     if said[1:2] == ["%"]:
         return "E0117", "a percentage is not a value", "not a unit", f"SAMPLE {number} PERCENT SEED 7"
@@ -52,7 +48,7 @@ def _without_unit(number: str) -> tuple[str, str, str]:
     return "SAMPLE without PERCENT or ROWS", "a share of the samples, or so many", help_
 
 
-def _seed(place: "Place", word: str, said: list[str]) -> Row | None:
+def _seed(place: Place, word: str, said: list[str]) -> Row | None:
     if place.accepted == {"SEED"}:
         first = "SEED comes first: " if word == "WEIGHT" else ""
         help_ = f"{first}SAMPLE {' '.join(said)} SEED 7: any whole number, or text"
@@ -67,7 +63,7 @@ def _seed(place: "Place", word: str, said: list[str]) -> Row | None:
     return None
 
 
-def _after(place: "Place", word: str) -> Row | None:
+def _after(place: Place, word: str) -> Row | None:
     if "WEIGHT" not in place.accepted and "$END" not in place.accepted:
         return None
     if word == "BY" and "WEIGHT" in place.accepted:

@@ -3,9 +3,10 @@
 What reads text and knows nothing of the language: a recipe whose program is stored is not looked into.
 """
 
+import os
 from pathlib import Path
 
-from dcql.errors import Diagnostic, RecipeError
+from dcql.errors import Diagnostic, RecipeError, did_you_mean
 from dcql.source import Source
 
 MAX_BYTES = 1_000_000
@@ -22,8 +23,25 @@ def read(path: Path, name: str | None = None) -> Source:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise RecipeError(Diagnostic("E0155", f"cannot read `{name}`", label=why.lower())) from None
+        raise RecipeError(
+            Diagnostic("E0155", f"cannot read `{name}`", None, why.lower(), _advice(path, error))
+        ) from None
     return source_of(data, name)
+
+
+def _advice(path: Path, error: OSError | ValueError) -> tuple[str, ...]:
+    """Say what to do about a file that cannot be read."""
+    if isinstance(error, PermissionError):
+        return ("check the permissions of the file and of its folder",)
+    if isinstance(error, IsADirectoryError):
+        return ("name the file of a recipe",)
+    try:
+        others = [Path(name) for name in sorted(os.listdir(path.parent))]
+    except (OSError, ValueError):
+        others = []
+    # Without what they end with, which makes all names alike.
+    near = did_you_mean(path.stem, [other.stem for other in others if other.suffix == path.suffix])
+    return (f"a similar file is there: `{path.with_stem(near)}`" if near else "check the path",)
 
 
 def source_of(data: bytes, name: str) -> Source:

@@ -121,7 +121,7 @@ class Terminal:
     def type(self, keys: str, until: str) -> str:
         """Type keys; return what the shell prints, up to what is waited for."""
         os.write(self._screen, keys.encode())
-        said, ends = "", time.monotonic() + 60
+        said, ends = "", time.monotonic() + 300
         while until not in said and time.monotonic() < ends:
             if select.select([self._screen], [], [], 0.2)[0]:
                 # Without bells, and what moves the cursor back over letters that are drawn again.
@@ -166,8 +166,8 @@ def test_a_shell_that_is_typed_into(terminal: Terminal) -> None:
         # The keys come back first; what follows them was completed.
         said = terminal.type(keys, until)
         assert until in said, said
-    terminal.type("\x03", "$")
-    assert "sub\\ dir/" in terminal.type("dcql check sub\t", "dir/")
+    # Ctrl-U empties the line. Ctrl-C would throw away what is typed before the shell has seen it.
+    assert "sub\\ dir/" in terminal.type("\x15dcql check sub\t", "dir/")
 
 
 @pytest.mark.slow

@@ -157,6 +157,7 @@ def test_a_write_that_fails_leaves_the_file(dcql: Dcql, tree: Path, monkeypatch:
     before = texts(tree)
     told = dcql("fmt", "tree")
     assert (told.code, told.err.count("error[E0758]")) == (1, 2)
+    assert told.out == "1 file is formatted already\n"
     assert texts(tree) == before
 
 

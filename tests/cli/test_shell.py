@@ -15,11 +15,13 @@ from rich.console import Console
 from dcql.catalog.pool import open_pool
 from dcql.catalog.types import Type
 from dcql.cli import check
+from dcql.cli.locks import _line as condition
 from dcql.cli.options import memory_size, settings
 from dcql.cli.render import draw_funnel, number, share, short
 from dcql.compiler import compile, run, run_compiled
 from dcql.inspect.funnel import funnel
 from dcql.pages.text import decimal
+from dcql.verify import Outcome
 
 Dcql = Callable[..., Any]
 
@@ -50,6 +52,17 @@ def test_a_closed_pipe_is_silent(here: Path, child: list[str]) -> None:
     running.stdout.close()
     assert running.stderr.read() == b""
     assert running.wait() == 0
+
+
+@pytest.mark.parametrize("command", [("sql", "dedup.dcql"), ("check", "clip.dcql", "--format", "json"), ("pool", "ls")])
+def test_a_disk_that_takes_no_more_output_is_no_bug(here: Path, child: list[str], command: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        told = subprocess.run([*child, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.returncode == 1
+    assert told.stderr == (
+        "error[E0758]: cannot write standard output\n  No space left on device\n"
+        " = help: free some space on the disk, or send the output elsewhere\n"
+    )
 
 
 def test_a_bug_is_told_without_a_stack_trace(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +122,16 @@ def test_a_demo_pool_that_is_missing_is_told(dcql: Dcql, here: Path, monkeypatch
     assert told.err.startswith("error[E0764]: no demo pool")
 
 
+def test_a_demo_pool_that_cannot_be_written_is_told(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dcql.demo.expand")
+    (here / "home").write_text("a file")
+    monkeypatch.setenv("DCQL_HOME", str(here / "home"))
+    told = dcql("count", "clip30")
+    assert told.code == 1
+    assert told.err.startswith("error[E0764]: no demo pool")
+    assert "set DCQL_HOME" in told.err
+
+
 def test_a_wrong_recipe_does_not_make_the_demo_pool(dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCQL_HOME", str(here / "home"))
     assert dcql("run", "wrong.dcql").code == 2
@@ -126,6 +149,66 @@ def test_a_funnel_fits_its_terminal(width: int) -> None:
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip().endswith("█" * 12)
+
+
+@pytest.mark.parametrize("width", [60, 80, 87, 200])
+@pytest.mark.parametrize("command", [("why", "8e0c84a0961f", "why.dcql"), ("run", "words.dcql")], ids=" ".join)
+def test_nothing_is_cut_where_a_terminal_is_narrow(
+    width: int, command: tuple[str, ...], dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "words.dcql").write_text("SELECT uid FROM pool WHERE lang = 'en';")
+    dcql(*command, "--pool", "mixed")
+    whole = dcql(*command, "--pool", "mixed")
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr(f"dcql.cli.{command[0]}.stdout", lambda: console)
+    dcql(*command, "--pool", "mixed")
+    lines = [line for line in file.getvalue().splitlines() if "dcql1:" not in line]
+    assert max(map(len, lines)) <= width
+    # A clause of the funnel is cut, and has a bar.
+    start = 0 if command[0] == "why" else -len(whole.out[whole.out.index("\nfeatures") :].split())
+    assert file.getvalue().split()[start:] == whole.out.split()[start:]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_conditions_and_stored_features_fit_a_narrow_terminal(
+    width: int, dcql: Dcql, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = f"dcql1:{'0' * 64}"
+    line = condition(Outcome("new process: 2", whole), width - 27)
+    assert len(line) <= width - len("  DIFFERS")
+    assert line.startswith("new process: 2    dcql1:0000")
+    assert condition(Outcome("new process: 2", whole), None).endswith(whole)
+
+    (here / "words.dcql").write_text("SELECT uid FROM pool WHERE lang = 'en';")
+    dcql("run", "words.dcql", "--pool", "mixed")
+    wide = dcql("feature", "ls").out
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.features.stdout", lambda: console)
+    dcql("feature", "ls")
+    assert file.getvalue().split() == wide.split()
+    assert max(map(len, file.getvalue().splitlines())) <= width
+
+
+def test_advice_is_broken_between_words(dcql: Dcql, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=50, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.shell.stderr", lambda: console)
+    dcql("run", "wrong.dcql", "--pool", "mixed")
+    assert file.getvalue().splitlines()[:7] == [
+        "error[E0201]: unknown name `clip_l41`",
+        " --> wrong.dcql:2:7",
+        "  |",
+        "2 | WHERE clip_l41 >= q(0.7)",
+        "  |       ^^^^^^^^ not a column of the pool, a DEFINE or a PARAM",  # under the line that it is about
+        "  = help: a similar name exists: `clip_l14`",
+        "",
+    ]
+    assert file.getvalue().splitlines()[-2:] == [
+        "  = help: nothing is converted: text is written in",
+        "          quotes, `'2'`, a number without, `2`",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pools
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cluster.raylets import Losing, Raylets
 from oracle import dcql1, select
-from pool.samples import samples
+from pool.samples import overwrite, samples
 from pools import TYPES, Pool
 from remote import bucket as buckets
 from remote import faults
@@ -27,6 +28,8 @@ from remote.test_s3 import first_time
 
 from dcql.catalog.pool import open_pool
 from dcql.compiler import Run, compile_once, run_compiled
+from dcql.engine.add import add
+from dcql.engine.cluster.adding import take_in_by
 from dcql.engine.cluster.doing import Cluster
 from dcql.engine.cluster.ray_cluster import ray_cluster
 from dcql.engine.cluster.results import results
@@ -42,7 +45,12 @@ SELECT uid FROM pool
 WHERE score >= q(0.6) AND clip_l14 >= q(0.1 BY original_width % 3)
 SAMPLE 1000 ROWS SEED 7;
 """
-# How the statements of this recipe are folded: values that are counted, a second look into one bucket of them (there
+LENGTHS = """
+WITH long AS (SELECT uid FROM pool WHERE code_points(text) > 4)
+SELECT uid, 1 + python_words(text) % 2 AS copies FROM long
+WHERE fasttext_words(text) >= q(0.4 OF long BY python_words(text) % 2);
+"""
+# How the statements of TEXT are folded: values that are counted, a second look into one bucket of them (there
 # are more than a distribution holds), groups and numbers of samples, hashes near the cut, and who is kept.
 PHASES = {"distributions", "inside", "rows", "hashes", "last"}
 
@@ -124,6 +132,23 @@ def test_four_raylets(made: Made, raylets: Raylets, executor: Executor) -> None:
     assert ran(made.folder, cluster=cluster).hash == made.hash
     assert cluster.done >= len(PHASES) * FILES
     assert cluster.kept == 0
+
+
+def test_lengths_of_texts(executor: Executor, tmp_path: Path) -> None:
+    """They are counted where the pool is added, by nodes too; from then on no node reads a text."""
+    rows = pools.odd_captions()
+    files = pools.write(rows, tmp_path / "pool", layout=pools.Layout(files=4))
+    cluster = Cluster(executor)
+    pool = add("captions", tmp_path / "pool", elsewhere=take_in_by(cluster))
+    assert pool.lengths == ("text",)
+    recipe = compile_once(Source("recipe.dcql", LENGTHS), pool.schema, None)
+    assert recipe.program.over(pool) is recipe.program.by_lengths
+    for file in files:
+        overwrite(file)
+    done = cluster.done
+    found = run_compiled(recipe, pool, Resources(1), cluster=cluster)
+    assert found.hash == dcql1(select(LENGTHS, rows))
+    assert cluster.done > done
 
 
 DRIVER = """

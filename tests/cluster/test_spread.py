@@ -1,5 +1,7 @@
 """A run that is spread over files has the result of a run that is not, and keeps what the oracle keeps."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -39,6 +41,16 @@ def differences(name: str, pool: str, folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", [name for number, name in enumerate(RECIPES) if number % 3 == 0 or "join" in name])
 def test_recipe(name: str, tmp_path: Path) -> None:
     assert differences(name, SEVERAL_FILES, tmp_path) == []
+
+
+def test_a_process_in_which_nothing_else_was_done(tmp_path: Path) -> None:
+    """What one run imports, the next one finds. This recipe stores a table of few rows, which needs no import."""
+    name = "a_column_called_copies"
+    code = "from pathlib import Path; from cluster.test_spread import differences\n"
+    code += f"print(differences({name!r}, {SEVERAL_FILES!r}, Path({str(tmp_path)!r})))"
+    tests = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.slow

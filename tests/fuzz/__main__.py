@@ -29,7 +29,7 @@ HANGS = 240
 # What other tests have, to begin with.
 RECIPES = ("golden", "conformance", "errors", "syntax", "../recipes")
 # Shares of the time of readers that take longer for an input than others do.
-SHARES = {"recipe": 8, "submission": 3, "pool": 2, "pool_added": 2, "set_file": 2, "eval_set": 2}
+SHARES = {"recipe": 8, "submission": 3, "pool": 2, "pool_added": 2, "table": 2, "set_file": 2, "eval_set": 2}
 # How much each reader's kept seeds may be, and one of them.
 KEPT, KEPT_ONE = 12_000, 3_000
 

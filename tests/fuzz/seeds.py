@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from features.tars import sample, uid, uids
 
+from fuzz import tables
+
 FOLDER = Path(__file__).parent / "seeds"
 BASE = Path(__file__).parent / "base"
 TESTS = Path(__file__).parent.parent
@@ -80,6 +82,7 @@ def _seeds(scratch: Path) -> dict[str, dict[str, bytes]]:
             "floats": b"40.28\n1e-45\n-0.0\n",
             "npy": b"0" + _npy(uids(*sorted(uid(number) for number in range(3)))),
         },
+        "table": tables.seeds(),
         "lock": {path.stem: path.read_bytes() for path in _locks()},
         "program": _programs(),
         "manifest": _small_manifests(),

@@ -1,19 +1,30 @@
 """The readers of bytes that strangers write, or that a damaged disk gives."""
 
 from dcql.tars.members import DamagedTarError
-from fuzz import binaries, documents, texts
+from fuzz import binaries, documents, tables, texts
 from fuzz.judging import Target
 
-_SYNTAX = ("dcql.syntax.scan", "dcql.syntax.parser", "dcql.syntax.tree", "dcql.syntax.habits", "dcql.syntax.canonical")
+_SYNTAX = (
+    "dcql.syntax.scan",
+    "dcql.syntax.parser",
+    "dcql.syntax.tree",
+    "dcql.syntax.habits",
+    "dcql.syntax.expected",
+    "dcql.syntax.place",
+    "dcql.syntax.canonical",
+)
 _PLAN = (
     "dcql.plan.queries",
     "dcql.plan.resolve",
     "dcql.plan.expressions",
     "dcql.plan.features",
+    "dcql.plan.model_specs",
     "dcql.plan.lookup",
     "dcql.plan.scope",
     "dcql.plan.constants",
     "dcql.lower.lower",
+    "dcql.lower.thresholds",
+    "dcql.lower.cut",
     "dcql.lower.chain",
     "dcql.lower.sql",
 )
@@ -31,6 +42,12 @@ TARGETS = {
     for target in (
         Target("recipe", texts.recipe, (*_SYNTAX, *_PLAN)),
         Target("set_file", texts.set_file, ("dcql.catalog.inputs", "dcql.plan.sets")),
+        Target(
+            "table",
+            tables.table,
+            ("dcql.catalog.tables", "dcql.engine.tables", "dcql.plan.tables", "dcql.lower.tables"),
+            (tables.NoTableError,),
+        ),
         Target("lock", texts.lock_file, ("dcql.locks.lock", "dcql.locks.lock_file")),
         Target("program", texts.program, ("dcql.lower.stored",), (ValueError,)),
         Target("manifest", documents.manifest, ("dcql.run_folder", "dcql.records.recorded")),
@@ -59,7 +76,12 @@ TARGETS = {
         Target("embeddings", binaries.embeddings, ("dcql.engine.embeddings",)),
         Target("asset", binaries.asset, ("dcql.engine.features.assets",)),
         Target("stored_values", binaries.stored_values, ("dcql.engine.features.files", "dcql.engine.features.vectors")),
-        Target("distribution", binaries.distribution, ("dcql.engine.distribution",), (OSError, ValueError, KeyError)),
+        Target(
+            "distribution",
+            binaries.distribution,
+            ("dcql.engine.distribution", "dcql.engine.buckets"),
+            (OSError, ValueError, KeyError),
+        ),
         Target("fasttext", binaries.fasttext, ("dcql.engine.udfs.fasttext_model",), (ValueError,)),
         Target("image", binaries.image, ("dcql.images",)),
     )

@@ -23,6 +23,7 @@ SLOW = {
     "recipe": 100,
     "pool": 40,
     "pool_added": 15,
+    "table": 25,
     "submission": 80,
     "eval_set": 100,
     "manifest": 150,

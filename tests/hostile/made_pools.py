@@ -74,7 +74,12 @@ def pool_added_that_unpacks_to_much(folder: Path) -> Arguments:
 def pool_added_with_a_page_that_lies(folder: Path) -> Arguments:
     """The header of its first page states 1.4 GB for a few bytes."""
     path = pool_of(folder, samples(200), compression="snappy", use_dictionary=False)
-    content = path.read_bytes()
+    path.write_bytes(lying(path.read_bytes()))
+    return ["pool", "add", "lying", "own", "--limits", "time=60,memory=200MB"]
+
+
+def lying(content: bytes) -> bytes:
+    """Return a parquet file, of a compressed first page, whose header states 1.4 GB for it."""
     # Thrift's compact form, each field after a byte 0x15: the page's type, its size unpacked, its size as it stands.
     assert content[4:7] == b"\x15\x00\x15"
     _, after = _zigzag(content, 7)
@@ -83,8 +88,7 @@ def pool_added_with_a_page_that_lies(folder: Path) -> Arguments:
     lie = _as_zigzag(1_400_000_000)
     # The page gives up as many bytes as its header takes more.
     header = lie + b"\x15" + _as_zigzag(size - (len(lie) - (after - 7)))
-    path.write_bytes(content[:7] + header + content[end:])
-    return ["pool", "add", "lying", "own", "--limits", "time=60,memory=200MB"]
+    return content[:7] + header + content[end:]
 
 
 def _zigzag(content: bytes, start: int) -> tuple[int, int]:

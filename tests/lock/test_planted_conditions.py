@@ -4,6 +4,8 @@ tests/lock/test_verify.py has more, and what the message says of each.
 """
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,21 +192,21 @@ def test_a_planted_dependence_is_found(name: str, mixed: Pool, monkeypatch: Patc
 
 # --- in the process ---------------------------------------------------------------------------------------------------
 
-# Patches the engine where it is imported: in a new process as Python's own sitecustomize.
+# Loses samples by the fall of a coin, which falls as a value of the process says. Patches the engine where it is
+# imported: in a new process as Python's own sitecustomize.
 CUSTOM = """
-import os, tempfile, time
+import os, random, tempfile, time
 from dataclasses import replace
 
 from dcql.subset import Subset
 
 
-def planted(run):
+def planted(run, value):
     def again(*given, **named):
         result = run(*given, **named)
-        uids = list(result.subset.hex())
-        lost = {lost}
-        kept = result.subset.uids[[place for place in range(len(uids)) if place != lost]]
-        return replace(result, subset=Subset(kept))
+        coin = random.Random(value)
+        kept = [coin.random() < 0.5 for _ in range(len(result.subset.uids))]
+        return replace(result, subset=Subset(result.subset.uids[kept]))
 
     return again
 
@@ -212,23 +214,28 @@ def planted(run):
 if __name__ == "sitecustomize":
     import dcql.engine.run as engine
 
-    engine.run = planted(engine.run)
+    engine.run = planted(engine.run, str({value}))
 """
 OF_THE_PROCESS = {
-    "a seed of Python's hashes": "min(range(len(uids)), key=lambda place: hash(uids[place]))",
+    "a seed of Python's hashes": "hash('uid')",
     "the time zone": "time.localtime(0).tm_hour",
-    "the folder for temporary files": "len(tempfile.gettempdir())",
-    "the working folder": "len(os.getcwd())",
+    "the folder for temporary files": "tempfile.gettempdir()",
+    "the working folder": "os.getcwd()",
 }
 
 
 @pytest.mark.parametrize("name", OF_THE_PROCESS)
 def test_a_dependence_on_the_process_is_found(name: str, mixed: Pool, tmp_path: Path, monkeypatch: Patch) -> None:
+    """The value here is that of a process to which nothing but what this one has is said."""
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    value = OF_THE_PROCESS[name]
+    asked = [sys.executable, "-c", f"import os, tempfile, time; print({value})"]
+    here = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     custom = tmp_path / "sitecustomize.py"
-    custom.write_text(CUSTOM.format(lost=OF_THE_PROCESS[name]))
+    custom.write_text(CUSTOM.format(value=value))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(engine, "run", loaded(custom).planted(engine.run))
+    monkeypatch.setattr(engine, "run", loaded(custom).planted(engine.run, here))
     assert found_by(run(THRESHOLD, mixed), {"threads: 1", "new process: 1"}) == {"new process: 1"}
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dcql.engine.distribution import Bucket, Distribution, keys_of, order_statistics, value_of
+from dcql.engine.buckets import Bucket, keys_of, value_of
+from dcql.engine.distribution import Distribution, order_statistics
 
 ROWS = 100_000
 

@@ -151,6 +151,28 @@ def disk_full(tmp, patch):
     add("small", tmp / "small")
 
 
+def not_allowed(tmp, patch):
+    write(samples(5), tmp / "small" / "a.parquet")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    patch.setattr(taking, "take_in", refuse)
+    add("small", tmp / "small")
+
+
+def behind_a_closed_folder(tmp, patch):
+    stat = os.stat
+
+    def refuse(path, *given, **named):
+        if str(path) == str(tmp / "closed" / "pool"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *given, **named)
+
+    patch.setattr(os, "stat", refuse)
+    open_pool(tmp / "closed" / "pool")
+
+
 def changed_meanwhile(tmp, patch):
     path = write(samples(5), tmp / "small" / "a.parquet")
     take_in = taking.take_in
@@ -250,7 +272,9 @@ CASES = {
     "E0711_column_twice": column_twice,
     "E0712_unknown_protocol": unknown_protocol,
     "E0712_unreadable": unreadable,
+    "E0712_closed_folder": behind_a_closed_folder,
     "E0713_disk_full": disk_full,
+    "E0713_not_allowed": not_allowed,
     "E0714_changed_meanwhile": changed_meanwhile,
     "E0715_too_large_for_int": too_large_for_int,
     "E0716_no_canonical_form": no_canonical_form,

@@ -1,23 +1,21 @@
 """Lengths of texts: what an added pool keeps is what the functions say, and changes no subset."""
 
-import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle.functions import fasttext_words, python_words
+from pool.nasty import NASTY, OTHERS, RECIPES, SPACES, nasty_pool, older, without_content
 from pool.samples import samples, uid, write
 
 import dcql
 from dcql.catalog import store
-from dcql.catalog.pool import Pool, open_pool
+from dcql.catalog.pool import open_pool
 from dcql.compiler import compile, run, run_compiled
 from dcql.engine import lengths as counting
 from dcql.engine.add import add
@@ -26,25 +24,6 @@ from dcql.engine.lengths import lengths
 from dcql.errors import RunError
 from dcql.lower.statement import Statement
 from dcql.source import Source as Text
-
-SPACES = " \t\n\v\f\r\x00\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
-# Neighbours of white space in UTF-8, and what is no white space although it looks so.
-OTHERS = "ab\x7f\x84\x86\u00c2\u00e3\u180e\u167f\u1fff\u200b\u2020\u2030\u2060\u2fff\u3001\ufeff日é😀👩‍👩‍👧"
-NASTY: list[str | None] = [
-    None, "", "\0", " ", "\n", "a", "a b", " a  b ", "a\nb", "a\n\nb", "a\0b", "a\xa0b", "日本\u3000語", "a\u2028b",
-    "é" * 300, "👩‍👩‍👧 e\u0301", "a " * 70_000, "\n" * 70_000, " " * 300_000, "\u3000a" * 70_000, "x" * 200_000,
-]  # fmt: skip
-NASTY += [f"a{space}b" for space in SPACES] + [f"{space}{other}" for space in SPACES for other in OTHERS]
-RECIPES = (
-    "SELECT uid FROM pool WHERE python_words(text) > 1 AND code_points(text) > 2",
-    "SELECT uid FROM pool WHERE fasttext_words(text) >= q(0.5)",
-    "SELECT uid FROM pool WHERE fasttext_words(text) <> python_words(text) OR text IS NULL",
-    "SELECT uid FROM pool WHERE code_points(text) * 2 > 5 AND text LIKE '%a%' ORDER BY code_points(text) LIMIT 40",
-    "SELECT uid FROM pool WHERE code_points(url) > 20 AND python_words(text) IS NOT NULL",
-    "WITH s AS (SELECT uid FROM pool WHERE python_words(text) = 2) "
-    "SELECT uid FROM s WHERE code_points(text) >= q(0.3 OF s BY fasttext_words(text))",
-    "SELECT uid, code_points(text) % 3 AS copies FROM pool WHERE code_points(text) IS NOT NULL",
-)
 
 
 def by_rule(text: str | None) -> tuple[int | None, int | None, int | None]:
@@ -82,15 +61,6 @@ def test_any_texts(texts: list[str | None], piece: int) -> None:
         assert counted(pa.array(texts, pa.string())) == [by_rule(text) for text in texts]
 
 
-def nasty_pool(folder: Path, files: int = 2) -> Path:
-    rows = len(NASTY)
-    table = samples(rows).set_column(samples(rows).schema.get_field_index("text"), "text", pa.array(NASTY, pa.string()))
-    for number in range(files):
-        start, stop = rows * number // files, rows * (number + 1) // files
-        write(table.slice(start, stop - start), folder / "metadata" / f"{number}.parquet")
-    return folder
-
-
 def test_kept_lengths_are_what_sql_says(tmp_path: Path) -> None:
     pool = add("p", nasty_pool(tmp_path / "pool"))
     assert pool.lengths == ("text",)
@@ -107,26 +77,6 @@ def test_kept_lengths_are_what_sql_says(tmp_path: Path) -> None:
             points, words = zip(*opened.rows(Statement(select, ()), source, {}), strict=True)
         assert list(points) == kept.column("code_points(text)").to_pylist()
         assert list(words) == kept.column("fasttext_words(text)").to_pylist()
-
-
-def older(name: str, folder: Path) -> Pool:
-    """Return a pool as a dcql added it that kept no lengths."""
-    add(name, folder)
-    place = store.pool_folder(name)
-    record = tomllib.loads((place / "pool.toml").read_text())
-    del record["lengths"]
-    for file in record["files"]:
-        del file["lengths"]
-    (place / "pool.toml").write_text(tomli_w.dumps(record))
-    for file in record["files"]:
-        work = place / "work" / file["work"]
-        done = json.loads((work / "done.json").read_text())
-        del done["lengths"], done["files"]["lengths.parquet"]
-        (work / "done.json").write_text(json.dumps(done))
-        (work / "lengths.parquet").unlink()
-    found = open_pool(name)
-    assert found.lengths == ()
-    return found
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -147,11 +97,7 @@ def test_no_subset_depends_on_them(recipe: str, tmp_path: Path) -> None:
 def test_no_text_is_read(tmp_path: Path) -> None:
     folder = nasty_pool(tmp_path / "pool")
     pool = add("p", folder)
-    for file in pool.files:
-        content = bytearray(Path(file.path).read_bytes())
-        footer = 8 + int.from_bytes(content[-8:-4], "little")
-        content[8:-footer] = bytes(len(content) - 8 - footer)
-        Path(file.path).write_bytes(content)
+    without_content(pool)
     assert run(Text("r", RECIPES[0]), "p").subset.distinct > 0
     with pytest.raises(RunError):
         run(Text("r", "SELECT uid FROM pool WHERE text LIKE '%a%'"), "p")

@@ -20,6 +20,9 @@ from dcql.remote import objects, settings
 from dcql.source import Source
 
 TAIL = 1 << 16
+LENGTHS = (
+    "SELECT uid FROM pool WHERE code_points(text) > 4 AND python_words(text) >= q(0.6) AND fasttext_words(text) = 2;"
+)
 READ = {"clip_l14_similarity_score", "uid"}
 
 
@@ -102,6 +105,21 @@ def test_an_added_pool(s3: Proxy, stored: Bucket, expected: dict[str, str]) -> N
     assert hash_of(CLIP, open_pool("small")) == expected[CLIP]
     assert hash_of(WORDS, open_pool("small")) == expected[WORDS]
     assert s3.files() == []
+
+
+def test_lengths_of_texts(s3: Proxy, changing: Bucket, home: Path) -> None:
+    """They are counted when the pool is added; from then on no text is fetched, until a raw run needs them all."""
+    pool = add("small", changing.url)
+    assert pool.lengths == ("text",)
+    shutil.rmtree(home / "cache")
+    objects.blocks.drop()
+    s3.well()
+    expected = changing.expected(LENGTHS)
+    assert hash_of(LENGTHS, open_pool("small")) == expected
+    # The end of each file says that it is still the same one.
+    assert [asked.bytes for asked in s3.files()] == [TAIL] * len(pool.files)
+    assert hash_of(LENGTHS, changing.url) == expected
+    assert sum(asked.bytes for asked in s3.files()) >= changing.bytes_of({"text"})
 
 
 # --- what networks and servers do wrong -------------------------------------------------------------------------------

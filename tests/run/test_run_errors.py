@@ -19,8 +19,10 @@ from dcql.engine.add import add
 from dcql.engine.duck import Resources, _run_errors
 from dcql.engine.export import export
 from dcql.errors import DcqlError
+from dcql.limits import Limits, hold
 from dcql.source import Source
 from dcql.subset import Subset
+from dcql.syntax.texts import read
 
 ERRORS = Path(__file__).parent / "errors"
 ALL = Source("recipe.dcql", "SELECT uid FROM pool;")
@@ -153,6 +155,11 @@ def unwritable(tmp: Path) -> None:
     saved_run(tmp, "notes/run")
 
 
+def nearly_a_recipe(tmp: Path) -> None:
+    (tmp / "clip30.dcql").write_text(ALL.text)
+    read(tmp / "clip_30.dcql")
+
+
 def results_of_another_subset(tmp: Path) -> None:
     (saved_run(tmp) / "shards").mkdir()
     (tmp / "run" / "train").mkdir()
@@ -205,6 +212,8 @@ def no_recipe(tmp: Path) -> None:
 
 CASES: dict[str, Callable[[Path], None]] = {
     "E0155_no_recipe": no_recipe,
+    "E0155_nearly_a_recipe": nearly_a_recipe,
+    "E0155_a_folder": read,
     "E0715_too_large_for_int": too_large_for_int,
     "E0715_too_large_for_int_in_one_file": too_large_for_int_in_one_file,
     "E0720_malformed_uid": malformed_uid,
@@ -269,3 +278,14 @@ def test_errors_of_a_stream_are_told_as_others_are(text: str, code: str) -> None
     with pytest.raises(DcqlError) as caught, _run_errors():
         raise OSError(text)
     assert caught.value.diagnostics[0].code == code
+
+
+def test_what_fits_neither_into_memory_nor_on_the_disk() -> None:
+    """A disk that is full says it in these words, of which the last one is the space that it had."""
+    full = "Out of Memory Error: failed to offload data block of size 160.0 KiB (2.6 MiB/2.6 MiB used)."
+    with pytest.raises(DcqlError) as caught, _run_errors():
+        raise OSError(full)
+    with pytest.raises(DcqlError) as limited, hold(Limits(output=1)), _run_errors():
+        raise OSError(full)
+    assert "set TMPDIR" in caught.value.diagnostics[0].helps[-1]
+    assert "--limits output" in limited.value.diagnostics[0].helps[-1]

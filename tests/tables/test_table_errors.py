@@ -1,18 +1,24 @@
 """What runs say of tables that cannot be joined; a file of errors/ is one message, with <tmp> for the test's folder."""
 
 import hashlib
-from collections.abc import Callable
+import re
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile.made_pools import lying
+from hostile.made_tables import table_of, written
 from pool.samples import samples, uid, write
 
 from dcql.catalog.pool import Pool, open_pool
 from dcql.compiler import compile, run, run_compiled
 from dcql.engine.add import add
+from dcql.engine.duck import Resources
 from dcql.errors import DcqlError
 
 ERRORS = Path(__file__).parent / "errors"
@@ -67,6 +73,25 @@ def garbled_values(tmp: Path) -> None:
     run(recipe(tmp, bytes(content)), small(tmp))
 
 
+def a_page_that_lies(tmp: Path) -> None:
+    """Its first page says that it unpacks to 1.4 GB, and there is 1 GB."""
+    content = written(table_of(), use_dictionary=False)
+    with addresses(1 << 30):
+        run(recipe(tmp, lying(content)), small(tmp), resources=Resources(threads=1))
+
+
+@contextmanager
+def addresses(more: int) -> Iterator[None]:
+    """Let this process map so many bytes more than it has."""
+    (mapped,) = re.findall(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, ((int(mapped) << 10) + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def latin_1(tmp: Path) -> None:
     words = pa.array([b"caf\xe9"], pa.binary()).view(pa.string())
     run(recipe(tmp, parquet([uid(1)], word=words), QUERY.replace("scores.score >= 0.5", "word = 'x'")), small(tmp))
@@ -105,6 +130,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E0210_changed_meanwhile": changed_meanwhile,
     "E0210_gone_meanwhile": gone_meanwhile,
     "E0715_too_large_for_int": too_large_for_int,
+    "E0750_a_page_that_lies": a_page_that_lies,
     "E0770_a_number_twice": a_number_twice,
     "E0770_a_short_uid_twice": a_short_uid_twice,
     "E0770_a_uid_twice": a_uid_twice,

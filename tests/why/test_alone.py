@@ -18,6 +18,7 @@ from dcql.errors import DcqlError
 from dcql.lower.alone import alone
 from dcql.plan import nodes
 from dcql.plan.implied import implied
+from dcql.plan.lengths import over
 from dcql.source import Source
 from why.test_verdict import silent, without_promise
 
@@ -49,9 +50,10 @@ def test_counts_are_the_oracles(text: str, number: int, form: str) -> None:
         wanted = by_the_oracle(text, number)
     except (DcqlError, oracle.OracleError):
         return
-    lowered = alone(plan)
+    pool = dict(small(number).opened)[form]
+    lowered = alone(over(plan, pool))
     with patch("dcql.engine.observe.session", conformance._shared):
-        counts = count_alone(lowered, dict(small(number).opened)[form], ONE_THREAD, silent)
+        counts = count_alone(lowered, pool, ONE_THREAD, silent)
     found = {
         (tuple(counts[name or ""] for name in block.passes), tuple(counts[name or ""] for name in block.drops))
         for block in lowered.blocks

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from dcql.catalog.pool import PoolFile
+from dcql.engine.buckets import Bucket
 from dcql.engine.cluster.work import Content, Item
-from dcql.engine.distribution import Bucket, Distribution, Inside
+from dcql.engine.distribution import Distribution, Inside
 from dcql.engine.duck import Resources, Session, Source, session
 from dcql.engine.shared_pool import refuse_unlike
 from dcql.engine.statistics import hashes_of, values_of

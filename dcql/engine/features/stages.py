@@ -29,6 +29,7 @@ def each_demand(
     `make` gives what is asked; SQL may read files in `folders`, those of the pool and the feature store. Raises what a
     run raises.
     """
+    program = program.over(pool)
     with ExitStack() as opened:
         open_session = opened.enter_context(session(every_path(pool), resources, (features_folder(), *folders)))
         store_inputs(program, pool, open_session)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcql.engine.distribution import Bucket, Distribution, Number, value_of
+from dcql.engine.buckets import Bucket, Number, value_of
+from dcql.engine.distribution import Distribution
 
 _BINS = 80  # at most, but for whole numbers
 _SMALLEST = 1e-290

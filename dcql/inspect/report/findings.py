@@ -1,7 +1,7 @@
 """A run, looked at sample by sample: the scores at each cut, what is near it, and mixes before and after."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from dcql.arrays import indices, numbers, present
 from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.distribution import Distribution, Number
+from dcql.engine.buckets import Number
+from dcql.engine.distribution import Distribution
 from dcql.engine.features.inputs import rows_of
+from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
 from dcql.engine.values import FileValues, Observed
@@ -20,7 +22,7 @@ from dcql.inspect.report.bins import Bins, bins_for
 from dcql.inspect.report.cuts import Cut
 from dcql.lower.values import lower_values
 from dcql.plan import nodes
-from dcql.subset import Subset, Uids, find
+from dcql.subset import Subset, Uids
 
 MAX_CUTS = 24
 MAX_COLUMNS = 6
@@ -142,7 +144,7 @@ class _Looking:
             self._scores.setdefault((cut.expr, cut.population), len(self._scores))
             if cut.filter is not None:
                 self._filters.setdefault(cut.filter, len(self._filters))
-        self._read = lower_values(self.plan, tuple(self._scores), tuple(self._filters))
+        self._read = lower_values(self.plan, tuple(self._scores), tuple(self._filters), self.observed.pool)
         self._found = _by_name(self.observed.statistics.found)
         self._values = [self._value(cut) for cut in self.cuts]
         self._columns = _chosen(self.observed.pool, self.cuts)
@@ -154,8 +156,9 @@ class _Looking:
         members = [0] * len(scores)
         columns = {name: Distribution(_DTYPES[type_]) for name, type_ in self._columns.items()}
         done = 0
+        inside = Inside(self.subset, self.observed.pool)
         for number, file in enumerate(files):
-            self._kept_of[number] = find(self.subset.uids, self.observed.uids(file)) >= 0
+            self._kept_of[number] = inside.of(file)
             for at, (values, belongs, known) in enumerate(self._scored(self.observed.values(self._read, file))):
                 scores[at].add(values[belongs & known])
                 members[at] += int(np.count_nonzero(belongs))
@@ -256,7 +259,8 @@ class _Looking:
         if not self._columns or not file.rows:
             return {}
         every = np.arange(file.rows, dtype=np.int64)
-        (table,) = rows_of(file, self._columns, every, file.rows)
+        numbers_alone = file if file.sidecar is None else replace(file, path=str(file.sidecar))
+        (table,) = rows_of(numbers_alone, self._columns, every, file.rows)
         read = {name: table.column(name).combine_chunks() for name in self._columns}
         return {name: (numbers(column), present(column)) for name, column in read.items()}
 

@@ -1,11 +1,13 @@
 """`dcql eval`: what it prints, and what it leaves."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dcql.runtime.evaluate.tasks import Suite, Task
+from rich.console import Console
 from toy_sets import labelled, toy, toy_model
 
 from dcql.cli import main
@@ -70,6 +72,22 @@ def test_a_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again, _, _ = call(capsys, run, "--scale", "small", "--data", sets)
     assert again.splitlines()[:-1] == lines[:-1]
     assert again.splitlines()[-1].endswith("0 tasks evaluated now")
+
+
+def test_a_table_on_a_narrow_terminal(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = (run, "--scale", "small", "--data", run.parent / "sets", "--tasks", "toy/colours,toy/pets")
+    call(capsys, *given)
+    wide, _, _ = call(capsys, *given)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=62, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.evaluate.stdout", lambda: console)
+    call(capsys, *given)
+    lines = file.getvalue().splitlines()
+    assert file.getvalue().split() == wide.split()
+    assert "Colours" in lines
+    assert max(len(line) for line in lines[: lines.index("")]) <= 62
 
 
 def test_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

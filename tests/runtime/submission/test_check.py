@@ -1,6 +1,7 @@
 """`dcql submit check`: what is at hand decides what can be checked, and what was not is said."""
 
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import submissions
 from dcql.runtime.reshard import Settings, reshard
+from rich.console import Console
 from submissions import AUTHOR, ran, read, write_json
 
 from dcql.cli import main
@@ -127,6 +129,20 @@ def test_the_command_tells_and_ends_as_the_check_does(honest: Path, capsys: pyte
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == "differs"
     assert told["checks"][0]["differs"][0]["code"] == "E1310"
+
+
+def test_a_check_fits_a_narrow_terminal(
+    honest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ended(["submit", "check", str(honest)]) == 0
+    wide = capsys.readouterr().out
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, color_system=None, soft_wrap=True, markup=False)
+    monkeypatch.setattr("dcql.cli.submit.stdout", lambda: console)
+    assert ended(["submit", "check", str(honest)]) == 0
+    assert file.getvalue().split() == wide.split()
+    assert max(map(len, wide.splitlines())) > 80
+    assert max(map(len, file.getvalue().splitlines())) <= 80
 
 
 def test_submit_packs_without_a_word(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
