@@ -12,7 +12,7 @@ What is counted, after start-up: a cluster is up and its workers have done a sma
 time of all processes below this one, with their ended children, in three parts:
 
     run      this process: the driver, or the whole run here
-    workers  what executes tasks, between tasks too
+    workers  what executes tasks, between tasks too, and whatever a raylet started and has ended
     Ray      its own processes (raylets, gcs_server, agents, monitors). They use CPU by the second, not by the row
 
 The measure is run + workers, against the run here. Nothing is kept from one run to another, and every run must give the
@@ -43,6 +43,9 @@ RECIPES = {
         " AND original_width < 3 * original_height;"
     ),
 }
+
+
+_AGENTS = (b"ray::DashboardAgent\0", b"ray::RuntimeEnvAgent\0")  # begin as workers do, and execute no task
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +84,37 @@ def spent() -> Spent:
     tick = os.sysconf("SC_CLK_TCK")
     parents: dict[int, int] = {}
     used: dict[int, int] = {}
-    worker: dict[int, bool] = {}
+    ended: dict[int, int] = {}  # children, by their parent
+    command: dict[int, bytes] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
             try:
                 fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-                command = Path(entry.path, "cmdline").read_bytes()
+                told = Path(entry.path, "cmdline").read_bytes()
             except OSError:
                 continue  # it ended between the calls
             process = int(entry.name)
             parents[process] = int(fields[1])
-            used[process] = sum(map(int, fields[11:15]))
-            worker[process] = command.startswith(b"ray::")
+            used[process] = sum(map(int, fields[11:13]))
+            ended[process] = sum(map(int, fields[13:15]))
+            command[process] = told
     own = os.getpid()
     # Children that ended before are in the fields of this process too: those of an earlier cluster cancel out.
-    parts = {"run": used[own], "workers": 0, "ray": 0}
-    for process, ticks in used.items():
+    parts = {"run": used[own] + ended[own], "workers": 0, "ray": 0}
+    for process in used:
         above = parents[process]
         while above not in (0, own):
             above = parents.get(above, 0)
         if above and process != own:
-            parts["workers" if worker[process] else "ray"] += ticks
+            executes = command[process].startswith(b"ray::") and not command[process].startswith(_AGENTS)
+            parts["workers" if executes else "ray"] += used[process]
+            # A worker that ended, for one, is no longer there to be counted itself.
+            parts["workers" if executes or _is_raylet(command[process]) else "ray"] += ended[process]
     return Spent(**{name: ticks / tick for name, ticks in parts.items()})
+
+
+def _is_raylet(command: bytes) -> bool:
+    return os.path.basename(command.partition(b"\0")[0]) == b"raylet"
 
 
 def main() -> int:

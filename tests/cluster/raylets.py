@@ -5,7 +5,7 @@ Imported by the processes of the cluster, so that it imports neither pytest nor 
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,8 @@ class Losing:
         self.raylets.complete(2)  # not four: each takes a second to start
         fatal = self.folder / phase
         fatal.touch()
-        yield from self.by.attempts(replace(work, do=Fatal(work.do, fatal)), items)
+        several = work.do_several and FatalAmong(work.do_several, fatal)
+        yield from self.by.attempts(replace(work, do=Fatal(work.do, fatal), do_several=several), items)
         assert not fatal.exists(), f"no raylet was lost in {phase}"
         self.lost[phase] = int(_took(fatal).read_text())
         assert self.raylets.ended_by(self.lost[phase]) == signal.SIGKILL
@@ -129,16 +130,34 @@ class Fatal:
 
     def __call__(self, started: Any, item: Item) -> bytes:
         content = self.do(started, item)
-        try:
-            self.place.rename(_took(self.place))  # of several processes one succeeds
-        except FileNotFoundError:
-            return content
-        raylet = os.getppid()
-        assert Path(f"/proc/{raylet}/comm").read_text().strip() == "raylet"
-        _took(self.place).write_text(str(raylet))
-        os.kill(raylet, signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
+        _kill_once(self.place)
+        return content
+
+
+@dataclass(frozen=True)
+class FatalAmong:
+    """Does several items at once, and kills as `Fatal` does when it has done the first."""
+
+    do_several: Callable[[Any, Sequence[Item]], Iterator[bytes]]
+    place: Path
+
+    def __call__(self, started: Any, items: Sequence[Item]) -> Iterator[bytes]:
+        for content in self.do_several(started, items):
+            _kill_once(self.place)
+            yield content
+
+
+def _kill_once(place: Path) -> None:
+    try:
+        place.rename(_took(place))  # of several processes one succeeds
+    except FileNotFoundError:
+        return
+    raylet = os.getppid()
+    assert Path(f"/proc/{raylet}/comm").read_text().strip() == "raylet"
+    _took(place).write_text(str(raylet))
+    os.kill(raylet, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
 
 
 def _took(place: Path) -> Path:

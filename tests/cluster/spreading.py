@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcql.engine.cluster.batches import Batches
 from dcql.engine.cluster.doing import Cluster
 from dcql.engine.cluster.results import Results
-from dcql.engine.cluster.work import Attempt, InProcess, Item, Work
+from dcql.engine.cluster.work import Attempt, InProcess, Item, Work, attempt_each, forget
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,21 @@ class Disturbed(InProcess):
                 yield item
 
         yield from super().attempts(work, disturbed())
+
+
+@dataclass(frozen=True)
+class Together(InProcess):
+    """Does here what a worker is sent: several items at once, and anew what it did not come to."""
+
+    def attempts(self, work: Work, items: Iterable[Item]) -> Iterator[tuple[Item, Attempt]]:
+        waiting = Batches(items, work.together)
+        try:
+            while batch := waiting.take(self.lanes):
+                found = list(attempt_each(work, [item.packed() for item in batch]))
+                waiting.alone(batch[len(found) :])
+                yield from zip(batch, found, strict=False)
+        finally:
+            forget()
 
 
 def kept_in(folder: Path, executor: InProcess | None = None) -> Cluster:

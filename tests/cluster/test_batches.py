@@ -28,9 +28,14 @@ def taken(batches: Batches, lanes: int) -> list[list[int]]:
 
 
 def test_batches_are_smaller_the_less_is_left() -> None:
-    sizes = [len(batch) for batch in taken(Batches(items(*[100] * 25), 1_000_000), lanes=2)]
-    # Two fifths of what is left each time, for there are two lanes.
-    assert sizes == [10, 6, 4, 2, 2, 1]
+    sizes = [len(batch) for batch in taken(Batches(items(*[600_000] * 50), 100_000_000), lanes=2)]
+    # Two fifths of what is left for each of the two lanes, and again; then the half of two.
+    assert sizes == [20, 20, 4, 4, 1, 1]
+
+
+def test_few_rows_are_shared_as_a_whole() -> None:
+    assert [len(batch) for batch in taken(Batches(items(*[100] * 25), 1_000_000), lanes=2)] == [13, 12]
+    assert [len(batch) for batch in taken(Batches(items(*[100] * 3), 1_000_000), lanes=4)] == [1, 1, 1]
 
 
 def test_a_batch_has_no_more_rows_than_may_go_together() -> None:
@@ -54,9 +59,9 @@ def test_without_rows_that_may_go_together_items_are_read_as_they_are_sent() -> 
 def test_items_of_a_batch_that_failed_come_next_each_by_itself() -> None:
     batches = Batches(items(*[10] * 12), 1_000)
     first = batches.take(2)
-    assert len(first) == 5
+    assert len(first) == 6
     batches.alone(first)
-    assert taken(batches, 2) == [[0], [1], [2], [3], [4], [5, 6, 7], [8, 9], [10], [11]]
+    assert taken(batches, 2) == [[0], [1], [2], [3], [4], [5], [6, 7, 8, 9, 10, 11]]
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(0, 120), st.integers(1, 9))

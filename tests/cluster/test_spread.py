@@ -1,4 +1,4 @@
-"""A run that is spread file by file has the result of a run that is not, and keeps what the oracle keeps."""
+"""A run that is spread over files has the result of a run that is not, and keeps what the oracle keeps."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pools
 import pytest
-from cluster.spreading import kept_in
+from cluster.spreading import Together, kept_in
 from conformance import ONE_THREAD, RECIPES, _shared, adversarial, compared, compiled, expected, shared_sessions
 
 from dcql.engine.cluster.run import run_spread
@@ -25,7 +25,7 @@ def differences(name: str, pool: str, folder: Path) -> list[str]:
     found: list[str] = []
     for form, opened in ready.opened:
         with shared_sessions(), patch("dcql.engine.cluster.statements.session", _shared):
-            cluster = kept_in(folder / form)
+            cluster = kept_in(folder / form, Together(1))
             spread = run_spread(cluster, program, opened, ONE_THREAD)
             found += [f"{form}: {one}" for one in compared(spread, answer)]
             assert cluster.done > 0

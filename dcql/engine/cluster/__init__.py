@@ -6,7 +6,7 @@
     doing      the work of many files, kept ones first; errors as ours
     ray_cluster   the one module that knows Ray
 
-`run` spreads a program over a cluster so, and `stored` has its statements.
+`run` spreads a program over a cluster so: `statements` has what is done to a file, `several` to the files of a task.
 
 To add a kind of work:
 

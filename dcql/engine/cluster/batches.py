@@ -7,9 +7,11 @@ from dcql.engine.cluster.work import Item
 
 Batch = tuple[Item, ...]
 
-# A batch is so many fifths of a lane's share of what is left: were it the whole, the slowest one would end long after
-# all; were it less, more of the last files would be a task each.
+# In each round every lane gets a batch of so many fifths of its share of what is left: were it the whole, the slowest
+# one would end long after all; were it less, more of the last files would be a task each.
 _FIFTHS = 4
+# So few rows are a lane's share as a whole: another round would take longer than it saves.
+_LEAST = 1 << 20
 
 
 class Batches:
@@ -25,12 +27,18 @@ class Batches:
         self._to_come = iter(items)
         self._held: Item | None = None
         self._alone: deque[Item] = deque()
+        self._enough = 0  # rows of a batch of this round
+        self._round = 0  # batches that are left of it
 
     def take(self, lanes: int) -> Batch:
         """Return the next batch for one of so many lanes, empty where nothing waits."""
         if self._alone:
             return (self._alone.popleft(),)
-        enough = -(-_FIFTHS * self._rows // (5 * lanes))
+        if not self._round:
+            share = -(-self._rows // lanes)
+            self._enough = max(-(-_FIFTHS * share // 5), min(_LEAST, share))
+            self._round = lanes
+        self._round -= 1
         batch: list[Item] = []
         rows = 0
         while (item := self._next()) is not None:
@@ -39,7 +47,7 @@ class Batches:
                 break
             batch.append(item)
             rows += item.rows
-            if rows >= enough:
+            if rows >= self._enough:
                 break
         self._rows -= rows
         return tuple(batch)

@@ -73,9 +73,9 @@ def last(batches: Iterator[Any], of: Asked) -> bytes:
     if of.kept_where is not None:
         found["kept"] = np.packbits(np.concatenate([none, *kept]))
     else:
-        found["ids"] = np.concatenate(kept) if kept else np.empty(0, "V16" if of.pool else np.uint32)
+        found["ids"] = kept or np.empty(0, "V16" if of.pool else np.uint32)
     if of.has_copies:
-        found["copies"] = np.concatenate(copies) if copies else np.empty(0, np.int64)
+        found["copies"] = copies or np.empty(0, np.int64)
     return packed(found)
 
 

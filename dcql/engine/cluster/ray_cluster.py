@@ -11,7 +11,7 @@ from typing import Any
 
 from dcql.engine.cluster.batches import Batch, Batches
 from dcql.engine.cluster.doing import Cluster
-from dcql.engine.cluster.work import Attempt, Done, Failed, Item, Needs, Work, attempt
+from dcql.engine.cluster.work import Attempt, Done, Failed, Item, Needs, Work, attempt_each
 from dcql.errors import Diagnostic, RunError
 from dcql.extras import missing
 from dcql.files import first_line
@@ -181,12 +181,9 @@ def _attempt_elsewhere(work: Work, items: list[Item]) -> list[Attempt]:
     os.environ["DCQL_HOME"] = work.home
     found: list[Attempt] = []
     size = 0
-    for item in items:
-        tried = attempt(work, item)
+    for tried in attempt_each(work, items):
         found.append(tried)
-        if not isinstance(tried, Done):
-            break
-        size += len(tried.content)
+        size += len(tried.content) if isinstance(tried, Done) else 0
         if size >= _REPLY:
             break
     return found

@@ -95,14 +95,16 @@ def _last(ready: Opened, spread: Spread, parameters: dict[str, Any]) -> tuple[Co
         if skipping and not one_clause:
             assert program.marks is not None
             counted = Asked(program.blocks, program.kept_where, has_copies=False, demands=demands, pool="")
-            marks = program.marks.statement
-            for _, content in spread.each("samples", marks, alone(ready.sources), last, counted, parameters):
+            marks, each_file = program.marks.statement, alone(ready.sources)
+            for _, content in spread.each_in_order("samples", marks, each_file, last, counted, parameters):
                 found = unpacked(content)
                 counts.merge(found["depths"], found["undefined"])
         asked = Asked(blocks, None, program.has_copies, () if skipping else demands, pool.name)
         statement, sources = program.kept or program.output, _uids_of_each(ready.sources)
     name = "uids" if skipping and not one_clause else "samples"
-    for file, content in spread.each(name, statement, sources, last, asked, parameters):
+    # Where samples are skipped there are fewer rows than samples.
+    each = spread.each if statement is program.kept else spread.each_in_order
+    for file, content in each(name, statement, sources, last, asked, parameters):
         told = gathering.add(file, content)
         if ready.features is not None:
             ready.features.note(file, told)

@@ -1,7 +1,7 @@
 """The statements of a run, spread over a cluster file by file, and their sum."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,18 @@ from dcql.digest import sha256_of
 from dcql.engine.cluster import statements
 from dcql.engine.cluster.doing import Cluster, done_of
 from dcql.engine.cluster.results import key_of
+from dcql.engine.cluster.several import run_over_several
 from dcql.engine.cluster.statements import FORM, Buckets, Fold, OneFile, Query, Values, run_statement
 from dcql.engine.cluster.work import Content, Item, Work
 from dcql.engine.distribution import Distribution, Inside
 from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import DTYPES, Ranked, Statistics
-from dcql.lower.program import GroupedThreshold, Program
+from dcql.lower.program import GroupedThreshold, Numbers, Program
 from dcql.lower.statement import Statement
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
-_TOGETHER = 1 << 21  # rows that may go as one task: seconds, which is what a node that is lost costs
+_TOGETHER = 1 << 22  # rows that may go as one task: seconds, which is what a node that is lost costs
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,40 @@ class Spread:
 
         `name` is for progress.
         """
+        yield from self._each(name, statement, sources, fold, of, parameters, None)
+
+    def each_in_order(
+        self,
+        name: str,
+        statement: Statement,
+        sources: Iterable[tuple[PoolFile, Source]],
+        fold: Fold,
+        of: Any,
+        parameters: Mapping[str, Any],
+    ) -> Iterator[tuple[PoolFile, Content]]:
+        """Do what `each` does for a statement of one row a sample; those of a task are read by one statement.
+
+        A join could change the order of rows, so a statement that reads a table is run file by file.
+        """
+        several = run_over_several if not self._read(statement) else None
+        yield from self._each(name, statement, sources, fold, of, parameters, several)
+
+    def _each(
+        self,
+        name: str,
+        statement: Statement,
+        sources: Iterable[tuple[PoolFile, Source]],
+        fold: Fold,
+        of: Any,
+        parameters: Mapping[str, Any],
+        several: Callable[[Any, Sequence[Item]], Iterator[bytes]] | None,
+    ) -> Iterator[tuple[PoolFile, Content]]:
         ready = [(file, source) for file, source in sources if file.rows]
         if not ready:
             return
         samples = ready[0][1].samples
         named = (*samples.parameters, *statement.parameters)
-        read = {name: self.session.stored(name) for name in self.session.tables() if f'"{name}"' in statement.text}
+        read = {name: self.session.stored(name) for name in self._read(statement)}
         # Not by their bytes: what stands in the place of a NULL is anything.
         values = {
             name: [str(table.schema), *self.session.checksum_of_rows(name, table.schema.names)]
@@ -82,9 +111,13 @@ class Spread:
         everything = sha256_of(made_of)
         by_name = {file.name: file for file, _ in ready}
         items = (self._item(everything, file, source, named) for file, source in ready)
-        work = Work(name, run_statement, query, statements.Ready, together=_TOGETHER)
+        work = Work(name, run_statement, query, statements.Ready, together=_TOGETHER, do_several=several)
         for item, content in done_of(self.cluster, work, items, self.tell):
             yield by_name[item.file], content
+
+    def _read(self, statement: Statement) -> list[str]:
+        """Return the names of the stored tables that a statement reads."""
+        return [name for name in self.session.tables() if f'"{name}"' in statement.text]
 
     def _item(self, everything: str, file: PoolFile, source: Source, named: tuple[str, ...]) -> Item:
         beside = {name: paths[0] for name, paths in source.beside.items() if name in named}
@@ -138,6 +171,13 @@ class SpreadStatistics(Statistics):
         parameters = {**self.parameters, **(more or {})}
         yield from self.spread.each("statistics", statement, alone(self.sources), fold, of, parameters)
 
+    def _scanned(self, scan: Statement, ranked: Ranked, fold: Fold, of: Any) -> Iterator[tuple[PoolFile, Content]]:
+        """Fold a scan: of thresholds it has a row a sample; of numbers that a LIMIT cuts, one a sample that counts."""
+        if isinstance(ranked, Numbers):
+            return self._each(scan, fold, of)
+        assert self.spread is not None
+        return self.spread.each_in_order("statistics", scan, alone(self.sources), fold, of, self.parameters)
+
     def _rows(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
         for batch in self._row_batches(statement):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -149,14 +189,15 @@ class SpreadStatistics(Statistics):
     def _distributions(self, scan: Statement, missing: Mapping[str, Ranked]) -> dict[str, Distribution]:
         of = tuple(_values(ranked) for ranked in missing.values())
         total = {value: Distribution(DTYPES[ranked.type]) for value, ranked in missing.items()}
-        for _, content in self._each(scan, statements.distributions, of):
+        ranked = next(iter(missing.values()))
+        for _, content in self._scanned(scan, ranked, statements.distributions, of):
             for mine, theirs in zip(total.values(), statements.read_distributions(content, of), strict=True):
                 mine.merge(theirs)
         return total
 
     def _look_inside(self, scan: Statement, ranked: Ranked, inside: Inside) -> Inside:
         of = Buckets(_values(ranked), (*inside.values, *inside.counts), _MOST)
-        for _, content in self._each(scan, statements.inside, of):
+        for _, content in self._scanned(scan, ranked, statements.inside, of):
             statements.add_inside(content, inside)
         return inside
 

@@ -7,8 +7,8 @@ plain data that says what is wanted.
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -101,26 +101,35 @@ def run_statement(ready: Ready, item: Item) -> bytes:
     """Run a query over one file and fold its rows. Raises RunError where the file is not what it was."""
     one: OneFile = item.given
     query = ready.query
-    attached: dict[str, str] = {}
     try:
-        for name, content in item.contents.items():
-            # Under a name of its own: DuckDB keeps what it knows of a file by its path.
-            place = ready.session.folder / f"{os.urandom(8).hex()}.parquet"
-            attached[name] = str(place)
-            place.write_bytes(content)
-        beside = {name: (path,) for name, path in {**one.beside, **attached}.items()}
-        source = Source(query.samples, (one.path,), beside)
-        content = query.fold(ready.session.batches(query.statement, source, query.parameters), query.of)
+        with source_of(ready, (item,)) as source:
+            content = query.fold(ready.session.batches(query.statement, source, query.parameters), query.of)
     except RunError as error:
         if one.path == one.file.path:
             refuse_change(one.file)
         raise RunError(*(_naming(each, one.file) for each in error.diagnostics)) from error
-    finally:
-        for path in attached.values():
-            Path(path).unlink(missing_ok=True)
     if one.path == one.file.path:
         refuse_change(one.file)
     return content
+
+
+@contextmanager
+def source_of(ready: Ready, items: Sequence[Item]) -> Iterator[Source]:
+    """Give the samples of items that were packed, in their order, with what stands beside each."""
+    beside: dict[str, list[str]] = {}
+    with ExitStack() as stack:
+        for item in items:
+            for name, content in item.contents.items():
+                # Under a name of its own: DuckDB keeps what it knows of a file by its path.
+                place = ready.session.folder / f"{os.urandom(8).hex()}.parquet"
+                stack.callback(place.unlink, missing_ok=True)
+                place.write_bytes(content)
+                beside.setdefault(name, []).append(str(place))
+            for name, path in item.given.beside.items():
+                if name not in item.contents:
+                    beside.setdefault(name, []).append(path)
+        paths = tuple(item.given.path for item in items)
+        yield Source(ready.query.samples, paths, {name: tuple(each) for name, each in beside.items()})
 
 
 def refuse_change(file: PoolFile) -> None:
@@ -184,7 +193,7 @@ def inside(batches: Iterator[Any], of: Buckets) -> bytes:
     for batch in batches:
         found.add(values_of(batch, of.values.value, of.values.member)[0])
     none = np.empty(0, of.values.dtype)
-    values = {f"v{number}": np.concatenate([none, *parts]) for number, parts in enumerate(found.values.values())}
+    values = {f"v{number}": [none, *parts] for number, parts in enumerate(found.values.values())}
     return packed(values | {f"c{number}": counts for number, counts in enumerate(found.counts.values())})
 
 
@@ -234,11 +243,13 @@ def read_hashes(content: Content) -> tuple[int, list[tuple[str, str]]]:
 def packed(arrays: Mapping[str, Any]) -> bytes:
     """Return arrays of numbers, in one dimension, as bytes, the same for the same arrays.
 
-    A line of JSON says what follows it. An .npz would be copied and summed twice more on its way.
+    An array may be a list of its parts, which are of one dtype. A line of JSON says what follows it. An .npz would be
+    copied and summed twice more on its way.
     """
-    flat = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    head = json.dumps([[name, array.dtype.str, len(array)] for name, array in flat.items()]).encode() + b"\n"
-    return b"".join([head, *(array.view(np.uint8).data for array in flat.values() if len(array))])
+    parts = {name: array if isinstance(array, list) else [array] for name, array in arrays.items()}
+    head = json.dumps([[name, each[0].dtype.str, sum(map(len, each))] for name, each in parts.items()])
+    flat = (np.ascontiguousarray(part) for each in parts.values() for part in each if len(part))
+    return b"".join([head.encode(), b"\n", *(part.view(np.uint8).data for part in flat)])
 
 
 def unpacked(content: Content) -> dict[str, Any]:
