@@ -149,15 +149,15 @@ def _measure(arguments: argparse.Namespace) -> int:
     cores = os.cpu_count() or 1
 
     def job(cluster: Cluster | None) -> tuple[Spent, float, tuple[str, ...]]:
-        before, started = spent(), time.perf_counter()
         hashes = []
-        for _ in range(arguments.repeats):
-            for one in compiled:
-                with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:  # what was kept is removed when nothing is counted
+            before, started = spent(), time.perf_counter()
+            for number in range(arguments.repeats):
+                for name, one in zip(RECIPES, compiled, strict=True):
                     if cluster is not None:
-                        cluster.results = Results(Path(folder))
+                        cluster.results = Results(Path(folder, f"{name}{number}"))
                     hashes.append(run_compiled(one, pool, Resources(), cluster=cluster).hash)
-        return spent().since(before), time.perf_counter() - started, tuple(hashes)
+            return spent().since(before), time.perf_counter() - started, tuple(hashes)
 
     found: dict[int, list[Turn]] = {count: [] for count in arguments.raylets}
     told: set[tuple[str, ...]] = set()
