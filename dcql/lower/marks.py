@@ -1,7 +1,6 @@
 """The last query in the form of marks, whose text is in no digest: written as DuckDB computes it fastest."""
 
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from functools import cached_property
 
 from sqlglot import expressions as exp
 
@@ -12,29 +11,26 @@ from dcql.lower.program import Told
 from dcql.lower.sets import in_flags
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
-from dcql.plan.statistics import StatisticNode
 
 _SMALL = exp.DataType.Type.USMALLINT
 
 
 class MarksChain(Chain):
-    """A chain in which sets of INT are lists of flags, and a WHERE that tests what a feature is asked by says so.
+    """A chain in which sets of INT are lists of flags, and the funnel tells of which samples a feature is asked.
 
-    `flagged` are the tables of the sets, whose names are those of the parameters. `told` gives, by the stage of a
-    demand, where the funnel says of which samples it asks: there no test comes twice, and none becomes a column.
+    Flags are parameters of the names of the sets' tables. Where a WHERE tests what a feature is asked by, no test comes
+    twice, and none becomes a column.
     """
 
-    def __init__(
-        self,
-        stages: Mapping[str, nodes.Rel],
-        names: Mapping[StatisticNode, str],
-        sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
-        demands: Collection[str] = (),
-        tables: Mapping[tuple[str, str], str] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(stages, names, sets, demands, tables)
-        self.flagged: dict[str, None] = {}
-        self.told: dict[str, Told] = {}
+    @cached_property
+    def flagged(self) -> dict[str, None]:
+        """The tables of sets that are flags, in the order in which they came."""
+        return {}
+
+    @cached_property
+    def told(self) -> dict[str, Told]:
+        """Where the funnel tells of which samples a feature is asked, by the stage of the demand."""
+        return {}
 
     def _in_set(self, expr: nodes.InSet, subject: Sql) -> Sql:
         if expr.set.type is not Type.INT or expr.subject.type is not Type.INT:
@@ -48,7 +44,7 @@ class MarksChain(Chain):
         tests = self._shared(rel)
         if name.split("/")[0] not in self._asking:
             every = len(rel.clauses)
-            self.told |= {stage: Told(f"@{name}/clauses", upto, every) for stage, upto in tests}
+            self.told.update({stage: Told(f"@{name}/clauses", upto, every) for stage, upto in tests})
         holds: list[Sql] = []
         for number, clause in enumerate(rel.clauses):
             # Whoever comes to this clause passed all before it.
