@@ -3,7 +3,10 @@
 import itertools
 import json
 import os
+import pickle
 import random
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -329,16 +332,24 @@ def test_a_reader_gives_samples_by_position(tmp_path: Path) -> None:
             reader.read(beyond)
 
 
-def test_a_reader_is_used_by_forked_processes_and_by_copies(tmp_path: Path) -> None:
-    import multiprocessing
-    import pickle
+FORKED = """\
+import multiprocessing, pickle, sys
 
+reader = pickle.load(sys.stdin.buffer)
+first = reader.read(0)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map(reader.read, [0, 1, 0]) == [first, reader.read(1), first]
+"""
+
+
+def test_a_reader_is_used_by_forked_processes_and_by_copies(tmp_path: Path) -> None:
     make_tars(tmp_path / "tars", 1, 8)
     reader = ShardReader(reshard(make_run(tmp_path / "run", range(8)), tmp_path / "tars"))
     first = reader.read(0)
-    assert pickle.loads(pickle.dumps(reader)).read(0) == first
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map(reader.read, [0, 1, 0]) == [first, reader.read(1), first]
+    copy = pickle.dumps(reader)
+    assert pickle.loads(copy).read(0) == first
+    # In a process of its own: this one has threads, and a fork would leave a lock held that one of them holds.
+    subprocess.run([sys.executable, "-c", FORKED], input=copy, check=True, timeout=120)
 
 
 def test_a_reader_holds_few_tars_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
