@@ -4,8 +4,7 @@
 
 HOME is a store that has POOL, an added pool of benchmarks/pool.py; it is read through links, and nothing is written to
 it. datacomp_1b finds its features stored, with made-up values (stored_features.py). CPU seconds, user and system, are
-the figure to read. The bounds were 1.15 times the script that does the same reads for clip30, and 2 times that for
-datacomp_1b; the table has beside it what clip30 takes by hand.
+the figure to read: the bounds were 1.15 times the script of clip30, and 2 times that for datacomp_1b.
 """
 
 import argparse
