@@ -8,8 +8,9 @@ import pyspark.sql
 from pyspark.sql import types
 
 from dcql.catalog.types import Type
-from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Threshold
+from dcql.lower.program import GroupedThreshold, Program, Scan, Threshold
 from dcql.lower.spark import SparkStatement, spark
+from dcql.lower.tails import Cut, Draw, Firsts
 from dcql.plan.sets import set_values
 from dcql.subset import Subset
 
@@ -68,6 +69,12 @@ class SparkRun:
                         self._cut(
                             statistic, [statements.pop(0) for _ in range(2 if statistic.numbers is not None else 4)]
                         )
+                    case Draw():
+                        n = self._rows(statements.pop(0))[0]["samples"]
+                        kept = min(statistic.count, n)
+                        rows = self._rows(statements.pop(0), kept=kept)
+                        self._table(statistic.name, [("id", Type.TEXT)], [(row["id"],) for row in rows])
+                        self._given[f"{statistic.name}_keep"] = 0 if kept == 0 else 2 if kept == n else 1
                     case Firsts():
                         self._session.sql(statements.pop(0).text, args=self._given).createOrReplaceTempView(
                             f"`{statistic.name}/groups`"

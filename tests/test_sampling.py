@@ -14,7 +14,6 @@ from why.test_verdict import explained
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import DATACOMP
 from dcql.compiler import check
-from dcql.engine import statistics
 from dcql.engine.run import run
 from dcql.errors import DcqlError, RunError
 from dcql.inspect.why import SampleTold
@@ -69,15 +68,6 @@ def test_a_share_is_an_exact_bound_on_the_hash(percent: int, form: str) -> None:
     opened = dict(pool.opened)[form]
     assert uid not in kept(at, opened)
     assert kept(after, opened) - kept(at, opened) == {uid}
-
-
-def test_a_cut_that_lies_elsewhere_is_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = adversarial("mixed").raw
-    text = "SELECT uid FROM pool SAMPLE 40 ROWS SEED 3"
-    wanted = kept(text, pool)
-    for hashes in (1, 1 << 50, 1 << 63):
-        monkeypatch.setattr(statistics, "_HASHES", hashes)
-        assert kept(text, pool) == wanted
 
 
 # --- what a run refuses -----------------------------------------------------------------------------------------------

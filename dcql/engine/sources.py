@@ -7,7 +7,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.dataclass import dataclass
 from dcql.engine.duck import Source
 from dcql.lower.program import Program
-from dcql.lower.statement import LENGTHS
+from dcql.lower.statement import LENGTHS, Statement
 
 # DuckDB keeps the memory of a query until the next one, and the more files it reads together, the more it keeps: a
 # pool's size shows in the peak from two large files on. Small files still go to all threads.
@@ -48,6 +48,10 @@ class Sources:
         samples, files = self.program.samples, self.pool.files
         assert samples.raw_named is not None
         return Source(samples.raw_named, tuple(file.path for file in files), self._beside(files))
+
+    def named(self, samples: Statement) -> Source:
+        """Return all samples of the pool at once, by place and uid, as a statement's own `samples` says."""
+        return Source(samples, tuple(file.path for file in self.pool.files), self._beside(self.pool.files))
 
     def uids_in_turn(self) -> Iterator[Source]:
         """Yield the samples of a raw pool, told by their uids as written, some files at a time.

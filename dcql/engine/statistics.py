@@ -1,9 +1,8 @@
 """Statistic stages: thresholds, group thresholds, cuts and firsts, in bounded memory."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,23 +14,14 @@ from dcql.engine.buckets import Number
 from dcql.engine.distribution import Distribution, Inside, OrderStatistic, load_distribution, order_statistics_by
 from dcql.engine.duck import Session, Source
 from dcql.engine.sources import Sources
-from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import (
-    Cut,
-    Demand,
-    Firsts,
-    GroupedCut,
-    GroupedThreshold,
-    Numbers,
-    Program,
-    Scan,
-    Statistic,
-    Threshold,
-)
+from dcql.lower.program import Demand, GroupedThreshold, Program, Scan, Statistic, Threshold
 from dcql.lower.statement import Statement
+from dcql.lower.tails import Cut, Draw, Firsts, GroupedCut, Numbers
+
+if TYPE_CHECKING:
+    from dcql.engine.draws import Near
 
 MOST_TOLD = 1_000  # groups of a LIMIT .. BY that are told one by one
-_HASHES = 1 << 64  # the first 8 bytes of a hash
 
 Ranked = Threshold | Numbers  # a column of a scan whose order statistics are asked for
 DTYPES = {Type.INT: np.int64, Type.FLOAT: np.float32, Type.DOUBLE: np.float64}
@@ -100,10 +90,10 @@ class Statistics:
 
     def compute(self, advance: Callable[[], None]) -> None:
         """Compute every stage in order; call `advance` before the first and after each."""
-        if any(isinstance(one, Firsts) for stage in self.program.stages for one in stage.statistics):
-            from dcql.engine.firsts import nobody_first  # few recipes have a DISTINCT ON, and it brings in Arrow
+        if any(isinstance(one, Firsts | Draw) for stage in self.program.stages for one in stage.statistics):
+            from dcql.engine.beside import mark_nobody  # few recipes mark samples, and it brings in Arrow
 
-            nobody_first(self.program, self.session)
+            mark_nobody(self.program, self.session)
         advance()
         for stage in self.program.stages:
             self.found.append([])
@@ -127,6 +117,12 @@ class Statistics:
                 self._cut(statistic)
             case GroupedCut():
                 self._grouped_cut(statistic)
+            case Draw():
+                from dcql.engine.draws import draw_samples  # few recipes have a SAMPLE, and it brings in Arrow
+
+                found = draw_samples(statistic, self)
+                self.parameters[f"{statistic.name}_keep"] = _mode(found)
+                self.found[-1].append(found)
             case Firsts():
                 from dcql.engine.firsts import find_firsts  # few recipes have a DISTINCT ON, and it brings in Arrow
 
@@ -222,8 +218,7 @@ class Statistics:
 
     def _cut(self, cut: Cut) -> None:
         found = self.frozen.get(cut.name) or self._find_cut(cut)
-        kept, samples = found.value, found.n
-        self.parameters[f"{cut.name}_keep"] = 0 if kept == 0 else 2 if kept == samples else 1
+        self.parameters[f"{cut.name}_keep"] = _mode(found)
         *keys, tie = found.at or (None,) * (len(cut.key_types) + 1)
         self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
         self.parameters[f"{cut.name}_tie"] = tie
@@ -231,7 +226,6 @@ class Statistics:
 
     def _find_cut(self, cut: Cut) -> Found:
         """Find where LIMIT cuts: the keys of the last sample kept, and its tie hash among those with the same keys."""
-        never = self._never(cut.weights) if cut.weights is not None else 0
         at: tuple[Any, ...] = ()
         if cut.numbers is not None:
             distribution = self._distribution(cut.numbers)
@@ -244,11 +238,9 @@ class Statistics:
             assert cut.samples is not None
             samples = self._number(cut.samples)
             kept = _kept(cut, samples)
-            if kept not in (0, samples) and cut.near is not None:
-                at = self._among_hashes(cut.near, kept, samples)
-            if kept not in (0, samples) and not at:
+            if kept not in (0, samples):
                 at = self._among_keys(cut, kept)
-        return Found(cut.name, cut.text, "", Type.INT, kept, samples, never, kept, 0, at=at)
+        return Found(cut.name, cut.text, "", Type.INT, kept, samples, 0, kept, 0, at=at)
 
     def _distribution(self, numbers: Numbers) -> Distribution:
         stored = self._stored(numbers)
@@ -285,40 +277,20 @@ class Statistics:
     def _at_cut(self, cut: Cut, keys: tuple[Any, ...]) -> None:
         self.parameters |= {f"{cut.name}_{i}": key for i, key in enumerate(keys)}
 
-    def _among_hashes(self, near: Statement, kept: int, samples: int) -> tuple[Any, ...]:
-        """Return hash and tie hash of the last sample kept, or () where it does not lie where it is looked for.
+    # --- what a SAMPLE draws -----------------------------------------------------------------------------------------
 
-        Hashes are spread evenly, so the k-th of n lies by k / n of all there are: it is missed less than once in 10^30
-        draws, and what is read is of the order of the square root of n.
-        """
-        share = kept / samples
-        margin = 12 * math.sqrt(share * (1 - share) / samples) + 12 / samples
-        low, high = max(0.0, share - margin), min(1.0, share + margin)
-        bounds = {"low": f"{int(low * _HASHES):016x}", "high": f"{int(high * _HASHES):016x}" if high < 1 else "g"}
-        below, found = self._near(near, bounds)
-        place = kept - below - 1
-        return tuple(sorted(found)[place]) if 0 <= place < len(found) else ()
+    def rows_of(self, statement: Statement) -> Iterable[tuple[Any, ...]]:
+        """Return the rows of a statement over all samples; there may be some for each file, which add up."""
+        return self.session.rows(statement, self.source, self.parameters)
 
-    def _near(self, near: Statement, bounds: dict[str, Any]) -> tuple[int, list[tuple[str, str]]]:
-        """Return how many hashes lie below `low`, and those from there to `high` with their tie hashes."""
-        return hashes_of(self.session.batches(near, self.source, {**self.parameters, **bounds}))
+    def near(self, draw: Draw, bounds: Mapping[str, Any]) -> "Iterator[Near]":
+        """Yield what `Draw.near` says of all samples, told by their places in the pool."""
+        from dcql.engine.draws import near_of
 
-    def _never(self, weights: Statement) -> int:
-        """Return how many samples a WEIGHT BY never takes. Raises RunError where a weight is negative or infinite."""
-        never, wrong = self._weights(weights)
-        if wrong is not None:
-            raise RunError(
-                Diagnostic(
-                    "E0722",
-                    f"the weight of the sample {wrong} is negative or infinite",
-                    label="a weight is a number, 0 or more",
-                    helps=("say what counts instead: `WEIGHT BY greatest(x, 0)`",),
-                )
-            )
-        return int(never)
+        source, parameters = self.sources.named(draw.named), {**self.parameters, **bounds}
+        return near_of(self.session.batches(draw.near, source, parameters), draw.weights is not None)
 
-    def _weights(self, weights: Statement) -> tuple[Any, ...]:
-        return self.session.rows(weights, self.source, self.parameters)[0]
+    # --- groups -------------------------------------------------------------------------------------------------------
 
     def _grouped_cut(self, cut: GroupedCut) -> None:
         """Find where LIMIT .. BY cuts each group. What is held here does not grow with samples or groups."""
@@ -368,15 +340,9 @@ def values_of(batch: Any, value: str, member: str | None) -> tuple[np.ndarray[An
     return present, population - len(present)
 
 
-def hashes_of(batches: Iterable[Any]) -> tuple[int, list[tuple[str, str]]]:
-    """Return how many rows of `Cut.near` are NULL, and hash and tie hash of the others."""
-    below = 0
-    found: list[tuple[str, str]] = []
-    for batch in batches:
-        hashes = batch.column("hash")
-        below += hashes.null_count
-        found += zip(hashes.drop_null().to_pylist(), batch.column("tie").drop_null().to_pylist(), strict=True)
-    return below, found
+def _mode(found: Found) -> int:
+    """Return what of a tail is kept: 0 for nothing, 2 for all, 1 for what is found out."""
+    return 0 if found.value == 0 else 2 if found.value == found.n else 1
 
 
 def _kept(cut: Cut | GroupedCut, samples: int) -> int:

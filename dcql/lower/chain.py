@@ -15,6 +15,7 @@ from sqlglot import exp
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.copies import added, constant_copies, counted, multiplied
+from dcql.lower.draw import above_zero
 from dcql.lower.grouped_cut import grouped_limit
 from dcql.lower.order import before
 from dcql.lower.program import Block
@@ -99,8 +100,10 @@ class Chain:
                 return self._set_operation(rel, name)
             case nodes.DistinctOn():
                 return self._distinct_on(rel, name)
-            case nodes.Limit() | nodes.SampleRows():
+            case nodes.Limit():
                 return self._limit(rel, name)
+            case nodes.SampleRows():
+                return self._sample_rows(rel, name)
             case nodes.SampleShare():
                 return self._sample_share(rel, name)
 
@@ -282,9 +285,20 @@ class Chain:
             source = Member(sql.both([source.present, has_weight]), source.copies)
         return source, keys
 
-    def _limit(self, rel: nodes.Limit | nodes.SampleRows, name: str) -> Member:
+    def _sample_rows(self, rel: nodes.SampleRows, name: str) -> Member:
         cut = self._names[rel]
-        if isinstance(rel, nodes.Limit) and rel.by:
+        source = self.relation(rel.input, name)
+        mode = sql.parameter(f"{cut}_keep", Type.INT)
+        everyone = sql.compare("=", mode, sql.integer(2))
+        if rel.weight is not None:
+            everyone = sql.both([everyone, above_zero(self.expression(rel.weight, name))])
+        some = sql.compare("=", mode.copy(), sql.integer(1))
+        drawn = sql.case([(some, sql.is_true(sql.column(first_column(cut))))], everyone)
+        return Member(self.column(sql.both([source.present, drawn]), f"@{name}/{cut}"), source.copies)
+
+    def _limit(self, rel: nodes.Limit, name: str) -> Member:
+        cut = self._names[rel]
+        if rel.by:
             source = self.relation(rel.input, name)
             grouped = grouped_limit(self, rel, source, cut, name)
             return Member(self.column(grouped, f"@{name}/{cut}"), source.copies)

@@ -1,4 +1,4 @@
-"""LIMIT and SAMPLE .. ROWS: where the order is cut (SEMANTICS §3.7, 12, 13).
+"""LIMIT: where the order is cut (SEMANTICS §3.7).
 
 Ties at the cut are told apart by their hashes, which are computed for those alone.
 """
@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.order import before
-from dcql.lower.program import Cut, Numbers, bounded
 from dcql.lower.sql import Sql
-from dcql.lower.statement import Statement
+from dcql.lower.tails import Cut, Numbers, bounded
 from dcql.plan import nodes
 from dcql.plan.written import Writer
 
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
     from dcql.lower.chain import Chain
 
 
-def cut(new_chain: "Callable[[], Chain]", node: nodes.Limit | nodes.SampleRows, name: str, here: str) -> Cut:
-    """Return the statistic of a LIMIT or a SAMPLE .. ROWS.
+def cut(new_chain: "Callable[[], Chain]", node: nodes.Limit, name: str, here: str) -> Cut:
+    """Return the statistic of a LIMIT.
 
     `new_chain` gives a query yet to be built; `here` names its input.
     """
@@ -30,7 +28,7 @@ def cut(new_chain: "Callable[[], Chain]", node: nodes.Limit | nodes.SampleRows, 
     source, keys = chain.ordered(node, here)
     at_cut = [sql.parameter(f"{name}_{i}", key.expr.type) for i, key in enumerate(node.order)]
     members = chain.source()
-    percent = node.percent if isinstance(node, nodes.Limit) else None
+    percent = node.percent
 
     def of_members(items: Sequence[tuple[Sql, str]], *conditions: Sql) -> exp.Select:
         query = sql.select([(one.copy(), named) for one, named in items], members.copy())
@@ -58,48 +56,16 @@ def cut(new_chain: "Callable[[], Chain]", node: nodes.Limit | nodes.SampleRows, 
         ahead=ahead,
         tie=sql.render(sql.one_at(sql.order_by(tie, [(sql.column("tie"), False, False)]), "offset")),
         text=Writer().cut(node),
-        weights=_weights(new_chain(), node, here),
-        near=_near(new_chain(), node, here),
         numbers=numbers,
     )
 
 
-def _numbers(node: nodes.Limit | nodes.SampleRows, values: exp.Select) -> Numbers:
+def _numbers(node: nodes.Limit, values: exp.Select) -> Numbers:
     (key,) = node.order
     of_pool = isinstance(node.input, nodes.PoolScan)
     column = key.expr.name if of_pool and isinstance(key.expr, nodes.Column) else None
     return Numbers(sql.render(values), key.expr.type, key.descending, key.nulls_first, column)
 
 
-def _near(chain: "Chain", node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
-    """Write what gives the hashes near a cut, from which a cut among hashes is found in one scan."""
-    if isinstance(node, nodes.Limit) or node.weight is not None:
-        return None
-    source, (drawn,) = chain.ordered(node, here)
-    above = sql.compare(">=", drawn.copy(), sql.parameter("low", Type.TEXT))
-    items = [
-        (sql.case([(above.copy(), value)], exp.Null()), name)
-        for value, name in ((drawn.copy(), "hash"), (sql.tie_hash(sql.column("uid")), "tie"))
-    ]
-    below = sql.compare("<", drawn.copy(), sql.parameter("high", Type.TEXT))
-    return sql.render(sql.where(sql.select(items, chain.source()), sql.both([source.present.copy(), below])))
-
-
-def _weights(chain: "Chain", node: nodes.Limit | nodes.SampleRows, here: str) -> Statement | None:
-    """Write what counts the samples whose weight is NULL or 0, and finds the first one whose weight is none."""
-    if isinstance(node, nodes.Limit) or node.weight is None:
-        return None
-    present = chain.relation(node.input, here).present
-    weight = chain.column(chain.expression(node.weight, here), "@/weight")
-    zero = sql.cast(sql.integer(0), Type.DOUBLE)
-    # An infinity is no weight either, and DOUBLEs compare: there is no NaN.
-    wrong = sql.either([sql.compare("<", weight, zero), sql.call("isinf", weight.copy())])
-    taken = sql.is_true(sql.compare(">", weight.copy(), zero.copy()))
-    never = sql.case([(taken, exp.Null())], sql.integer(1))
-    first = sql.case([(sql.is_true(wrong), sql.column("uid"))], exp.Null())
-    items = [(sql.call("count", never), "never"), (sql.call("min", first), "wrong")]
-    return sql.render(sql.where(sql.select(items, chain.source()), present.copy()))
-
-
-def _by_one_number(node: nodes.Limit | nodes.SampleRows) -> bool:
+def _by_one_number(node: nodes.Limit) -> bool:
     return len(node.order) == 1 and node.order[0].expr.type.numeric

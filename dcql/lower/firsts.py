@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from dcql.lower import sql
-from dcql.lower.program import Firsts
 from dcql.lower.sql import Sql
 from dcql.lower.statement import ID
+from dcql.lower.tails import Firsts
 from dcql.plan import nodes
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sqlglot import exp
 
 from dcql.lower import sql
 from dcql.lower.order import before
-from dcql.lower.program import GroupedCut, bounded
 from dcql.lower.sql import Sql
+from dcql.lower.tails import GroupedCut, bounded
 from dcql.plan import nodes
 from dcql.plan.written import Writer
 

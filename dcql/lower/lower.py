@@ -11,6 +11,7 @@ from dcql.lower import sql
 from dcql.lower.chain import Chain, Member, source_name
 from dcql.lower.copies import checks, taken
 from dcql.lower.cut import cut
+from dcql.lower.draw import draw
 from dcql.lower.firsts import firsts
 from dcql.lower.grouped_cut import grouped_cut
 from dcql.lower.marks import MarksChain, without_case
@@ -29,7 +30,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
-from dcql.lower.statement import ID, ROW, Samples, Statement
+from dcql.lower.statement import ID, ROW, Samples, Statement, first_column
 from dcql.lower.tables import numbered, table_reads
 from dcql.lower.thresholds import grouped_threshold, scan
 from dcql.plan import nodes
@@ -75,7 +76,8 @@ class Lowering:
         self.lengths = lengths_of(self.plan)
         self.tables = numbered(self._relations())
         self.table_reads = tuple(table_reads(self._relations(), self.tables))
-        self.firsts = tuple(name for node, name in self.names.items() if isinstance(node, nodes.DistinctOn))
+        marked = nodes.DistinctOn | nodes.SampleRows
+        self.firsts = tuple(name for node, name in self.names.items() if isinstance(node, marked))
 
     def program(self) -> Program:
         """Return the whole program."""
@@ -121,9 +123,9 @@ class Lowering:
         return (*self.stages.values(), self.plan.query)
 
     def columns(self) -> tuple[nodes.Column, ...]:
-        """Return the columns that every statement may read; `firsts` reads uids besides."""
+        """Return the columns that every statement may read; some of `firsts` read uids besides."""
         found = {n for r in self._relations() for n in nodes.walk(r) if isinstance(n, nodes.Column)}
-        by_uid = nodes.Limit | nodes.SampleShare | nodes.SampleRows
+        by_uid = nodes.Limit | nodes.SampleShare
         if any(isinstance(node, by_uid) for relation in self._relations() for node in nodes.walk(relation)):
             found.add(UID)  # for its hashes
         return tuple(sorted(found, key=lambda column: column.name))
@@ -142,8 +144,10 @@ class Lowering:
         for node in here:
             if isinstance(node, nodes.Limit) and node.by:
                 yield grouped_cut(self.chain(), node, self.names[node], unused_name(self.plan, "input"))
-            elif isinstance(node, nodes.Limit | nodes.SampleRows):
+            elif isinstance(node, nodes.Limit):
                 yield cut(self.chain, node, self.names[node], unused_name(self.plan, "input"))
+            elif isinstance(node, nodes.SampleRows):
+                yield draw(self.chain, node, self.names[node], unused_name(self.plan, "input"), self._named)
             elif isinstance(node, nodes.DistinctOn):
                 yield firsts(self.chain, node, self.names[node], unused_name(self.plan, "input"))
             elif isinstance(node, nodes.Feature):
@@ -249,6 +253,15 @@ class Lowering:
             sidecar_rows=samples(columns, row, *beside, normalised=True, rows=True) if scalars else None,
             raw_named=samples(with_uid(columns), row, *beside, rows=True) if self.firsts else None,
         )
+
+    def _named(self, statement: Statement) -> Statement:
+        """Write what `samples` is for one statement that reads uids and places, without what it does not read.
+
+        Files side by side DuckDB reads in one thread.
+        """
+        firsts = [name for name in self.firsts if f'"{first_column(name)}"' in statement.text]
+        beside = self.features, self.table_reads, self.lengths, firsts
+        return samples(with_uid(self.columns()), place(), *beside, rows=True)
 
     def _kept(self) -> Statement | None:
         """Write the last query as its WHERE alone, where a scan may skip samples."""

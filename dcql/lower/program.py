@@ -14,18 +14,14 @@ from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
-from dcql.lower.statement import (
-    Samples,
-    Statement,
-)
+from dcql.lower.statement import Samples, Statement
+from dcql.lower.tails import Cut, Draw, Firsts, GroupedCut
 from dcql.plan.values import NamedSet, NamedTable, Promise, Rank
 from dcql.source import Span
 
 if TYPE_CHECKING:
     # Few programs have features, and what they are takes a while to import.
     from dcql.catalog.models import Asset, FeatureSpec
-
-_MOST = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -74,99 +70,6 @@ class GroupedThreshold:
     population: str
 
 
-def bounded(count: int | None) -> int | None:
-    """Return a count that a stored program can hold: no pool has more samples, and a larger count keeps all too."""
-    return None if count is None else min(count, _MOST)
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The numbers that a LIMIT orders by, where it orders by one: `statement` gives them in its column `value`.
-
-    `column` is the pool column whose stored distribution has them without a scan, None where there is none.
-    """
-
-    statement: Statement
-    type: Type
-    descending: bool
-    nulls_first: bool
-    column: str | None
-    value: str = "value"
-    member: None = None
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where LIMIT, or SAMPLE .. ROWS, cuts.
-
-    Parameters: `$name_keep` (0: nothing, 1: up to the cut, 2: all), `$name_0` .. the keys at the cut, and `$name_tie`,
-    the last tie hash that is kept among the samples with those keys.
-
-    `samples` counts the samples; `keys` gives the keys at `$offset`; `ahead` counts the samples before those keys;
-    `tie` gives the tie hash at `$offset` among the samples with those keys. `weights`, of a WEIGHT BY, counts the
-    samples that are never taken, whose weight is NULL or 0 (`never`), and gives the first uid, or NULL, of those whose
-    weight is negative or infinite (`wrong`); all others are for samples with a weight. `near`, of a SAMPLE by hashes
-    alone, gives hash and tie hash of the samples with hashes below `$high`, NULLs for those below `$low`. `numbers`, of
-    an order by one number, answers for `samples`, `keys` and `ahead`, which are None then.
-    """
-
-    name: str
-    count: int | None
-    percent: tuple[int, int] | None
-    key_types: tuple[Type, ...]
-    samples: Statement | None
-    keys: Statement | None
-    ahead: Statement | None
-    tie: Statement
-    text: str
-    weights: Statement | None = None
-    near: Statement | None = None
-    numbers: Numbers | None = None
-
-
-@dataclass(frozen=True)
-class GroupedCut:
-    """Where LIMIT .. BY cuts each group: the table `name`, one row a group.
-
-    Its columns are `k0`, `k1`, .. the group's keys; `samples`, `kept` and `keep` (0: nothing, 1: up to the cut, 2:
-    all); and, NULL but where `keep` is 1, `s0`, `s1`, .. the sort keys at the cut and `tie`, the last tie hash that is
-    kept among the samples with those keys.
-
-    `sizes` gives the keys and `samples` of each group; its result is the table `name/sizes`. `each` gives the sizes
-    that there are, each once, of which the engine makes the table `name/keep` with the columns `samples` and `kept`.
-    `at` gives the sort keys at each cut, and where the samples with those keys begin: the table `name/at`. `cuts` gives
-    the table `name`.
-    """
-
-    name: str
-    count: int | None
-    percent: tuple[int, int] | None
-    key_types: tuple[Type, ...]
-    by_types: tuple[Type, ...]
-    sizes: Statement
-    each: Statement
-    at: Statement
-    cuts: Statement
-    text: str
-
-
-@dataclass(frozen=True)
-class Firsts:
-    """The first sample of each group of a DISTINCT ON: the column `first_column(name)` of `samples` is TRUE for it.
-
-    `groups` gives the table `name/groups`: for each group its keys `k0`, `k1`, .., how many `samples` it has, the
-    smallest `@id` of them (`id`) and, where they are ordered by one number, the best of these (`s0`). `alone` gives the
-    `id` of those that are alone in their group. `statement`, over `raw_named`, gives the `id` of the first of each
-    other group.
-    """
-
-    name: str
-    groups: Statement
-    alone: Statement
-    statement: Statement
-    text: str
-
-
 @dataclass(frozen=True)
 class Demand:
     """Samples that a feature must be known for before the next stage.
@@ -180,7 +83,7 @@ class Demand:
     why: str
 
 
-Statistic = Scan | GroupedThreshold | Cut | GroupedCut | Firsts | Demand
+Statistic = Scan | GroupedThreshold | Cut | GroupedCut | Firsts | Draw | Demand
 
 
 class Fault(IntEnum):
@@ -424,10 +327,10 @@ class Program:
                     for t in _order_statistics(statistic)
                 ],
                 "cuts": [
-                    [s.name, s.count, list(s.percent) if s.percent else None]
+                    [s.name, s.count, list(s.percent) if not isinstance(s, Draw) and s.percent else None]
                     for stage in self.stages
                     for s in stage.statistics
-                    if isinstance(s, Cut | GroupedCut)
+                    if isinstance(s, Cut | GroupedCut | Draw)
                 ],
                 "sets": [[table, named.sha256] for table, named in self.sets],
                 **({"tables": [_identity(one) for one in self.tables]} if self.tables else {}),
@@ -468,8 +371,17 @@ def _titled(statistic: Statistic) -> list[tuple[str, Statement]]:
                 ("keys at the cut", statistic.keys),
                 ("samples before them", statistic.ahead),
                 ("tie hash at the cut", statistic.tie),
-                ("weights", statistic.weights),
-                ("hashes near the cut", statistic.near),
+            )
+            return [(f"{title}: {which}", statement) for which, statement in every if statement is not None]
+        case Draw():
+            title = f'"{statistic.name}": {statistic.text}'
+            weights = statistic.weights
+            every = (
+                ("samples", statistic.samples),
+                ("weights", weights.classes if weights is not None else None),
+                ("the first sample with a wrong weight", weights.wrong if weights is not None else None),
+                ("what is drawn for certain, and keys near the cut", statistic.near),
+                ("what is drawn, in order", statistic.first),
             )
             return [(f"{title}: {which}", statement) for which, statement in every if statement is not None]
         case GroupedCut():

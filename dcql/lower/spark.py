@@ -14,15 +14,16 @@ from sqlglot import exp
 
 from dcql.errors import Diagnostic, RecipeError
 from dcql.lower import sql
-from dcql.lower.program import Cut, Firsts, GroupedThreshold, Program, Scan, Threshold
+from dcql.lower.program import GroupedThreshold, Program, Scan, Threshold
 from dcql.lower.samples import padded
 from dcql.lower.statement import ID, Statement, first_column
+from dcql.lower.tails import Cut, Draw, Firsts
 
 _POOL = "pool"
 # What a regular expression may hold: characters that stand for themselves in RE2 and in Java, and `|`.
 _PLAIN_PATTERN = re.compile(r"\^?[\w ,:;/@#%&=!'\"<>~|-]*", re.ASCII)
-# Who is first in a DISTINCT ON stands beside the pool's files here, and in a table of uids there.
-_FIRST = re.compile(rf"{first_column('(first[0-9]+)')}")
+# Who is first in a DISTINCT ON or a SAMPLE stands beside the pool's files here, and in a table of uids there.
+_FIRST = re.compile(rf"{first_column('((?:first|cut)[0-9]+)')}")
 _SHOWN = 60  # characters of SQL in a message
 
 # Nodes that only hold others together, and literals that are checked where they are used.
@@ -79,7 +80,7 @@ _TYPES = {
 
 
 # What comes between statements follows from them by a rule that can be said.
-_STATISTICS = (Scan, GroupedThreshold, Cut, Firsts)
+_STATISTICS = (Scan, GroupedThreshold, Cut, Firsts, Draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,12 @@ def spark(program: Program) -> tuple[SparkStatement, ...]:
 
 def _titled(program: Program) -> Iterator[tuple[str, exp.Expression]]:
     """Yield the statements with what they give, in words that need no knowledge of the engine."""
+    every = [statistic for stage in program.stages for statistic in stage.statistics]
+    # Its bounds are expected from how hashes are spread, and it gives no more than the statement after it.
+    guessed = [one.near for one in every if isinstance(one, Draw)]
     for title, statement in program.statements():
+        if statement in guessed:
+            continue
         yield title.replace("$", ":"), _parsed(statement)
 
 
@@ -152,6 +158,11 @@ def ranks(program: Program) -> tuple[str, ...]:
             told.append(
                 f"`{statistic.name}/groups` is a table of what the first statement of `{statistic.name}` gives, and "
                 f"`{statistic.name}` one of what the other two give"
+            )
+        elif isinstance(statistic, Draw):
+            told.append(
+                f":{statistic.name}_keep is 0 where nothing is drawn, 2 where all is, else 1: then `{statistic.name}` "
+                f"is a table of what the last statement of `{statistic.name}` gives, :kept the number that is drawn"
             )
         elif isinstance(statistic, Cut):
             names = ", ".join(f":{statistic.name}_{i}" for i in range(len(statistic.key_types)))

@@ -29,10 +29,10 @@ _COMPILING = ("", "syntax/", "catalog/", "plan/", "plan/passes/", "lower/")
 @cache
 def _class_of(kind: str) -> Any:
     """Return the class of a program's values that has this name. Raises KeyError where there is none."""
-    for module in ("dcql.lower.statement", "dcql.lower.program", "dcql.plan.values", "dcql.catalog.models"):
+    for module in ("lower.statement", "lower.program", "lower.tails", "plan.values", "catalog.models"):
         # Asked for last, for few programs have features.
-        found = getattr(import_module(module), kind, None)
-        if isinstance(found, type) and found.__module__ == module:
+        found = getattr(import_module(f"dcql.{module}"), kind, None)
+        if isinstance(found, type) and found.__module__ == f"dcql.{module}":
             return found
     raise KeyError(kind)
 

@@ -33,7 +33,8 @@ from dcql.locks.lock import (
     read_scalar,
     scalar_text,
 )
-from dcql.lower.program import Cut, Demand, Firsts, GroupedCut, GroupedThreshold, Program, Scan
+from dcql.lower.program import Demand, GroupedThreshold, Program, Scan
+from dcql.lower.tails import Cut, Draw, Firsts, GroupedCut
 from dcql.plan import nodes
 from dcql.source import Source
 from dcql.subset import Subset
@@ -218,7 +219,7 @@ def statistics_of(program: Program, result: Result) -> tuple[LockedStatistic, ..
                     rows += [_single("threshold", number, by_name[t.name][0]) for t in statistic.thresholds]
                 case GroupedThreshold():
                     rows.append(_grouped(statistic, number, by_name.get(statistic.name, [])))
-                case Cut():
+                case Cut() | Draw():
                     rows.append(_single("cut", number, by_name[statistic.name][0]))
                 case GroupedCut():
                     rows.append(_grouped_cut(number, by_name[statistic.name][0]))

@@ -14,6 +14,7 @@ WARM = """
 arrays dataclass digest displayed errors files frames home json_text limits merkle npy run_folder scratch source subset
 syntax syntax.texts catalog catalog.coverage catalog.files catalog.lengths catalog.pool catalog.recipes
 catalog.store catalog.types plan plan.values lower lower.program lower.statement lower.stored
+lower.tails
 engine engine.arrow_stream engine.buckets engine.copies engine.counts engine.distribution engine.duck engine.features
 engine.features.report engine.folder engine.light engine.marked engine.ranks engine.run engine.sources engine.statistics
 engine.uids engine.unsorted inspect inspect.coverage inspect.features inspect.funnel inspect.manifest

@@ -43,7 +43,7 @@ FILES = 12
 TEXT = """
 SELECT uid FROM pool
 WHERE score >= q(0.6) AND clip_l14 >= q(0.1 BY original_width % 3)
-SAMPLE 1000 ROWS SEED 7;
+SAMPLE 1000 ROWS SEED 7 WEIGHT BY score;
 """
 LENGTHS = """
 WITH long AS (SELECT uid FROM pool WHERE code_points(text) > 4)
@@ -51,8 +51,8 @@ SELECT uid, 1 + python_words(text) % 2 AS copies FROM long
 WHERE fasttext_words(text) >= q(0.4 OF long BY python_words(text) % 2);
 """
 # How the statements of TEXT are folded: values that are counted, a second look into one bucket of them (there
-# are more than a distribution holds), groups and numbers of samples, hashes near the cut, and who is kept.
-PHASES = {"distributions", "inside", "rows", "hashes", "last"}
+# are more than a distribution holds), groups and classes of weights, priorities near the cut, and who is kept.
+PHASES = {"distributions", "inside", "rows", "near", "last"}
 
 
 @dataclass(frozen=True)

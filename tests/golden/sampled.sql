@@ -42,235 +42,106 @@ FROM (
   ) AS "s"
 );
 
--- stage 2: $cut1: SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): numbers to order by
+-- stage 2: "cut1": SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): weights
 SELECT
-  "@/cut1/0" AS "value"
-FROM (
-  SELECT
-    "s".*,
-    CAST(CASE
-      WHEN "@share/in"
-      THEN CASE WHEN (
-        "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END
-      ELSE 2
-    END AS USMALLINT) AS "@input/clauses"
-  FROM (
-    SELECT
-      "s".*,
-      (
-        "@share/clauses" = 2
-      ) AS "@share/in"
-    FROM (
-      SELECT
-        "s".*,
-        CAST(CASE
-          WHEN (
-            CASE
-              WHEN REGEXP_MATCHES(
-                "text",
-                '[\t\n\v\f\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]|^ | $|  |^$'
-              )
-              THEN LEN(
-                REGEXP_EXTRACT_ALL(
-                  "text",
-                  '[^\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+'
-                )
-              )
-              ELSE STRLEN("text") - STRLEN(REPLACE("text", ' ', '')) + 1
-            END >= CAST(2 AS BIGINT)
-          )
-          THEN CASE
-            WHEN (
-              SHA256((
-                UNHEX('6463716c2e73616d706c652e763100676f6c64656e00') || UNHEX("uid")
-              )) < '9999999999999999'
-            )
-            THEN 2
-            ELSE 1
-          END
-          ELSE 0
-        END AS USMALLINT) AS "@share/clauses",
-        CASE
-          WHEN (
-            CAST(CASE
-              WHEN (
-                (
-                  "clip_b32_similarity_score" IS NULL
-                ) OR (
-                  CAST(0.0e0 AS REAL) IS NULL
-                )
-              )
-              THEN NULL
-              ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-            END AS DOUBLE) > CAST(0 AS DOUBLE)
-          )
-          THEN CAST(CASE
-            WHEN (
-              (
-                "clip_b32_similarity_score" IS NULL
-              ) OR (
-                CAST(0.0e0 AS REAL) IS NULL
-              )
-            )
-            THEN NULL
-            ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-          END AS DOUBLE) / (
-            CAST((
-              CAST(CAST(CONCAT(
-                '0x',
-                LEFT(SHA256((
-                  UNHEX('6463716c2e73616d706c652e7631003700') || UNHEX("uid")
-                )), 16)
-              ) AS UBIGINT) AS INT128) + 1
-            ) AS DOUBLE) / CAST(18446744073709551616e0 AS DOUBLE)
-          )
-          ELSE NULL
-        END AS "@/cut1/0"
-      FROM "samples" AS "s"
-    ) AS "s"
-  ) AS "s"
-)
-WHERE
-  (
-    (
-      "@input/clauses" = 1
-    ) AND (
-      NOT (
-        "@/cut1/0" IS NULL
-      )
-    )
-  );
-
--- stage 2: $cut1: SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): tie hash at the cut
-SELECT
-  SHA256((
-    UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
-  )) AS "tie"
-FROM (
-  SELECT
-    "s".*,
-    CAST(CASE
-      WHEN "@share/in"
-      THEN CASE WHEN (
-        "clip_l14_similarity_score" >= CAST($q1 AS REAL)
-      ) THEN 1 ELSE 0 END
-      ELSE 2
-    END AS USMALLINT) AS "@input/clauses"
-  FROM (
-    SELECT
-      "s".*,
-      (
-        "@share/clauses" = 2
-      ) AS "@share/in"
-    FROM (
-      SELECT
-        "s".*,
-        CAST(CASE
-          WHEN (
-            CASE
-              WHEN REGEXP_MATCHES(
-                "text",
-                '[\t\n\v\f\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]|^ | $|  |^$'
-              )
-              THEN LEN(
-                REGEXP_EXTRACT_ALL(
-                  "text",
-                  '[^\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+'
-                )
-              )
-              ELSE STRLEN("text") - STRLEN(REPLACE("text", ' ', '')) + 1
-            END >= CAST(2 AS BIGINT)
-          )
-          THEN CASE
-            WHEN (
-              SHA256((
-                UNHEX('6463716c2e73616d706c652e763100676f6c64656e00') || UNHEX("uid")
-              )) < '9999999999999999'
-            )
-            THEN 2
-            ELSE 1
-          END
-          ELSE 0
-        END AS USMALLINT) AS "@share/clauses",
-        CASE
-          WHEN (
-            CAST(CASE
-              WHEN (
-                (
-                  "clip_b32_similarity_score" IS NULL
-                ) OR (
-                  CAST(0.0e0 AS REAL) IS NULL
-                )
-              )
-              THEN NULL
-              ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-            END AS DOUBLE) > CAST(0 AS DOUBLE)
-          )
-          THEN CAST(CASE
-            WHEN (
-              (
-                "clip_b32_similarity_score" IS NULL
-              ) OR (
-                CAST(0.0e0 AS REAL) IS NULL
-              )
-            )
-            THEN NULL
-            ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-          END AS DOUBLE) / (
-            CAST((
-              CAST(CAST(CONCAT(
-                '0x',
-                LEFT(SHA256((
-                  UNHEX('6463716c2e73616d706c652e7631003700') || UNHEX("uid")
-                )), 16)
-              ) AS UBIGINT) AS INT128) + 1
-            ) AS DOUBLE) / CAST(18446744073709551616e0 AS DOUBLE)
-          )
-          ELSE NULL
-        END AS "@/cut1/0"
-      FROM "samples" AS "s"
-    ) AS "s"
-  ) AS "s"
-)
-WHERE
-  (
-    (
-      (
-        "@input/clauses" = 1
-      ) AND (
-        NOT (
-          "@/cut1/0" IS NULL
-        )
-      )
-    )
-    AND (
-      "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
-    )
-  )
-ORDER BY
-  "tie" ASC
-LIMIT 1
-OFFSET $offset;
-
--- stage 2: $cut1: SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): weights
-SELECT
+  COUNT(*) AS "samples",
   COUNT(
-    CASE WHEN COALESCE((
-      "@/weight" > CAST(0 AS DOUBLE)
-    ), FALSE) THEN NULL ELSE 1 END
-  ) AS "never",
-  MIN(
     CASE
       WHEN COALESCE((
         (
           "@/weight" < CAST(0 AS DOUBLE)
         ) OR ISINF("@/weight")
       ), FALSE)
-      THEN "uid"
+      THEN 1
       ELSE NULL
     END
-  ) AS "wrong"
+  ) AS "wrong",
+  MIN("@/used") AS "least",
+  MAX("@/used") AS "most",
+  SUM("@/used") AS "total"
+FROM (
+  SELECT
+    "s".*,
+    CAST(CASE
+      WHEN "@share/in"
+      THEN CASE WHEN (
+        "clip_l14_similarity_score" >= CAST($q1 AS REAL)
+      ) THEN 1 ELSE 0 END
+      ELSE 2
+    END AS USMALLINT) AS "@input/clauses"
+  FROM (
+    SELECT
+      "s".*,
+      (
+        "@share/clauses" = 2
+      ) AS "@share/in",
+      CASE
+        WHEN (
+          COALESCE((
+            "@/weight" > CAST(0 AS DOUBLE)
+          ), FALSE)
+          AND (
+            NOT ISINF("@/weight")
+          )
+        )
+        THEN "@/weight"
+        ELSE NULL
+      END AS "@/used"
+    FROM (
+      SELECT
+        "s".*,
+        CAST(CASE
+          WHEN (
+            CASE
+              WHEN REGEXP_MATCHES(
+                "text",
+                '[\t\n\v\f\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]|^ | $|  |^$'
+              )
+              THEN LEN(
+                REGEXP_EXTRACT_ALL(
+                  "text",
+                  '[^\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+'
+                )
+              )
+              ELSE STRLEN("text") - STRLEN(REPLACE("text", ' ', '')) + 1
+            END >= CAST(2 AS BIGINT)
+          )
+          THEN CASE
+            WHEN (
+              SHA256((
+                UNHEX('6463716c2e73616d706c652e763100676f6c64656e00') || UNHEX("uid")
+              )) < '9999999999999999'
+            )
+            THEN 2
+            ELSE 1
+          END
+          ELSE 0
+        END AS USMALLINT) AS "@share/clauses",
+        CAST(CASE
+          WHEN (
+            (
+              "clip_b32_similarity_score" IS NULL
+            ) OR (
+              CAST(0.0e0 AS REAL) IS NULL
+            )
+          )
+          THEN NULL
+          ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+        END AS DOUBLE) AS "@/weight"
+      FROM "samples" AS "s"
+    ) AS "s"
+  ) AS "s"
+)
+WHERE
+  (
+    "@input/clauses" = 1
+  )
+GROUP BY
+  FLOOR(LOG2("@/used") * 64);
+
+-- stage 2: "cut1": SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): the first sample with a wrong weight
+SELECT
+  MIN("uid") AS "uid"
 FROM (
   SELECT
     "s".*,
@@ -334,8 +205,256 @@ FROM (
 )
 WHERE
   (
-    "@input/clauses" = 1
+    (
+      "@input/clauses" = 1
+    )
+    AND COALESCE((
+      (
+        "@/weight" < CAST(0 AS DOUBLE)
+      ) OR ISINF("@/weight")
+    ), FALSE)
   );
+
+-- stage 2: "cut1": SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): what is drawn for certain, and keys near the cut
+SELECT
+  "@id" AS "id",
+  COALESCE((
+    "@/key" > CAST($high AS DOUBLE)
+  ), FALSE) AS "sure",
+  CASE
+    WHEN (
+      (
+        "@/key" >= CAST($low AS DOUBLE)
+      ) AND (
+        "@/key" <= CAST($high AS DOUBLE)
+      )
+    )
+    THEN "@/key"
+    ELSE NULL
+  END AS "key",
+  CASE
+    WHEN (
+      (
+        "@/key" >= CAST($low AS DOUBLE)
+      ) AND (
+        "@/key" <= CAST($high AS DOUBLE)
+      )
+    )
+    THEN SHA256((
+      UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
+    ))
+    ELSE NULL
+  END AS "tie"
+FROM (
+  SELECT
+    "s".*,
+    CASE
+      WHEN (
+        "@input/clauses" = 1
+      )
+      THEN CASE
+        WHEN (
+          CAST(CASE
+            WHEN (
+              (
+                "clip_b32_similarity_score" IS NULL
+              ) OR (
+                CAST(0.0e0 AS REAL) IS NULL
+              )
+            )
+            THEN NULL
+            ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+          END AS DOUBLE) > CAST(0 AS DOUBLE)
+        )
+        THEN CAST(CASE
+          WHEN (
+            (
+              "clip_b32_similarity_score" IS NULL
+            ) OR (
+              CAST(0.0e0 AS REAL) IS NULL
+            )
+          )
+          THEN NULL
+          ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+        END AS DOUBLE) / (
+          CAST((
+            CAST(CAST(CONCAT(
+              '0x',
+              LEFT(SHA256((
+                UNHEX('6463716c2e73616d706c652e7631003700') || UNHEX("uid")
+              )), 16)
+            ) AS UBIGINT) AS INT128) + 1
+          ) AS DOUBLE) / CAST(18446744073709551616e0 AS DOUBLE)
+        )
+        ELSE NULL
+      END
+      ELSE NULL
+    END AS "@/key"
+  FROM (
+    SELECT
+      "s".*,
+      CAST(CASE
+        WHEN "@share/in"
+        THEN CASE WHEN (
+          "clip_l14_similarity_score" >= CAST($q1 AS REAL)
+        ) THEN 1 ELSE 0 END
+        ELSE 2
+      END AS USMALLINT) AS "@input/clauses"
+    FROM (
+      SELECT
+        "s".*,
+        (
+          "@share/clauses" = 2
+        ) AS "@share/in"
+      FROM (
+        SELECT
+          "s".*,
+          CAST(CASE
+            WHEN (
+              CASE
+                WHEN REGEXP_MATCHES(
+                  "text",
+                  '[\t\n\v\f\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]|^ | $|  |^$'
+                )
+                THEN LEN(
+                  REGEXP_EXTRACT_ALL(
+                    "text",
+                    '[^\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+'
+                  )
+                )
+                ELSE STRLEN("text") - STRLEN(REPLACE("text", ' ', '')) + 1
+              END >= CAST(2 AS BIGINT)
+            )
+            THEN CASE
+              WHEN (
+                SHA256((
+                  UNHEX('6463716c2e73616d706c652e763100676f6c64656e00') || UNHEX("uid")
+                )) < '9999999999999999'
+              )
+              THEN 2
+              ELSE 1
+            END
+            ELSE 0
+          END AS USMALLINT) AS "@share/clauses"
+        FROM "samples" AS "s"
+      ) AS "s"
+    ) AS "s"
+  ) AS "s"
+);
+
+-- stage 2: "cut1": SAMPLE 120 ROWS SEED 7 WEIGHT BY greatest(clip_b32_similarity_score, 0): what is drawn, in order
+SELECT
+  "@id" AS "id",
+  "@/key" AS "key",
+  SHA256((
+    UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
+  )) AS "tie"
+FROM (
+  SELECT
+    "s".*,
+    CASE
+      WHEN (
+        "@input/clauses" = 1
+      )
+      THEN CASE
+        WHEN (
+          CAST(CASE
+            WHEN (
+              (
+                "clip_b32_similarity_score" IS NULL
+              ) OR (
+                CAST(0.0e0 AS REAL) IS NULL
+              )
+            )
+            THEN NULL
+            ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+          END AS DOUBLE) > CAST(0 AS DOUBLE)
+        )
+        THEN CAST(CASE
+          WHEN (
+            (
+              "clip_b32_similarity_score" IS NULL
+            ) OR (
+              CAST(0.0e0 AS REAL) IS NULL
+            )
+          )
+          THEN NULL
+          ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+        END AS DOUBLE) / (
+          CAST((
+            CAST(CAST(CONCAT(
+              '0x',
+              LEFT(SHA256((
+                UNHEX('6463716c2e73616d706c652e7631003700') || UNHEX("uid")
+              )), 16)
+            ) AS UBIGINT) AS INT128) + 1
+          ) AS DOUBLE) / CAST(18446744073709551616e0 AS DOUBLE)
+        )
+        ELSE NULL
+      END
+      ELSE NULL
+    END AS "@/key"
+  FROM (
+    SELECT
+      "s".*,
+      CAST(CASE
+        WHEN "@share/in"
+        THEN CASE WHEN (
+          "clip_l14_similarity_score" >= CAST($q1 AS REAL)
+        ) THEN 1 ELSE 0 END
+        ELSE 2
+      END AS USMALLINT) AS "@input/clauses"
+    FROM (
+      SELECT
+        "s".*,
+        (
+          "@share/clauses" = 2
+        ) AS "@share/in"
+      FROM (
+        SELECT
+          "s".*,
+          CAST(CASE
+            WHEN (
+              CASE
+                WHEN REGEXP_MATCHES(
+                  "text",
+                  '[\t\n\v\f\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]|^ | $|  |^$'
+                )
+                THEN LEN(
+                  REGEXP_EXTRACT_ALL(
+                    "text",
+                    '[^\t\n\v\f\r\x1c-\x1f \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+'
+                  )
+                )
+                ELSE STRLEN("text") - STRLEN(REPLACE("text", ' ', '')) + 1
+              END >= CAST(2 AS BIGINT)
+            )
+            THEN CASE
+              WHEN (
+                SHA256((
+                  UNHEX('6463716c2e73616d706c652e763100676f6c64656e00') || UNHEX("uid")
+                )) < '9999999999999999'
+              )
+              THEN 2
+              ELSE 1
+            END
+            ELSE 0
+          END AS USMALLINT) AS "@share/clauses"
+        FROM "samples" AS "s"
+      ) AS "s"
+    ) AS "s"
+  ) AS "s"
+)
+WHERE
+  (
+    NOT (
+      "@/key" IS NULL
+    )
+  )
+ORDER BY
+  "key" DESC,
+  "tie" ASC
+LIMIT $kept;
 
 -- output
 SELECT
@@ -377,53 +496,38 @@ FROM (
       FROM (
         SELECT
           "s".*,
-          CASE
-            WHEN (
-              NOT (
+          (
+            (
+              "@heavy/clauses" = 1
+            )
+            AND CASE
+              WHEN (
+                CAST($cut1_keep AS BIGINT) = 1
+              )
+              THEN COALESCE("@/cut1", FALSE)
+              ELSE (
                 (
-                  "@heavy/clauses" = 1
-                ) AND (
-                  NOT (
-                    "@/cut1/0" IS NULL
-                  )
+                  CAST($cut1_keep AS BIGINT) = 2
+                )
+                AND COALESCE(
+                  (
+                    CAST(CASE
+                      WHEN (
+                        (
+                          "clip_b32_similarity_score" IS NULL
+                        ) OR (
+                          CAST(0.0e0 AS REAL) IS NULL
+                        )
+                      )
+                      THEN NULL
+                      ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
+                    END AS DOUBLE) > CAST(0 AS DOUBLE)
+                  ),
+                  FALSE
                 )
               )
-            )
-            THEN FALSE
-            WHEN (
-              CAST($cut1_keep AS BIGINT) <> 1
-            )
-            THEN (
-              CAST($cut1_keep AS BIGINT) = 2
-            )
-            WHEN COALESCE(
-              (
-                (
-                  "@/cut1/0" > CAST($cut1_0 AS DOUBLE)
-                )
-                OR (
-                  (
-                    NOT (
-                      "@/cut1/0" IS NULL
-                    )
-                  ) AND (
-                    CAST($cut1_0 AS DOUBLE) IS NULL
-                  )
-                )
-              ),
-              FALSE
-            )
-            THEN TRUE
-            WHEN (
-              "@/cut1/0" IS NOT DISTINCT FROM CAST($cut1_0 AS DOUBLE)
-            )
-            THEN (
-              SHA256((
-                UNHEX('6463716c2e7469652e763100') || UNHEX("uid")
-              )) <= CAST($cut1_tie AS TEXT)
-            )
-            ELSE FALSE
-          END AS "@heavy/cut1"
+            END
+          ) AS "@heavy/cut1"
         FROM (
           SELECT
             "s".*,
@@ -470,42 +574,6 @@ FROM (
                   END
                   ELSE 0
                 END AS USMALLINT) AS "@share/clauses",
-                CASE
-                  WHEN (
-                    CAST(CASE
-                      WHEN (
-                        (
-                          "clip_b32_similarity_score" IS NULL
-                        ) OR (
-                          CAST(0.0e0 AS REAL) IS NULL
-                        )
-                      )
-                      THEN NULL
-                      ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-                    END AS DOUBLE) > CAST(0 AS DOUBLE)
-                  )
-                  THEN CAST(CASE
-                    WHEN (
-                      (
-                        "clip_b32_similarity_score" IS NULL
-                      ) OR (
-                        CAST(0.0e0 AS REAL) IS NULL
-                      )
-                    )
-                    THEN NULL
-                    ELSE GREATEST("clip_b32_similarity_score", CAST(0.0e0 AS REAL))
-                  END AS DOUBLE) / (
-                    CAST((
-                      CAST(CAST(CONCAT(
-                        '0x',
-                        LEFT(SHA256((
-                          UNHEX('6463716c2e73616d706c652e7631003700') || UNHEX("uid")
-                        )), 16)
-                      ) AS UBIGINT) AS INT128) + 1
-                    ) AS DOUBLE) / CAST(18446744073709551616e0 AS DOUBLE)
-                  )
-                  ELSE NULL
-                END AS "@/cut1/0",
                 CAST(CASE WHEN (
                   "rating" = CAST(3 AS BIGINT)
                 ) THEN 1 ELSE 0 END AS USMALLINT) AS "@query/2/clauses"

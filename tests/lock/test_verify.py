@@ -18,8 +18,9 @@ from dcql.engine import run as engine
 from dcql.engine.duck import Resources, Session
 from dcql.engine.statistics import Statistics
 from dcql.errors import Diagnostic, LockError, RunError
-from dcql.lower.program import Cut, Firsts, Program
+from dcql.lower.program import Program
 from dcql.lower.statement import Statement
+from dcql.lower.tails import Cut, Firsts
 from dcql.source import Source
 from dcql.subset import Subset
 from dcql.verify import Condition, LeftOut, conditions_for, first_difference, perturb

@@ -20,11 +20,13 @@ from dcql.engine.cluster.several import run_over_several
 from dcql.engine.cluster.statements import FORM, Buckets, Fold, OneFile, Query, Values, run_statement
 from dcql.engine.cluster.work import Content, Item, Work
 from dcql.engine.distribution import Distribution, Inside
+from dcql.engine.draws import Near
 from dcql.engine.duck import VERSION, Resources, Session, Source
 from dcql.engine.sources import Sources, every_path
 from dcql.engine.statistics import DTYPES, Ranked, Statistics
-from dcql.lower.program import GroupedThreshold, Numbers, Program
+from dcql.lower.program import GroupedThreshold, Program
 from dcql.lower.statement import Statement
+from dcql.lower.tails import Draw, Numbers
 
 _MOST = 1 << 20  # values of small buckets that are held at a time
 _TOGETHER = 1 << 22  # rows that may go as one task: seconds, which is what a node that is lost costs
@@ -235,17 +237,18 @@ class SpreadStatistics(Statistics):
     def _number(self, statement: Statement) -> int:
         return sum(int(row[0]) for row in self._rows(statement))
 
-    def _weights(self, weights: Statement) -> tuple[Any, ...]:
-        rows = list(self._rows(weights))
-        return sum(never for never, _ in rows), min((wrong for _, wrong in rows if wrong is not None), default=None)
+    def rows_of(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a statement over each file."""
+        return self._rows(statement)
 
-    def _near(self, near: Statement, bounds: dict[str, Any]) -> tuple[int, list[tuple[str, str]]]:
-        total, found = 0, []
-        for _, content in self._each(near, statements.hashes, None, bounds):
-            below, more = statements.read_hashes(content)
-            total += below
-            found += more
-        return total, found
+    def near(self, draw: Draw, bounds: Mapping[str, Any]) -> Iterator[Near]:
+        """Yield what `Draw.near` says of the samples of each file, told by their places in the pool."""
+        assert self.spread is not None
+        numbers = {file.name: number for number, file in enumerate(self.pool.files)}
+        sources = ((file, one.named(draw.named)) for file, one in _sources_of_each(self.sources))
+        parameters, weighted = {**self.parameters, **bounds}, draw.weights is not None
+        for file, content in self.spread.each("statistics", draw.near, sources, statements.near, weighted, parameters):
+            yield statements.read_near(content).of_file(numbers[file.name])
 
     def worst(self, statement: Statement) -> tuple[Any, ...]:
         """Return the row of `Checks.worst` over all files."""
@@ -255,8 +258,13 @@ class SpreadStatistics(Statistics):
 
 def alone(sources: Sources) -> Iterator[tuple[PoolFile, Source]]:
     """Yield each file with a source of its samples alone."""
+    for file, one in _sources_of_each(sources):
+        yield file, one.every_file()
+
+
+def _sources_of_each(sources: Sources) -> Iterator[tuple[PoolFile, Sources]]:
     for file in sources.pool.files:
-        yield file, replace(sources, pool=replace(sources.pool, files=(file,))).every_file()
+        yield file, replace(sources, pool=replace(sources.pool, files=(file,)))
 
 
 def _values(ranked: Ranked) -> Values:

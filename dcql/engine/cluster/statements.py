@@ -20,9 +20,10 @@ from dcql.catalog.pool import PoolFile
 from dcql.engine.buckets import Bucket
 from dcql.engine.cluster.work import Content, Item
 from dcql.engine.distribution import Distribution, Inside
+from dcql.engine.draws import Near, near_of
 from dcql.engine.duck import Resources, Session, Source, session
 from dcql.engine.shared_pool import refuse_unlike
-from dcql.engine.statistics import hashes_of, values_of
+from dcql.engine.statistics import values_of
 from dcql.errors import Diagnostic, RunError
 from dcql.files import Listed
 from dcql.lower.statement import Statement
@@ -224,20 +225,20 @@ def read_rows(content: Content) -> Iterator[Any]:
         yield from pa.ipc.open_stream(content)
 
 
-def hashes(batches: Iterator[Any], of: None) -> bytes:
-    """Count the rows of `Cut.near` that are NULL and keep the others."""
-    below, found = hashes_of(batches)
-    table = pa.table({"hash": [one for one, _ in found], "tie": [tie for _, tie in found]})
-    table = table.cast(pa.schema([("hash", pa.string()), ("tie", pa.string())]))
-    return below.to_bytes(8, "big") + rows(iter(table.to_batches()), None)
+def near(batches: Iterator[Any], of: bool) -> bytes:
+    """Keep what `Draw.near` says of the samples that are drawn for certain or may be; `of` says whether by weights."""
+    parts = list(near_of(batches, of))
+    found: dict[str, Any] = {}
+    # A position in a file fits into 32 bits.
+    for name, dtype in (("sure", "<u4"), ("places", "<u4"), ("keys", "<f8" if of else "S64"), ("ties", "S64")):
+        found[name] = [np.empty(0, dtype), *(getattr(one, name).astype(dtype) for one in parts)]
+    return packed(found)
 
 
-def read_hashes(content: Content) -> tuple[int, list[tuple[str, str]]]:
-    """Return what `hashes` kept."""
-    found: list[tuple[str, str]] = []
-    for batch in read_rows(content[8:]):
-        found += zip(batch.column("hash").to_pylist(), batch.column("tie").to_pylist(), strict=True)
-    return int.from_bytes(content[:8], "big"), found
+def read_near(content: Content) -> Near:
+    """Return what `near` kept."""
+    found = unpacked(content)
+    return Near(found["sure"].astype("<i8"), found["places"].astype("<i8"), found["keys"], found["ties"])
 
 
 def packed(arrays: Mapping[str, Any]) -> bytes:
