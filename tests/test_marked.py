@@ -62,27 +62,6 @@ def test_a_bag(pool: tuple[Path, NDArray[np.void]], most: int, tmp_path: Path) -
     same(Marked(marks, path), Subset(uids[kept], copies), tmp_path)
 
 
-@pytest.mark.parametrize("has_copies", [False, True])
-def test_what_went_over_the_pool_reads_it_no_more(
-    pool: tuple[Path, NDArray[np.void]], has_copies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, uids = pool
-    kept = np.flatnonzero(np.random.default_rng(3).random(ROWS) < 0.2).astype(np.uint32)
-    copies = np.full(len(kept), 3) if has_copies else None
-    marks = marks_of(ROWS, has_copies)
-    marks.add(kept, copies)
-    held = Subset(uids[kept], None if copies is None else copies.astype(np.uint32))
-    marked, large = Marked(marks, path), Marked(marks, path)
-    assert np.array_equal(np.concatenate([piece.copy() for piece in marked.of_pool()]).view(UID), uids)
-    monkeypatch.setattr("dcql.engine.marked._FEW", len(kept) - 1)
-    for _ in large.of_pool():
-        pass
-    monkeypatch.setattr("dcql.engine.marked._pieces", lambda *_: pytest.fail("read again"))
-    same(marked, held, tmp_path)
-    with pytest.raises(pytest.fail.Exception, match="read again"):
-        same(large, held, tmp_path)
-
-
 @pytest.mark.parametrize("marks", [Bits(ROWS), Bytes(ROWS, np.bool_), Bytes(ROWS, np.uint8)])
 def test_a_rank_beyond_the_pool(marks: Bits | Bytes) -> None:
     """Bits round up to bytes, which must not hide it."""

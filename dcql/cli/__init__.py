@@ -11,11 +11,15 @@ __all__ = ["main", "script"]
 
 # Importing makes objects that stay. At the usual 700, looking for garbage among them is a tenth of a short command.
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
+# How long a thread of numpy's matrix products looks out for the next one before it sleeps: 2^16 cycles, not 2^26. They
+# begin as numpy is imported, and most commands multiply nothing: it was a tenth of a warm run.
+_LOOK_OUT = ("OPENBLAS_THREAD_TIMEOUT", "16")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `dcql` with `arguments`, those of the process without any; always ends with SystemExit."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    os.environ.setdefault(*_LOOK_OUT)
     try:
         # A process that is asked to end cleans up behind it, as after Ctrl-C.
         signal.signal(signal.SIGTERM, _terminate)

@@ -115,7 +115,7 @@ def take_in(footer: Footer, folder: Path, memory: int, progress: Callable[[int],
     done = 0
     with (
         _Runs(folder, row_dtype(footer.rows), max(_BATCH, memory // 1024)) as runs,
-        _Columns(folder / "sidecar.parquet", kinds, by_dictionary=False) as sidecar,
+        _Columns(folder / "sidecar.parquet", kinds) as sidecar,
         _lengths_file(folder, counted) as counting,
     ):
         for batch in _batches(footer, memory):
@@ -178,8 +178,7 @@ def _told(counted: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _lengths_file(folder: Path, counted: tuple[str, ...]) -> "_Columns":
-    # There are few lengths, each many times: by dictionary each takes a byte, where parquet has no number of one.
-    return _Columns(folder / LENGTHS_FILE, lengths_schema(counted), by_dictionary=True)
+    return _Columns(folder / LENGTHS_FILE, lengths_schema(counted))
 
 
 def _lengths_in(batch: Any, counted: tuple[str, ...]) -> dict[str, Any]:
@@ -234,13 +233,16 @@ class _Runs:
 
 
 class _Columns:
-    """Writes a file in row groups of one size, whatever the size of the batches; none where there is no column."""
+    """Writes a file in row groups of one size, whatever the size of the batches; none where there is no column.
 
-    def __init__(self, path: Path, schema: Any, *, by_dictionary: bool) -> None:
+    Numbers lie as they are: by dictionary lengths of texts would take 1 byte in place of 4, and twice as long to read.
+    """
+
+    def __init__(self, path: Path, schema: Any) -> None:
         self._writer: Any = None
         if len(schema):
             self._writer = pq.ParquetWriter(
-                path, schema, compression="NONE", use_dictionary=by_dictionary, write_statistics=True
+                path, schema, compression="NONE", use_dictionary=False, write_statistics=True
             )
         self._held: list[Any] = []
         self._waiting = 0

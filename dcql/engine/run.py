@@ -81,7 +81,7 @@ def run(
             return output, output.of_added(tell) if pool.added else output.of_raw(tell)
 
         statistics, (output, found) = ready.compute(last, frozen or {})
-        report = ready.features.report(found) if ready.features is not None else None
+        report = ready.features.report() if ready.features is not None else None
     return result_of(program, pool, statistics, found, output.counts.funnel(), report)
 
 

@@ -14,7 +14,7 @@ from dcql.lower.cut import cut
 from dcql.lower.draw import draw
 from dcql.lower.firsts import firsts
 from dcql.lower.grouped_cut import grouped_cut
-from dcql.lower.marks import MarksChain, without_case
+from dcql.lower.marks import MarksChain, narrowed, without_case
 from dcql.lower.program import (
     AssetTable,
     Block,
@@ -234,7 +234,9 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         if chain.reads_tables:
             return None, where
-        statement = sql.render(without_case(sql.select(items, chain.source())))
+        query = without_case(sql.select(items, chain.source()))
+        # A sample passes all clauses of a SELECT, or is marked by one more than there are.
+        statement = sql.render(narrowed(query, max((len(block.clauses) + 1 for block in chain.blocks), default=1)))
         return Marks(statement, tuple(chain.flagged), told), where
 
     def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:

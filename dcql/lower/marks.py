@@ -12,7 +12,7 @@ from dcql.lower.sets import in_flags
 from dcql.lower.sql import Sql
 from dcql.plan import nodes
 
-_SMALL = exp.DataType.Type.USMALLINT
+_SMALL, _TINY = exp.DataType.Type.USMALLINT, exp.DataType.Type.UTINYINT
 
 
 class MarksChain(Chain):
@@ -65,4 +65,13 @@ def without_case(query: Sql) -> Sql:
         first, *more = case.args["ifs"]
         if not more and first.args["true"] == sql.integer(1) and case.args["default"] == sql.integer(0):
             cast.set("this", exp.Is(this=first.this, expression=exp.true()))
+    return query
+
+
+def narrowed(query: Sql, most: int) -> Sql:
+    """Write numbers of at most `most`, which are USMALLINT, as narrow as they go; for queries that are in no digest."""
+    if most < 256:
+        for cast in query.find_all(exp.Cast):
+            if cast.to.is_type(_SMALL):
+                cast.set("to", exp.DataType(this=_TINY))
     return query

@@ -183,13 +183,13 @@ def test_a_feature_that_holds_something_else_now(dcql: Dcql, here: Path, store: 
     # As if the model had given other values then.
     other = Subset(subset.uids[5:])
     other.save(here / "again" / "subset.npy")
-    manifest["hash"], manifest["features"][0]["digest"] = other.hash, "dcfeat1:" + "0" * 64
+    manifest["hash"], manifest["features"][0]["digest"] = other.hash, "dcfeat2:" + "0" * 64
     (here / "again" / "manifest.json").write_text(json.dumps(manifest))
     found = attributed(dcql, "again", "again.dcql")
     assert causes(found) == {("b", "what was recorded is not what the recipe keeps now"): 5}
     assert found["notes"][0] == "the recipe of `again` keeps other samples now than it recorded"
     assert found["notes"][1].startswith(
-        "feature `again` of `again`: what came out of it changed, dcfeat1:000000000000 -> dcfeat1:"
+        "feature `again` of `again`: what came out of it changed, dcfeat2:000000000000 -> dcfeat2:"
     )
 
 

@@ -1,6 +1,7 @@
 """What a command imports before its work, and what it prints where no terminal is."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -64,6 +65,20 @@ def test_a_warm_run_brings_in_no_large_package(warm: list[set[str]]) -> None:
 def test_a_warm_run_waits_for_no_data_class(warm: list[set[str]]) -> None:
     """What is on its way has those of `dcql.dataclass`, half a millisecond less for each."""
     assert warm[2] == set()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [({}, "16"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20")])
+def test_threads_of_matrix_products_soon_sleep(given: dict[str, str], wanted: str) -> None:
+    """OpenBLAS reads the variable as numpy is imported; what a user set stays."""
+    code = (
+        "import os, sys, contextlib, dcql.cli\n"
+        "with contextlib.suppress(SystemExit): dcql.cli.main(['--version'])\n"
+        "assert 'numpy' not in sys.modules\n"
+        "print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"} | given
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == wanted
 
 
 def test_every_command_is_there_under_its_name() -> None:

@@ -222,7 +222,7 @@ def test_other_coverage_is_another_input_of_a_lock(covered: Covered) -> None:
     covered.cover()
     found = dcql.run(AVAILABLE, covered.pool)
     (line,) = changes(lock, lock_of(found)).inputs
-    assert line.startswith("what came out of feature `available`: dcfeat1:")
+    assert line.startswith("what came out of feature `available`: dcfeat2:")
     with pytest.raises(LockError, match="E0801"):
         check_lock(found, lock)
 

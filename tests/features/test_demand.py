@@ -325,6 +325,22 @@ def test_the_funnel_tells_whom_a_feature_is_asked_of(
     assert not {name for name, *_ in told} & set(columns)
 
 
+@pytest.mark.parametrize(("cheap", "narrow"), [(253, True), (254, False)])
+def test_a_funnel_of_more_clauses_than_a_byte_counts(cheap: int, narrow: bool, world: World, tmp_path: Path) -> None:
+    """A sample of the pool passes up to `cheap` + 1 clauses, and one more marks what is not read."""
+    query = f"{EVERY} WHERE {' AND '.join(f'grp < {cheap - n}' for n in range(cheap))} AND {KIND}"
+    path = recipe_file(world.folder, world.declared + query)
+    marks = dcql.compile(path, world.pool.schema).program.marks
+    assert marks is not None
+    assert ("UTINYINT" in marks.statement.text, "USMALLINT" in marks.statement.text) == (narrow, not narrow)
+    added = add("small", tmp_path / "pool")
+    world.run(f"{EVERY} WHERE kind IS NULL", pool=added)
+    warm = world.run(query, pool=added)
+    assert {uid.zfill(32) for uid in warm.subset.hex()} == selected(query)
+    assert warm.features is not None
+    assert warm.features.uses[0].asked == len(selected(f"{EVERY} WHERE grp < 1"))
+
+
 def test_a_demand_of_the_pool_needs_no_query(world: World) -> None:
     path = recipe_file(world.folder, world.declared + f"{EVERY} WHERE share >= q(0.5)")
     (demand,) = dcql.compile(path, world.pool.schema).program.demands

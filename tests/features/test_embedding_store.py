@@ -1,6 +1,5 @@
 """Features whose value is a vector: how they are stored, what a kill leaves, and what commands say of them."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conformance import ONE_THREAD
+from features.dcfeat import dcfeat2
 from features.own import Here
 from features.vectors import (
     ROWS,
@@ -36,7 +36,6 @@ from dcql.engine.features.gc import collect
 from dcql.engine.features.vectors import open_vectors, vectors_file
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import RunError
-from dcql.merkle import MerkleTree
 from dcql.plan.passes import optimize
 
 
@@ -167,18 +166,10 @@ def test_an_embedding_that_is_gone_is_computed_again(world: World) -> None:
 
 
 def test_the_content_digest(world: World) -> None:
-    """Recomputed from SEMANTICS 4.7, with the tree of the subset's hash."""
     result = world.run("SELECT uid FROM pool WHERE cluster IS NOT NULL", "none = 5")
     assert result.features is not None
-    rows = sorted((bytes.fromhex(uid), n) for n, uid in enumerate(world.uids))
-    records = bytearray()
-    for uid, n in rows:
-        value = hashlib.sha256(half(n).astype("<f2").tobytes()).digest()[:16]
-        records += uid + (b"\x00" + bytes(16) if n % 5 == 0 else b"\x01" + value)
-    array = np.frombuffer(bytes(records), np.dtype([("high", ">u8"), ("rest", "V25")]))
-    tree = MerkleTree(b"dcql.feature.v1")
-    tree.update(array["high"].astype(np.uint64), array)
-    assert result.features.digests["mine"] == "dcfeat1:" + tree.seal(len(rows).to_bytes(8, "big")).hex()
+    values = {uid: None if n % 5 == 0 else half(n).astype("<f2").tobytes() for n, uid in enumerate(world.uids)}
+    assert result.features.digests["mine"] == dcfeat2(world.uids, values)
 
 
 # --- kills and damage -------------------------------------------------------------------------------------------------
@@ -276,7 +267,7 @@ def test_commands_know_it(world: World, capsys: pytest.CaptureFixture[str], tmp_
         ("mine", "EMBEDDING", asked),
         ("cluster", "INT", asked),
     ]
-    assert all(one["digest"].startswith("dcfeat1:") for one in described["features"])
+    assert all(one["digest"].startswith("dcfeat2:") for one in described["features"])
     plan = cli(capsys, "plan", path, "--pool", "small")
     assert f"mine: read by cluster\n    asked of {asked} samples, all stored" in plan
     rows = json.loads(cli(capsys, "feature", "ls", "--format", "json"))

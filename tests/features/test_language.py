@@ -169,10 +169,7 @@ def test_packaged_weights() -> None:
 
 
 def test_no_packaged_weights_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(language.metadata, "distribution", nothing)
+    monkeypatch.setattr(language, "find_spec", lambda name: None)
     assert language.packaged_weights("lid.176.ftz") is None
 
 

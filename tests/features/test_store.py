@@ -1,6 +1,5 @@
 """The feature store: whatever the order, the size of pieces and the kills, the same subset and the same content."""
 
-import hashlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from conformance import ONE_THREAD
 from features.counting import QUERY, ROWS, feature, newest, right, run, same, versions, written
+from features.dcfeat import dcfeat2
 from features.own import OwnModel, own_model, recipe_file, stored_files
 from pools.featured import write_named
 
@@ -102,59 +102,34 @@ def test_raw_and_added_pools_give_one_subset(words: OwnModel, tmp_path: Path, he
 # --- the content digest -----------------------------------------------------------------------------------------------
 
 
-def hash_of(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
-
-
-def dcfeat1(records: dict[str, bytes | None]) -> str:
-    """Return the content digest of values by uid, straight from semantics 4.7 and 5.2; None for NULL."""
-    domain = b"dcql.feature.v1\0"
-    leaves: list[list[bytes]] = [[] for _ in range(4096)]
-    for uid, value in sorted(records.items()):
-        leaves[int(uid[:3], 16)].append(bytes.fromhex(uid) + (b"\0" * 17 if value is None else b"\1" + value))
-    level = [hash_of(domain, b"\0", *leaf) for leaf in leaves]
-    while len(level) > 1:
-        level = [hash_of(domain, b"\1", level[i], level[i + 1]) for i in range(0, len(level), 2)]
-    return "dcfeat1:" + hash_of(domain, b"\2", bytes([12]), len(records).to_bytes(8, "big"), level[0]).hex()
-
-
-def whole(number: int) -> bytes:
-    return b"\0" * 8 + number.to_bytes(8, "big", signed=True)
-
-
-def text16(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:16]
-
-
-VALUES: dict[str, tuple[str, str, list[Any], list[bytes | None]]] = {
-    "INT": ("INT", "INT", [3, -1, None, 2**62, 0], [whole(3), whole(-1), None, whole(2**62), whole(0)]),
+VALUES: dict[str, tuple[str, str, list[Any], list[int | str | None]]] = {
+    "INT": ("INT", "INT", [3, -1, None, 253, 0], [3, -1, None, 253, 0]),
+    "INT in a byte": ("INT", "INT", [3, 0, None, 253, 0], [3, 0, None, 253, 0]),
+    "INT beyond a byte": ("INT", "INT", [3, 0, None, 254, 0], [3, 0, None, 254, 0]),
+    "INT of 4 bytes": ("INT", "INT", [2**31 - 3, -(2**31), None, 0, 9], [2**31 - 3, -(2**31), None, 0, 9]),
+    "INT of 8 bytes": ("INT", "INT", [2**31 - 2, -(2**63), None, 2**62, 9], [2**31 - 2, -(2**63), None, 2**62, 9]),
     "INT to its ends": (
         "INT",
         "INT",
         [2**63 - 1, -(2**63), None, 2**63 - 3, 2**63 - 2],
-        [whole(2**63 - 1), whole(-(2**63)), None, whole(2**63 - 3), whole(2**63 - 2)],
+        [2**63 - 1, -(2**63), None, 2**63 - 3, 2**63 - 2],
     ),
-    "BOOL": ("BOOL", "BOOL", [True, False, None, True, False], [whole(1), whole(0), None, whole(1), whole(0)]),
-    "TEXT": (
-        "TEXT",
-        "TEXT",
-        ["en", "", None, "日本", "en"],
-        [*map(text16, ["en", ""]), None, *map(text16, ["日本", "en"])],
-    ),
+    "BOOL": ("BOOL", "BOOL", [True, False, None, True, False], [1, 0, None, 1, 0]),
+    "TEXT": ("TEXT", "TEXT", ["en", "", None, "日本", "en"], ["en", "", None, "日本", "en"]),
     "FIXED(14)": (
         "FLOAT",
         "FIXED(14)",
         [0.5, -2.0, None, 2**-15, 3 * 2**-15],
-        [whole(8192), whole(-32768), None, whole(0), whole(2)],  # halves to even
+        [8192, -32768, None, 0, 2],  # halves to even
     ),
-    "FIXED(0)": ("FLOAT", "FIXED(0)", [0.5, 1.5, None, 2.5, -0.5], [whole(0), whole(2), None, whole(2), whole(0)]),
+    "FIXED(0)": ("FLOAT", "FIXED(0)", [0.5, 1.5, None, 2.5, -0.5], [0, 2, None, 2, 0]),
 }
 
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_the_content_digest_is_the_one_that_the_rules_give(kind: str, tmp_path: Path, here: None) -> None:
     returns, output, values, wanted = VALUES[kind]
-    # Two uids share their first 12 bits; the files hold them in another order.
+    # The files hold the uids in another order.
     uids = [
         "00100000000000000000000000000002",
         "fff" + "0" * 29,
@@ -170,25 +145,39 @@ def test_the_content_digest_is_the_one_that_the_rules_give(kind: str, tmp_path: 
     text = f"{model.statement}FEATURE made {output} USING given(uid); SELECT uid FROM pool WHERE made IS NULL;"
     result = dcql.run(recipe_file(tmp_path, text), add("small", tmp_path / "pool"), computing=Computing(own_code=True))
     assert result.result.features is not None
-    assert result.result.features.digests == {"made": dcfeat1(dict(zip(uids, wanted, strict=True)))}
+    assert result.result.features.digests == {"made": dcfeat2(uids, dict(zip(uids, wanted, strict=True)))}
 
 
 def test_the_content_digest_is_over_what_was_asked(words: OwnModel, tmp_path: Path, here: None) -> None:
     pool = pools.base(ROWS, 5)
     made = run(words, add("small", written(tmp_path)), f"{QUERY} AND safe")
     asked = {
-        uid: whole(len(text.split()))
+        uid: len(text.split())
         for uid, text, safe in zip(*(pool.columns[name] for name in ("uid", "text", "safe")), strict=True)
         if safe
     }
     assert made.features is not None
-    assert made.features.digests == {"words": dcfeat1(asked)}
+    assert made.features.digests == {"words": dcfeat2(pool.columns["uid"], asked)}
 
 
 def test_the_digest_of_no_sample(words: OwnModel, tmp_path: Path, here: None) -> None:
     made = run(words, add("small", written(tmp_path)), f"{QUERY} AND original_width < 0")
     assert made.features is not None
-    assert made.features.digests == {"words": dcfeat1({})}
+    assert made.features.digests == {"words": dcfeat2(pools.base(ROWS, 5).columns["uid"], {})}
+
+
+def test_texts_of_samples_that_were_not_asked_do_not_count(tmp_path: Path, here: None) -> None:
+    """The store may hold more, also in the files that are read."""
+    pool = pools.base(9, 5)
+    pools.write(pool, tmp_path / "pool", layout=pools.Layout(files=2))
+    code = "def load(weights, assets, options):\n    return lambda uids: [uid[:2] for uid in uids]\n"
+    model = own_model(tmp_path, "given", code, "uid TEXT", "TEXT")
+    text = f"{model.statement}FEATURE made TEXT USING given(uid); SELECT uid FROM pool WHERE "
+    added, few = add("small", tmp_path / "pool"), sorted(pool.columns["uid"])[4:]
+    for query in ("made IS NOT NULL", f"uid >= '{few[0]}' AND made IS NOT NULL"):
+        made = dcql.run(recipe_file(tmp_path, f"{text}{query};"), added, computing=Computing(own_code=True))
+    assert made.result.features is not None
+    assert made.result.features.digests == {"made": dcfeat2(pool.columns["uid"], {uid: uid[:2] for uid in few})}
 
 
 # --- pools that grow --------------------------------------------------------------------------------------------------

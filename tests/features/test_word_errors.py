@@ -1,6 +1,5 @@
 """The messages of the models of language and words; a file of errors/ is one, with <tmp> for the test's folder."""
 
-import importlib.metadata
 import struct
 import sys
 from collections.abc import Callable
@@ -28,10 +27,7 @@ def no_cld3(tmp: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def no_fasttext_weights(tmp: Path, patch: pytest.MonkeyPatch) -> None:
-    def nothing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    patch.setattr(language.metadata, "distribution", nothing)
+    patch.setattr(language, "find_spec", lambda name: None)
     language.load_fasttext_lid(**NOTHING)
 
 

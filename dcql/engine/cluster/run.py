@@ -58,7 +58,7 @@ def run_spread(
             return _last(ready, spread, parameters)
 
         statistics, (counts, found) = ready.compute(last_of, frozen or {})
-        report = ready.features.report(found) if ready.features is not None else None
+        report = ready.features.report() if ready.features is not None else None
     return result_of(program, pool, statistics, found, counts.funnel(), report)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import numbers, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.counts import asked_in
+from dcql.engine.counts import asked_at
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
@@ -18,7 +18,6 @@ from dcql.engine.features.digest import content_digests
 from dcql.engine.features.fitting import Fitting
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
-from dcql.engine.marked import Marked
 from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
 from dcql.lower.program import Demand, Program, Told
@@ -51,7 +50,10 @@ class Asking:
         self.sources = Sources(program, pool, self.features.beside)
         # Where values are stored for every feature and file, it is taken that none is missing, until the end.
         self._trusting = False
-        self._seen: dict[str, NDArray[np.bool_]] = {}
+        # What the last query tells of each sample: whether a demand asks of it, or how many clauses it passes, in one
+        # column for all demands that this tells.
+        self._seen: dict[str, NDArray[Any]] = {}
+        self._where: Mapping[str, Told] = {}
         self._starts = dict(zip((file.name for file in pool.files), starts_of(pool.files).tolist(), strict=True))
         self._done = 0
 
@@ -67,8 +69,6 @@ class Asking:
     def begin(self) -> None:
         """Look what is stored."""
         self._trusting = self._can_trust()
-        if self._trusting:
-            self._seen = {demand.name: np.zeros(self._pool.rows, np.bool_) for demand in self._told()}
 
     def advance(self, done: int, parameters: dict[str, Any]) -> None:
         """Make the tables of assets that can be made after `done` stages."""
@@ -79,10 +79,6 @@ class Asking:
                 values = set_values(self.assets.array(one.asset), one.asset.name)
                 type_ = Type.TEXT if values and isinstance(values[0], str) else Type.INT
                 self._session.store_set(one.table, type_, values)
-
-    def _told(self) -> list[Demand]:
-        """Return the demands that the last query tells sample by sample."""
-        return [demand for demand in self.program.demands if demand.statement is not None]
 
     def _can_trust(self) -> bool:
         """Return whether one scan may show that nothing is missing.
@@ -96,40 +92,62 @@ class Asking:
 
     def observe(self, batch: Any, told: Mapping[str, Told]) -> None:
         """Note which samples of a batch the demands ask of: they are the next ones of the pool."""
+        if not self._trusting:
+            return
         here = slice(self._done, self._done + batch.num_rows)
         self._done += batch.num_rows
-        for name, seen in self._seen.items():
-            seen[here] = asked_in(batch, name, told)
+        self._where = told
+        for column in dict.fromkeys(told[name].depth if name in told else name for name in self.observed):
+            values = truths(batch.column(column)) if column in self.observed else numbers(batch.column(column))
+            self._of_each(column, values.dtype)[here] = values
 
     def observe_places(self, batch: Any) -> None:
         """Note which samples of a batch the demands ask of: they are told by their places."""
-        if self._seen:
+        if self.observed:
             at = positions_of(numbers(batch.column(ROW)), starts_of(self._pool.files))
-            for name, seen in self._seen.items():
-                seen[at] = truths(batch.column(name))
+            for name in self.observed:
+                self._of_each(name, np.bool_)[at] = truths(batch.column(name))
 
     @property
     def observed(self) -> tuple[str, ...]:
-        """The columns of the last query that say of which samples the demands ask, where that is to be noted."""
-        return tuple(self._seen)
+        """The demands of which the last query tells whom they ask of, sample by sample, where that is to be noted."""
+        return tuple(one.name for one in self.program.demands if self._trusting and one.statement is not None)
 
     def note(self, file: PoolFile, asked: Mapping[str, NDArray[np.bool_]]) -> None:
         """Note what `observe` does, of the rows of a file in order."""
         for name, told in asked.items():
-            self._seen[name][self._starts[file.name] :][: file.rows] = told
+            self._of_file(name, file)[:] = told
+
+    def _of_each(self, name: str, dtype: Any) -> NDArray[Any]:
+        """Return what the last query tells of each sample in a column, (samples,), to be written to; zeros at first."""
+        if name not in self._seen:
+            self._seen[name] = np.zeros(self._pool.rows, dtype)
+        return self._seen[name]
+
+    def _of_file(self, name: str, file: PoolFile) -> NDArray[Any]:
+        return self._of_each(name, np.bool_)[self._starts[file.name] :][: file.rows]
 
     def confirmed(self) -> bool:
         """Return whether nothing was missing; else everything has to be done again, and will be asked for."""
         if not self._trusting:
             return True
+        asked = {
+            demand.name: [self._asked_in(demand, file) for file in self._pool.files] for demand in self.program.demands
+        }
         self._trusting = False
-        seen, self._seen = self._seen, {}
-        others = [demand.name for demand in self.program.demands if demand.name not in seen]
-        asked = seen | {name: np.ones(self._pool.rows, np.bool_) for name in others}
-        return self.features.confirm({name: self._by_file(seen) for name, seen in asked.items()})
+        self._seen.clear()
+        return self.features.confirm(asked)
 
-    def _by_file(self, seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        return [seen[self._starts[file.name] :][: file.rows] for file in self._pool.files]
+    def _asked_in(self, demand: Demand, file: PoolFile) -> NDArray[np.uint8]:
+        """Return which rows of a file a demand asks of, packed bits."""
+        where = self._where.get(demand.name)
+        if demand.statement is None:
+            asked = np.ones(file.rows, np.bool_)
+        elif where is None:
+            asked = self._of_file(demand.name, file)
+        else:
+            asked = asked_at(self._of_file(where.depth, file), where)
+        return np.packbits(asked)
 
     def satisfy(self, demand: Demand) -> None:
         """Make a feature known for the samples that it is asked of."""
@@ -137,10 +155,10 @@ class Asking:
             return
         self.features.satisfy(demand.name, demand.feature, self.rows_of(demand.statement), self._tell)
 
-    def report(self, subset: Any) -> FeaturesReport:
-        """Return what became of the features, once `subset`, the subset or what is to be it, is known."""
+    def report(self) -> FeaturesReport:
+        """Return what became of the features."""
         features = self.features
-        digests = content_digests(features, self._pool, subset) if isinstance(subset, Marked) else {}
+        digests = content_digests(features, self._pool) if self._pool.added else {}
         given = [one.asset for one in self.program.asset_sets]
         given += [one.asset for spec in self.program.every_feature for one in spec.assets]
         assets: dict[str, str] = {}

