@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -42,6 +41,12 @@ else:
     folder._put = then_stop
 from dcql.cli import main
 main()
+"""
+# Becomes the command that it is given, which can write no file of more than 8 KiB.
+SMALL_FILES = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+os.execv(sys.argv[1], sys.argv[1:])
 """
 RUN = ("run", "clip.dcql", "--pool", "mixed", "--format", "json", "--out", "out")
 
@@ -179,10 +184,9 @@ def test_a_run_that_is_stopped_leaves_nothing(here: Path, number: signal.Signals
 def test_a_full_disk_leaves_the_earlier_run(dcql: Dcql, here: Path, child: list[str]) -> None:
     first = json.loads(dcql(*RUN).out)["hash"]
 
-    def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
-
-    told = subprocess.run([*child, *RUN, "--set", "keep=0.9"], preexec_fn=fill, capture_output=True, text=True)
+    # The limit is set by a process of its own: this one has threads, and what forks it must not run Python.
+    small = [sys.executable, "-c", SMALL_FILES, *child, *RUN, "--set", "keep=0.9"]
+    told = subprocess.run(small, capture_output=True, text=True)
     assert told.returncode == 1
     (error,) = json.loads(told.stdout)["errors"]
     assert (error["code"], error["message"]) == ("E0758", "cannot write `out`")
