@@ -1,4 +1,4 @@
-"""Every way to tamper with a submission is found, and what differs is named: the rows of tests/tampered.py."""
+"""Every way to tamper with a submission is found, and what differs is named: the rows of tests/tampered/."""
 
 import re
 from pathlib import Path
