@@ -194,23 +194,31 @@ def _keys(uids: Uids, seed: str) -> NDArray[np.uint64]:
     """Return the first 8 bytes of the hash that SAMPLE orders uids by, (n,) uint64."""
     words = np.stack((uids["f0"], uids["f1"]), axis=1).astype(">u8").tobytes()
     head = _DOMAIN + seed.encode("utf-8") + b"\0"
-    hashes = (hashlib.sha256(head + words[at : at + 16]).digest()[:8] for at in range(0, len(words), 16))
-    return np.frombuffer(b"".join(hashes), ">u8").astype(np.uint64)
+    hashes = [hashlib.sha256(head + uid).digest() for uid in np.frombuffer(words, "V16").tolist()]
+    return np.frombuffer(b"".join(hashes), ">u8")[::4].astype(np.uint64)
+
+
+def _first(subset: Subset, number: int, seed: str) -> Uids:
+    """Return the uids of a subset with the smallest hashes, (number,) or all that there are, in the order of these."""
+    uids, keys = np.empty(0, UID), np.empty(0, np.uint64)
+    for piece, _ in subset.pieces():
+        uids, keys = np.concatenate((uids, piece)), np.concatenate((keys, _keys(piece, seed)))
+        if len(keys) > number:
+            near = keys <= np.partition(keys, number - 1)[number - 1]
+            uids, keys = uids[near], keys[near]
+        # Uids ascend, so that of the same hash the first one is the least.
+        order = np.argsort(keys, kind="stable")[:number]
+        uids, keys = uids[order], keys[order]
+    return uids
 
 
 def _group(pool: Pool, subset: Subset, wanted: Wanted, order: tuple[str, bool] | None, tell: Progress) -> Group:
     """Choose among all that is kept, or all that is not."""
     title = "dropped" if wanted.is_dropped else "kept"
     if order is None and not wanted.is_dropped:
-        keys = _keys(subset.uids, wanted.seed)
-        first = np.arange(len(keys))
-        if len(keys) > wanted.number:
-            first = np.flatnonzero(keys <= np.partition(keys, wanted.number - 1)[wanted.number - 1])
-        # Uids ascend, so that of the same hash the first one is the least.
-        first = first[np.argsort(keys[first], kind="stable")][: wanted.number]
-        uids = np.sort(subset.uids[first], order=("f0", "f1"))
-        places = {uid: Chosen(uid, file, row) for uid, file, row in locate(pool, uids)}
-        in_order = [(int(subset.uids["f0"][at]), int(subset.uids["f1"][at])) for at in first]
+        first = _first(subset, wanted.number, wanted.seed)
+        places = {uid: Chosen(uid, file, row) for uid, file, row in locate(pool, np.sort(first, order=("f0", "f1")))}
+        in_order: list[tuple[int, int]] = first.tolist()
         if lacking := len(in_order) - len(places):
             raise RunError(missing(lacking, pool))
         return Group("", title, subset.distinct, False, tuple(places[uid] for uid in in_order))

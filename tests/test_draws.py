@@ -15,6 +15,7 @@ import pytest
 from conformance import ONE_THREAD, Ready, make_ready, ran, shared_sessions
 from test_sampling import FORMS, hash_of, kept
 
+from dcql import showing, subset
 from dcql.catalog.pool import Pool
 from dcql.compiler import Run, compile_once, run_compiled
 from dcql.engine import draws
@@ -221,3 +222,14 @@ def test_file_by_file(weight: str | None, form: str, tmp_path: Path, monkeypatch
     there = _run(text_of(9_000, weight), opened, Cluster(InProcess(1)))
     assert there.hash == here.hash
     assert there.result.stages == here.result.stages
+
+
+# --- what `show` takes of a subset ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 50, 700])
+def test_what_is_shown_is_drawn_a_piece_at_a_time(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subset, "PIECE", 300)
+    everything = ran("SELECT uid FROM pool", pool().raw).subset
+    shown = [f"{high:016x}{low:016x}" for high, low in showing._first(everything, number, SEED).tolist()]
+    assert shown == sorted(drawn(number, None), key=lambda uid: hash_of(SEED, uid))
