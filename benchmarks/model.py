@@ -18,7 +18,7 @@ STAGES = {
     "read, check": 742 + 46,
     "digest of each row": 1243,
     "scalars, distributions, sidecar": 109 + 45,
-    "lengths of texts": 99 + 30,
+    "lengths of texts": 99 + 5,
     "parse and sort uids, write runs": 18 + 106 + 44,
     "rank": 24 + 84 + 8 + 107 + 26 + 1,
 }
@@ -62,7 +62,7 @@ def stored(rows: int) -> dict[str, float]:
     rank = 4 if rows < RANKS_WIDEN else 8
     return {
         "sidecars": 24.0 * rows,  # two FLOATs and two INTs
-        "lengths of texts": 2.7 * rows,
+        "lengths of texts": 12.0 * rows,
         "sorted runs of uids": 20.06 * rows,
         "digests of rows": 32.0 * rows,
         "ranks": float(rank * rows),

