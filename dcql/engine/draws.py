@@ -54,13 +54,13 @@ class Near:
         return Near(self.sure + before, self.places + before, self.keys, self.ties)
 
 
-def near_of(batches: Iterable[Any], weighted: bool) -> Iterator[Near]:
+def near_of(batches: Iterable[Any]) -> Iterator[Near]:
     """Yield what the batches of `Draw.near` say."""
     for batch in batches:
         places = numbers(batch.column("id"))
         keys, ties = batch.column("key"), batch.column("tie")
         here = present(keys)
-        found = numbers(keys.drop_null()) if weighted else _texts(keys)
+        found = numbers(keys.drop_null()) if str(keys.type) == "double" else _texts(keys)
         yield Near(np.compress(truths(batch.column("sure")), places), places[here], found, _texts(ties))
 
 

@@ -288,7 +288,7 @@ class Statistics:
         from dcql.engine.draws import near_of
 
         source, parameters = self.sources.named(draw.named), {**self.parameters, **bounds}
-        return near_of(self.session.batches(draw.near, source, parameters), draw.weights is not None)
+        return near_of(self.session.batches(draw.near, source, parameters))
 
     # --- groups -------------------------------------------------------------------------------------------------------
 

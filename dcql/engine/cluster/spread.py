@@ -246,8 +246,8 @@ class SpreadStatistics(Statistics):
         assert self.spread is not None
         numbers = {file.name: number for number, file in enumerate(self.pool.files)}
         sources = ((file, one.named(draw.named)) for file, one in _sources_of_each(self.sources))
-        parameters, weighted = {**self.parameters, **bounds}, draw.weights is not None
-        for file, content in self.spread.each("statistics", draw.near, sources, statements.near, weighted, parameters):
+        parameters, dtype = {**self.parameters, **bounds}, "<f8" if draw.weights else "S64"
+        for file, content in self.spread.each("statistics", draw.near, sources, statements.near, dtype, parameters):
             yield statements.read_near(content).of_file(numbers[file.name])
 
     def worst(self, statement: Statement) -> tuple[Any, ...]:

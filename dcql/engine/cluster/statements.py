@@ -225,12 +225,12 @@ def read_rows(content: Content) -> Iterator[Any]:
         yield from pa.ipc.open_stream(content)
 
 
-def near(batches: Iterator[Any], of: bool) -> bytes:
-    """Keep what `Draw.near` says of the samples that are drawn for certain or may be; `of` says whether by weights."""
-    parts = list(near_of(batches, of))
+def near(batches: Iterator[Any], of: str) -> bytes:
+    """Keep what `Draw.near` says of the samples that are drawn for certain or may be; `of` is the dtype of keys."""
+    parts = list(near_of(batches))
     found: dict[str, Any] = {}
     # A position in a file fits into 32 bits.
-    for name, dtype in (("sure", "<u4"), ("places", "<u4"), ("keys", "<f8" if of else "S64"), ("ties", "S64")):
+    for name, dtype in (("sure", "<u4"), ("places", "<u4"), ("keys", of), ("ties", "S64")):
         found[name] = [np.empty(0, dtype), *(getattr(one, name).astype(dtype) for one in parts)]
     return packed(found)
 
