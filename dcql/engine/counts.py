@@ -69,11 +69,9 @@ class Counts:
 def asked_in(batch: Any, demand: str, told: Mapping[str, Told]) -> NDArray[np.bool_]:
     """Return of which samples of a batch of the last query a demand asks, (n,); `told` is that of the query's form."""
     where = told.get(demand)
-    return truths(batch.column(demand)) if where is None else asked_at(numbers(batch.column(where.depth)), where)
-
-
-def asked_at(depths: NDArray[Any], where: Told) -> NDArray[np.bool_]:
-    """Return of which samples a demand asks, (n,), by how many clauses they pass, (n,) unsigned."""
+    if where is None:
+        return truths(batch.column(demand))
+    depths = numbers(batch.column(where.depth))
     # Below `least` it wraps around to a large number: one comparison in the place of two.
     asked: NDArray[np.bool_] = depths - depths.dtype.type(where.least) <= where.most - where.least
     return asked

@@ -1,7 +1,7 @@
 """Features and assets within a run: asked for stage by stage, and what became of them at the end."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dcql.arrays import numbers, truths
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
-from dcql.engine.counts import asked_at
+from dcql.engine.counts import asked_in
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
@@ -50,12 +50,10 @@ class Asking:
         self.sources = Sources(program, pool, self.features.beside)
         # Where values are stored for every feature and file, it is taken that none is missing, until the end.
         self._trusting = False
-        # What the last query tells of each sample: whether a demand asks of it, or how many clauses it passes, in one
-        # column for all demands that this tells.
-        self._seen: dict[str, NDArray[Any]] = {}
-        self._where: Mapping[str, Told] = {}
+        # Of which samples the demands ask, by their names: as the last query tells it in order, or else by place.
+        self._in_order: dict[str, _Bits] = {}
+        self._by_place: dict[str, NDArray[np.bool_]] = {}
         self._starts = dict(zip((file.name for file in pool.files), starts_of(pool.files).tolist(), strict=True))
-        self._done = 0
 
     def __enter__(self) -> Self:
         self.features.__enter__()
@@ -92,21 +90,15 @@ class Asking:
 
     def observe(self, batch: Any, told: Mapping[str, Told]) -> None:
         """Note which samples of a batch the demands ask of: they are the next ones of the pool."""
-        if not self._trusting:
-            return
-        here = slice(self._done, self._done + batch.num_rows)
-        self._done += batch.num_rows
-        self._where = told
-        for column in dict.fromkeys(told[name].depth if name in told else name for name in self.observed):
-            values = truths(batch.column(column)) if column in self.observed else numbers(batch.column(column))
-            self._of_each(column, values.dtype)[here] = values
+        for name in self.observed:
+            self._in_order.setdefault(name, _Bits()).add(asked_in(batch, name, told))
 
     def observe_places(self, batch: Any) -> None:
         """Note which samples of a batch the demands ask of: they are told by their places."""
         if self.observed:
             at = positions_of(numbers(batch.column(ROW)), starts_of(self._pool.files))
             for name in self.observed:
-                self._of_each(name, np.bool_)[at] = truths(batch.column(name))
+                self._placed(name)[at] = truths(batch.column(name))
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -116,38 +108,35 @@ class Asking:
     def note(self, file: PoolFile, asked: Mapping[str, NDArray[np.bool_]]) -> None:
         """Note what `observe` does, of the rows of a file in order."""
         for name, told in asked.items():
-            self._of_file(name, file)[:] = told
+            self._of_file(self._placed(name), file)[:] = told
 
-    def _of_each(self, name: str, dtype: Any) -> NDArray[Any]:
-        """Return what the last query tells of each sample in a column, (samples,), to be written to; zeros at first."""
-        if name not in self._seen:
-            self._seen[name] = np.zeros(self._pool.rows, dtype)
-        return self._seen[name]
+    def _placed(self, name: str) -> NDArray[np.bool_]:
+        """Return of which samples of the pool a demand asks, (samples,), to be written to."""
+        if name not in self._by_place:
+            self._by_place[name] = np.zeros(self._pool.rows, np.bool_)
+        return self._by_place[name]
 
-    def _of_file(self, name: str, file: PoolFile) -> NDArray[Any]:
-        return self._of_each(name, np.bool_)[self._starts[file.name] :][: file.rows]
+    def _of_file(self, asked: NDArray[np.bool_], file: PoolFile) -> NDArray[np.bool_]:
+        return asked[self._starts[file.name] :][: file.rows]
 
     def confirmed(self) -> bool:
         """Return whether nothing was missing; else everything has to be done again, and will be asked for."""
         if not self._trusting:
             return True
-        asked = {
-            demand.name: [self._asked_in(demand, file) for file in self._pool.files] for demand in self.program.demands
-        }
+        asked = {demand.name: self._asked_by_file(demand) for demand in self.program.demands}
         self._trusting = False
-        self._seen.clear()
+        self._in_order.clear()
+        self._by_place.clear()
         return self.features.confirm(asked)
 
-    def _asked_in(self, demand: Demand, file: PoolFile) -> NDArray[np.uint8]:
-        """Return which rows of a file a demand asks of, packed bits."""
-        where = self._where.get(demand.name)
+    def _asked_by_file(self, demand: Demand) -> list[NDArray[np.uint8]]:
+        """Return which rows of each file a demand asks of, packed bits."""
         if demand.statement is None:
-            asked = np.ones(file.rows, np.bool_)
-        elif where is None:
-            asked = self._of_file(demand.name, file)
-        else:
-            asked = asked_at(self._of_file(where.depth, file), where)
-        return np.packbits(asked)
+            return [np.packbits(np.ones(file.rows, np.bool_)) for file in self._pool.files]
+        if demand.name in self._in_order:
+            return self._in_order[demand.name].cut([file.rows for file in self._pool.files])
+        placed = self._placed(demand.name)
+        return [np.packbits(self._of_file(placed, file)) for file in self._pool.files]
 
     def satisfy(self, demand: Demand) -> None:
         """Make a feature known for the samples that it is asked of."""
@@ -194,3 +183,28 @@ class Asking:
 
 def _ones(bits: NDArray[np.uint8]) -> int:
     return int(np.count_nonzero(np.unpackbits(bits)))
+
+
+class _Bits:
+    """Truth values that come some at a time, 8 a byte: memory of a byte for each would cost more than what fills it."""
+
+    def __init__(self) -> None:
+        self._packed: list[NDArray[np.uint8]] = []
+        self._rest = np.empty(0, np.bool_)
+
+    def add(self, truths: NDArray[np.bool_]) -> None:
+        """Append the next ones, (n,)."""
+        if len(self._rest):
+            truths = np.concatenate([self._rest, truths])
+        whole = len(truths) // 8 * 8
+        self._packed.append(np.packbits(truths[:whole]))
+        self._rest = truths[whole:].copy()
+
+    def cut(self, lengths: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """Return the first `lengths[0]` of them, packed, then the next `lengths[1]`, and so on."""
+        bits = np.concatenate([*self._packed, np.packbits(self._rest)])
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        return [
+            np.packbits(np.unpackbits(bits[start // 8 : (end + 7) // 8])[start % 8 :][: end - start])
+            for start, end in zip([0, *ends], ends, strict=False)
+        ]

@@ -257,8 +257,11 @@ def _write(stored: StoredFeature, key: str, values: Values) -> Path:
 def _write_file(path: Path, values: Values) -> None:
     failed = len(values.failure) - values.failure.null_count
     counts = json.dumps({"rows": values.rows, "known": int(values.known.sum()), "failed": failed})
-    columns = {"value": values.value, "known": values.known, "failure": values.failure, "margin": values.margin}
-    table = pa.table(columns).replace_schema_metadata({_COUNTS: counts})
+    known = pa.array(values.known)
+    columns = {"value": values.value, "known": known, "failure": values.failure, "margin": values.margin}
+    # A column that says of itself that nothing is NULL is read in half the time.
+    fields = [pa.field(name, array.type, array.null_count > 0) for name, array in columns.items()]
+    table = pa.table(list(columns.values()), pa.schema(fields, {_COUNTS: counts}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished(path) as place:
