@@ -16,8 +16,9 @@ from dcql.compare.operands import Operand, refuse_other_pool
 from dcql.compiler import Compiled, Run, run_compiled
 from dcql.engine.duck import Resources
 from dcql.engine.export import missing, refuse_unknown
-from dcql.engine.features.inputs import Inputs, rows_of
+from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.report import Computing
+from dcql.engine.features.rows import rows_of
 from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.values import Observed, locate, observing, read_columns

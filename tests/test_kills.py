@@ -118,7 +118,7 @@ def values() -> dict[str, Any]:
         for key in stored.keys():  # noqa: SIM118
             newest = stored.newest(key)
             if newest is not None:
-                read = files.read_values(newest, files.read_counts(newest)["rows"])
+                read = files.read_values(newest, files.read_footer(newest).rows)
                 known = zip(read.known.tolist(), read.value.to_pylist(), strict=True)
                 found[f"{stored.id} {key}"] = {row: value for row, (is_known, value) in enumerate(known) if is_known}
     return found

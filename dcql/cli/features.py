@@ -212,7 +212,7 @@ for _name, _short, _command in (
 
 def stored_row(stored: "StoredFeature") -> dict[str, Any]:
     """Return what is stored of a feature as plain data; `damaged` says why one cannot be used."""
-    from dcql.engine.features.files import read_counts
+    from dcql.engine.features.files import read_footer
     from dcql.errors import RunError
 
     known = failed = 0
@@ -223,8 +223,8 @@ def stored_row(stored: "StoredFeature") -> dict[str, Any]:
         row |= {"name": str(described["name"]), "id": str(described["id"]), "model": model}
         row |= {"weights": described.get("weights"), "assets": described.get("assets", {})}
         for path in stored.newest_versions():
-            counts = read_counts(path)
-            known, failed = known + counts["known"], failed + counts["failed"]
+            footer = read_footer(path)
+            known, failed = known + footer.known, failed + footer.failed
     except RunError as error:
         row["damaged"] = error.diagnostics[0].label
     except (KeyError, TypeError) as error:

@@ -102,6 +102,19 @@ class Session:
         with _run_errors():
             yield from batches_of(self._submit(statement, source, parameters, "stream").arrow_capsule())
 
+    def footers(self, files: Sequence[str], key: str) -> dict[str, tuple[int, bytes]]:
+        """Return how many rows parquet files have, and what their footers hold under a key; without those that lack it.
+
+        Raises RunError where one cannot be read.
+        """
+        with _run_errors():
+            found = self._connection.execute(
+                "SELECT file_name, num_rows, value FROM parquet_kv_metadata($files)"
+                " JOIN parquet_file_metadata($files) USING (file_name) WHERE key = encode($key)",
+                {"files": [_literally(file) for file in files], "key": key},
+            ).fetchall()
+        return {file: (int(rows), bytes(value)) for file, rows, value in found}
+
     def store(self, name: str, columns: Sequence[tuple[str, Type]], rows: Sequence[Sequence[Any]]) -> None:
         """Make a table of values."""
         # Names and types here are dcql's own; values go in as parameters.

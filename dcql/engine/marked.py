@@ -19,8 +19,8 @@ from dcql.npy import read_header
 from dcql.subset import PIECE, UID, Subset, Uids, first_descent
 
 _ITEM = "V16"
-# Up to here a mark is a byte, for to set a bit takes longer.
-_BYTES = 1 << 24
+# For so many samples what is told of each may be bytes, beyond it bits, which take longer to set.
+ROWS_IN_BYTES = 1 << 24
 
 
 # What a run takes whatever DuckDB does: the interpreter with its libraries, batches on their way, uids that are held.
@@ -29,7 +29,7 @@ _BESIDE = 320_000_000
 
 def for_duckdb(memory: int, rows: int, has_copies: bool) -> int:
     """Return what DuckDB may take of `memory` bytes, at least half, where a run marks so many samples beside it."""
-    marks = rows if has_copies or rows <= _BYTES else rows // 8
+    marks = rows if has_copies or rows <= ROWS_IN_BYTES else rows // 8
     return max(memory // 2, memory - _BESIDE - marks)
 
 
@@ -90,7 +90,7 @@ def marks_of(rows: int, has_copies: bool) -> Bytes | Bits:
     """Return empty marks for a pool of so many samples."""
     if has_copies:
         return Bytes(rows, np.uint8)
-    return Bytes(rows, np.bool_) if rows <= _BYTES else Bits(rows)
+    return Bytes(rows, np.bool_) if rows <= ROWS_IN_BYTES else Bits(rows)
 
 
 class Marked(Subset):

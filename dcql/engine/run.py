@@ -24,6 +24,7 @@ from dcql.engine.statistics import Found, Statistics
 from dcql.engine.uids import Gathered, parse_items
 from dcql.errors import Diagnostic, RunError
 from dcql.lower.program import Block, Demand, Marks, Program, Told
+from dcql.lower.statement import Statement
 from dcql.plan.values import NamedSet, Promise
 from dcql.subset import PIECE, Subset
 
@@ -119,6 +120,15 @@ class Opened:
         """Note what a batch of the last query says of features: its rows go on in order."""
         if self.features is not None:
             self.features.observe(batch, told)
+
+    def scan_of(self, form: Marks) -> tuple[Statement, dict[str, Any]]:
+        """Return the last query in a form, with the values of features if they are noted, and parameters of its own."""
+        return (form.statement, {}) if self.features is None else self.features.scan_of(form)
+
+    def observe_ranks(self, here: slice, ranks: Any) -> None:
+        """Note the ranks, (n,), of some rows of the batch that was observed last."""
+        if self.features is not None:
+            self.features.observe_ranks(here, ranks)
 
     def observe_places(self, batch: Any) -> None:
         """Note what a batch of the last query says of features: its rows are told by their places."""
@@ -296,7 +306,8 @@ class _Output:
         ranks = InOrder([file for file in self._pool.files if file.rows])
         column, mark = self._program.kept_where
         source = self._sources.every_file()
-        for batch in self._session.marks(form.statement, source, self._parameters):
+        statement, parameters = self._ready.scan_of(form)
+        for batch in self._session.marks(statement, source, {**self._parameters, **parameters}):
             if not self._one_clause:
                 self._count(batch, form)
             marks = numbers(batch.column(column))
@@ -304,8 +315,10 @@ class _Output:
             for start in range(0, batch.num_rows, PIECE):
                 here = slice(start, start + PIECE)
                 kept = marks[here] == mark
+                taken = ranks.take(len(kept))
+                self._ready.observe_ranks(here, taken)
                 # compress, for the same with [kept] takes twice as long.
-                yield np.compress(kept, ranks.take(len(kept))), None if copies is None else copies[here][kept]
+                yield np.compress(kept, taken), None if copies is None else copies[here][kept]
             tell("samples", ranks.done, self._pool.rows)
         ranks.finish()
 

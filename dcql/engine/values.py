@@ -18,8 +18,9 @@ from dcql.engine.duck import Resources, session
 from dcql.engine.features import files
 from dcql.engine.features.asking import Asking
 from dcql.engine.features.columns import identity_of
-from dcql.engine.features.inputs import Inputs, rows_of
+from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.report import Computing
+from dcql.engine.features.rows import rows_of
 from dcql.engine.inside import Inside
 from dcql.engine.run import Progress, store_inputs
 from dcql.engine.sources import every_path

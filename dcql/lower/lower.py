@@ -14,7 +14,7 @@ from dcql.lower.cut import cut
 from dcql.lower.draw import draw
 from dcql.lower.firsts import firsts
 from dcql.lower.grouped_cut import grouped_cut
-from dcql.lower.marks import MarksChain, narrowed, without_case
+from dcql.lower.marks import MarksChain, narrowed, values_of, without_case
 from dcql.lower.program import (
     AssetTable,
     Block,
@@ -30,7 +30,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
-from dcql.lower.statement import ID, ROW, Samples, Statement, first_column
+from dcql.lower.statement import ID, ROW, Samples, Statement, feature_column, first_column
 from dcql.lower.tables import numbered, table_reads
 from dcql.lower.thresholds import grouped_threshold, scan
 from dcql.plan import nodes
@@ -234,10 +234,15 @@ class Lowering:
             items.append((sql.small(member.present.copy()), "kept"))
         if chain.reads_tables:
             return None, where
-        query = without_case(sql.select(items, chain.source()))
+        query = sql.select(items, chain.source())
         # A sample passes all clauses of a SELECT, or is marked by one more than there are.
-        statement = sql.render(narrowed(query, max((len(block.clauses) + 1 for block in chain.blocks), default=1)))
-        return Marks(statement, tuple(chain.flagged), told), where
+        narrowed(without_case(query), max((len(block.clauses) + 1 for block in chain.blocks), default=1))
+        statement = sql.render(query)
+        values = values_of(self.features)
+        for name, value in values.items():
+            sql.also(query, value, feature_column(name))
+        with_values = sql.render(query) if values else None
+        return Marks(statement, tuple(chain.flagged), told, with_values, tuple(values)), where
 
     def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""

@@ -1,15 +1,18 @@
 """The last query in the form of marks, whose text is in no digest: written as DuckDB computes it fastest."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from sqlglot import expressions as exp
 
+from dcql.catalog.models import FeatureSpec
 from dcql.catalog.types import Type
 from dcql.lower import sql
 from dcql.lower.chain import Chain
 from dcql.lower.program import Told
 from dcql.lower.sets import in_flags
 from dcql.lower.sql import Sql
+from dcql.lower.statement import feature_column, texts_parameter
 from dcql.plan import nodes
 
 _SMALL, _TINY = exp.DataType.Type.USMALLINT, exp.DataType.Type.UTINYINT
@@ -51,6 +54,23 @@ class MarksChain(Chain):
             passed = [stage for stage, upto in tests if upto <= number]
             holds.append(self.expression(clause.expr, name, passed))
         return holds, []
+
+
+def values_of(features: Sequence[FeatureSpec]) -> dict[str, Sql]:
+    """Return what `Marks.with_values` tells of features, by their names: of numbers on a grid and vectors nothing."""
+    values: dict[str, Sql] = {}
+    for number, spec in enumerate(features, start=1):
+        if spec.is_embedding or spec.output.bits is not None:
+            continue
+        value = sql.column(feature_column(spec.name))
+        if spec.output.type is Type.TEXT:
+            texts = exp.DataType(
+                this=exp.DataType.Type.ARRAY, expressions=[exp.DataType(this=exp.DataType.Type.TEXT)], nested=True
+            )
+            listed = exp.Cast(this=exp.Parameter(this=exp.Var(this=texts_parameter(number))), to=texts)
+            value = sql.call("list_position", listed, value)
+        values[spec.name] = value
+    return values
 
 
 def without_case(query: Sql) -> Sql:

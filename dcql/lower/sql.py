@@ -385,8 +385,17 @@ def select(items: Sequence[tuple[Sql, str]], source: Sql, *, star_of: str | None
     written: list[Sql] = []
     if star_of is not None:
         written.append(exp.Column(this=exp.Star(), table=exp.Identifier(this=star_of, quoted=True)))
-    written += [exp.Alias(this=value, alias=exp.Identifier(this=name, quoted=True)) for value, name in items]
+    written += [_named(value, name) for value, name in items]
     return exp.Select(expressions=written, from_=exp.From(this=source))
+
+
+def also(query: exp.Select, value: Sql, name: str) -> None:
+    """Add a column to what a query selects."""
+    query.append("expressions", _named(value, name))
+
+
+def _named(value: Sql, name: str) -> exp.Alias:
+    return exp.Alias(this=value, alias=exp.Identifier(this=name, quoted=True))
 
 
 def table(name: str) -> Sql:

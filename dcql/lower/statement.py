@@ -16,6 +16,11 @@ def feature_column(name: str) -> str:
     return f"@feature/{name}"
 
 
+def texts_parameter(number: int) -> str:
+    """Return the parameter that lists the texts of a program's n-th feature, counted from 1."""
+    return f"texts{number}"
+
+
 def length_column(function: str, column: str) -> str:
     """Return the column of `samples` that holds a length of a text."""
     return f"@length/{function}/{column}"

@@ -44,7 +44,7 @@ def versions(stored: StoredFeature) -> list[list[Path]]:
 
 def known(stored: StoredFeature) -> int:
     """Return for how many samples something is known."""
-    return sum(files.read_counts(each[-1])["known"] for each in versions(stored))
+    return sum(files.read_footer(each[-1]).known for each in versions(stored))
 
 
 def right(rows: int = ROWS, seed: int = 5) -> set[str]:

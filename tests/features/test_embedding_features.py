@@ -145,7 +145,7 @@ def test_an_embedding_of_an_embedding(world: World, tmp_path: Path) -> None:
     assert result.subset.distinct == ROWS
     assert result.features is not None
     assert [one.spec.name for one in result.features.uses] == ["mine", "turned", "product"]
-    (turned_values,) = [v for v in stored("turned").newest_versions() if files.read_counts(v)["rows"] == ROWS // 3][:1]
+    (turned_values,) = [v for v in stored("turned").newest_versions() if files.read_footer(v).rows == ROWS // 3][:1]
     assert open_vectors(turned_values, ROWS // 3).shape == (ROWS // 3, 3)
 
 
@@ -260,7 +260,7 @@ def test_the_shipped_embeddings_of_the_demo_pool_come_out_again() -> None:
         assert use(result, name).spec.model.tolerance == 0.001
         compared = 0
         for path in stored(name).newest_versions():
-            rows = files.read_counts(path)["rows"]
+            rows = files.read_footer(path).rows
             (beside,) = [file for file in demo.files if Inputs(demo).key(file, use(result, name).spec) in str(path)]
             known = np.flatnonzero(files.read_values(path, rows).known)
             shipped = Embeddings.open(npz_beside(beside), key).rows()[known].astype("f8")

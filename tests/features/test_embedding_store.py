@@ -53,7 +53,7 @@ def test_vectors_are_stored_as_float16_row_for_row(world: World) -> None:
     feature = stored("mine")
     seen = 0
     for path in feature.newest_versions():
-        rows = files.read_counts(path)["rows"]
+        rows = files.read_footer(path).rows
         values = files.read_values(path, rows)
         assert str(values.value.type) == "bool"
         if not values.known.any():
@@ -71,7 +71,7 @@ def test_a_known_vector_keeps_its_value(world: World) -> None:
     (key,) = feature.keys()[:1]
     before = feature.newest(key)
     assert before is not None
-    rows = files.read_counts(before)["rows"]
+    rows = files.read_footer(before).rows
     known = files.read_values(before, rows).known
     old = np.array(open_vectors(before, rows))
     every = np.arange(rows)
@@ -92,7 +92,7 @@ def test_vectors_of_another_length_are_refused(world: World) -> None:
     key = feature.keys()[0]
     before = feature.newest(key)
     assert before is not None
-    rows = files.read_counts(before)["rows"]
+    rows = files.read_footer(before).rows
     given = pa.FixedSizeListArray.from_arrays(pa.array(np.full(rows * 3, 9, np.float16)), 3)
     with pytest.raises(RunError) as caught:
         files.merge(feature, key, rows, spec, np.arange(rows), Answers(given))
@@ -116,7 +116,7 @@ def test_pieces_and_processes_do_not_matter(tmp_path: Path, monkeypatch: pytest.
             result = world.run("SELECT uid FROM pool WHERE cluster IN (1, 2) AND total > 0", "none = 9", pool=pool)
             contents = []
             for path in stored("mine").newest_versions():
-                count = files.read_counts(path)["rows"]
+                count = files.read_footer(path).rows
                 contents.append(np.array(open_vectors(path, count)) if count else None)
         assert result.features is not None
         found.append((result.subset.hash, dict(result.features.digests), repr(contents)))
@@ -221,7 +221,7 @@ def test_a_kill_between_the_two_files(world: World, tmp_path: Path, number: int,
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ}, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     for each in stored("mine").newest_versions():
-        rows = files.read_counts(each)["rows"]
+        rows = files.read_footer(each).rows
         values = files.read_values(each, rows)
         if values.value.null_count < rows:
             assert open_vectors(each, rows).shape == (rows, WIDTH)

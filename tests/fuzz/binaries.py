@@ -212,11 +212,13 @@ def stored_values(data: bytes) -> bool:
     path.with_name(name).write_bytes(content)
     if name == "1.npy":
         return len(vectors.open_vectors(path, ROWS)) == ROWS
-    counts = files.read_counts(path)
+    footer = files.read_footer(path)
     known = files.read_known(path, ROWS)
     values = files.read_values(path, ROWS)
     promise(len(known) == values.rows == ROWS, "there is a value a row")
-    promise(all(type(count) is int for count in counts.values()), "counts are whole numbers")
+    counts = (footer.rows, footer.known, footer.failed)
+    promise(all(type(count) is int for count in counts), "counts are whole numbers")
+    promise(all(type(text) is str for text in footer.texts or ()), "texts are texts")
     return True
 
 

@@ -2,6 +2,8 @@
 
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,14 +16,17 @@ from dcql.engine.counts import asked_in
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
-from dcql.engine.features.digest import content_digests
+from dcql.engine.features.digest import Scanned, content_digests
 from dcql.engine.features.fitting import Fitting
+from dcql.engine.features.footer import KEY, Footer, footer_of
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
+from dcql.engine.marked import ROWS_IN_BYTES
 from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
-from dcql.lower.program import Demand, Program, Told
-from dcql.lower.statement import ROW, Statement
+from dcql.errors import RunError
+from dcql.lower.program import Demand, Marks, Program, Told
+from dcql.lower.statement import ROW, Statement, texts_parameter
 
 
 class Asking:
@@ -50,9 +55,12 @@ class Asking:
         self.sources = Sources(program, pool, self.features.beside)
         # Where values are stored for every feature and file, it is taken that none is missing, until the end.
         self._trusting = False
+        self._newest: dict[str, list[Path]] = {}
         # Of which samples the demands ask, by their names: as the last query tells it in order, or else by place.
         self._in_order: dict[str, _Bits] = {}
         self._by_place: dict[str, NDArray[np.bool_]] = {}
+        # The digests of features whose values the last query tells, where it does.
+        self._scanned: Scanned | None = None
         self._starts = dict(zip((file.name for file in pool.files), starts_of(pool.files).tolist(), strict=True))
 
     def __enter__(self) -> Self:
@@ -86,12 +94,82 @@ class Asking:
         """
         if self.program.fits or not (self._pool.added or self.program.in_order):
             return False
-        return all(self.features.holds_some(spec) for spec in self.program.every_feature)
+        newest = self.features.newest_files()
+        if newest is None:
+            return False
+        self._newest = newest
+        every = [path for paths in newest.values() for path in paths]
+        self._take_footers(every)
+        return all(self.features.footer(path).known for path in every)
+
+    def _take_footers(self, paths: Sequence[Path]) -> None:
+        """Read the footers of files of values together; whoever asks for one that is damaged is told what is wrong."""
+        try:
+            found = self._session.footers([str(path) for path in paths], KEY)
+        except RunError:
+            return
+        footers: dict[Path, Footer] = {}
+        for path in paths:
+            with suppress(KeyError, ValueError):
+                rows, content = found[str(path)]
+                footer = footer_of(content)
+                if footer.rows == rows:
+                    footers[path] = footer
+        self.features.take_footers(footers)
+
+    def scan_of(self, form: Marks) -> tuple[Statement, dict[str, Any]]:
+        """Return the last query in a form, and parameters of its own.
+
+        It tells values where digests can be made of them on the way: they need not be read once more.
+        """
+        self._scanned = None
+        texts = self._texts() if self._trusting and form.with_values is not None else None
+        if texts is None or form.with_values is None:
+            return form.statement, {}
+        valued = [spec for spec in self.program.features if spec.name in form.valued]
+        self._scanned = Scanned(valued, texts, self._pool.rows)
+        numbered = {spec.name: number for number, spec in enumerate(self.program.features, start=1)}
+        return form.with_values, {texts_parameter(numbered[name]): list(each) for name, each in texts.items()}
+
+    def _texts(self) -> dict[str, Sequence[str]] | None:
+        """Return the texts of each feature of TEXT, by name, None where they are too many.
+
+        Also where samples are so many that the digests of all features at once would take too much memory.
+        """
+        if self._pool.rows > ROWS_IN_BYTES:
+            return None
+        texts: dict[str, Sequence[str]] = {}
+        for spec in self.program.features:
+            if spec.output.type is not Type.TEXT:
+                continue
+            listed = [self.features.footer(path).texts for path in self._newest.get(spec.name, ())]
+            if None in listed:
+                return None
+            texts[spec.name] = sorted({text for each in listed for text in each or ()})
+        return texts
 
     def observe(self, batch: Any, told: Mapping[str, Told]) -> None:
         """Note which samples of a batch the demands ask of: they are the next ones of the pool."""
-        for name in self.observed:
-            self._in_order.setdefault(name, _Bits()).add(asked_in(batch, name, told))
+        asked = {name: asked_in(batch, name, told) for name in self.observed}
+        for name, found in asked.items():
+            self._in_order.setdefault(name, _Bits()).add(found)
+        if self._scanned is not None:
+            self._scanned.begin(
+                batch, {name: self._asked_in(name, asked, batch.num_rows) for name in self._scanned.names}
+            )
+
+    def observe_ranks(self, here: slice, ranks: NDArray[Any]) -> None:
+        """Note the ranks, (n,), of some samples of the batch that was observed last."""
+        if self._scanned is not None:
+            self._scanned.take(here, ranks)
+
+    def _asked_in(self, name: str, asked: Mapping[str, NDArray[np.bool_]], rows: int) -> NDArray[np.bool_]:
+        """Return of which samples of a batch anything asks a feature, (rows,), given what each demand does."""
+        found = [asked.get(demand.name) for demand in self.features.demands_of(self.features.spec(name))]
+        first, *more = (np.ones(rows, np.bool_) if one is None else one for one in found)
+        for one in more:
+            first = first | one
+        return first
 
     def observe_places(self, batch: Any) -> None:
         """Note which samples of a batch the demands ask of: they are told by their places."""
@@ -127,7 +205,10 @@ class Asking:
         self._trusting = False
         self._in_order.clear()
         self._by_place.clear()
-        return self.features.confirm(asked)
+        if self.features.confirm(asked):
+            return True
+        self._scanned = None
+        return False
 
     def _asked_by_file(self, demand: Demand) -> list[NDArray[np.uint8]]:
         """Return which rows of each file a demand asks of, packed bits."""
@@ -147,7 +228,7 @@ class Asking:
     def report(self) -> FeaturesReport:
         """Return what became of the features."""
         features = self.features
-        digests = content_digests(features, self._pool) if self._pool.added else {}
+        digests = content_digests(features, self._pool, self._scanned) if self._pool.added else {}
         given = [one.asset for one in self.program.asset_sets]
         given += [one.asset for spec in self.program.every_feature for one in spec.assets]
         assets: dict[str, str] = {}

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,16 @@ from dcql.catalog.features import StoredFeature, features_folder, open_feature
 from dcql.catalog.models import FeatureSpec, input_to_json
 from dcql.catalog.pool import Pool, PoolFile
 from dcql.dataclass import dataclass
-from dcql.engine.features import files
 from dcql.engine.features.assets import Assets
+from dcql.engine.features.footer import Footer
 from dcql.engine.features.inputs import Inputs
 from dcql.engine.features.report import BeforeModels, Computing, Use
-from dcql.engine.features.vectors import vectors_or_none
 from dcql.engine.features.weights import weights_of
 from dcql.errors import Diagnostic, RunError
-from dcql.lower.program import Program
+from dcql.lower.program import Demand, Program
+
+if TYPE_CHECKING:
+    from dcql.engine.features.files import Values  # it brings in Arrow, which most runs do without, here and below
 
 # The rows of a file that something asks for, ascending; None for all of them.
 RowsOf = Callable[[PoolFile], NDArray[np.int64] | None]
@@ -50,7 +52,7 @@ class Features:
         self._stored: dict[str, StoredFeature] = {}
         # The versions that a run reads, by feature and file of the pool, until it makes more known.
         self._paths: dict[tuple[str, str], Path] = {}
-        self._counts: dict[Path, Mapping[str, int]] = {}
+        self._footers: dict[Path, Footer] = {}
         # Of each feature, the names of those that read it, its own among them.
         self._readers: dict[str, set[str]] = {}
         self._held = ExitStack()
@@ -85,12 +87,43 @@ class Features:
     def path(self, spec: FeatureSpec, file: PoolFile) -> Path:
         """Return a feature's values for one file of the pool."""
         if not self._is_ready(spec):
-            return files.nothing_file(features_folder(), file.rows, spec.output)
+            from dcql.engine.features.files import nothing_file
+
+            return nothing_file(features_folder(), file.rows, spec.output)
         asked = (spec.name, file.name)
         if asked not in self._paths:
-            key = self.inputs.key(file, spec)
-            self._paths[asked] = files.ensure(self.stored(spec), key, file.rows, spec.output)
+            stored, key = self.stored(spec), self.inputs.key(file, spec)
+            self._paths[asked] = stored.newest(key) or _begun(stored, key, file.rows, spec)
         return self._paths[asked]
+
+    def newest_files(self) -> dict[str, list[Path]] | None:
+        """Return the values of every feature, by its name, for the files of the pool that have rows.
+
+        None where one has no file of values: nothing of it is stored there.
+        """
+        found: dict[str, list[Path]] = {}
+        for spec in self.program.every_feature:
+            stored = self.stored(spec)
+            for file in self.pool.files:
+                newest = stored.newest(self.inputs.key(file, spec)) if file.rows else None
+                if newest is not None:
+                    self._paths[spec.name, file.name] = newest
+                    found.setdefault(spec.name, []).append(newest)
+                elif file.rows:
+                    return None
+        return found
+
+    def take_footers(self, footers: Mapping[Path, Footer]) -> None:
+        """Take over what the footers of files of values say, which never change."""
+        self._footers |= footers
+
+    def footer(self, path: Path) -> Footer:
+        """Return what the footer of a file of values says. Raises RunError where it is damaged."""
+        if path not in self._footers:
+            from dcql.engine.features.files import read_footer
+
+            self._footers[path] = read_footer(path)
+        return self._footers[path]
 
     def _is_ready(self, spec: FeatureSpec) -> bool:
         """Return whether it is known what a feature is: its assets may be fitted later in the run."""
@@ -120,7 +153,7 @@ class Features:
             wanted = self.positions(name, number)
             newest = stored.newest(self.inputs.key(file, spec)) if file.rows else None
             if newest is not None:
-                wanted = wanted[~files.read_known(newest, file.rows)[wanted]]
+                wanted = wanted[~_read_known(newest, file.rows)[wanted]]
             missing.append(wanted)
         if total := sum(len(each) for each in missing):
             if self.before_models is not None:
@@ -128,12 +161,6 @@ class Features:
                 self.before_models(frozenset(demand.name for demand in self.program.demands if demand.name not in met))
             self._compute(spec, missing, total, tell)
         self._told(spec)
-
-    def holds_some(self, spec: FeatureSpec) -> bool:
-        """Return whether something of a feature is stored for every file of the pool that has rows."""
-        stored = self.stored(spec)
-        newest = (stored.newest(self.inputs.key(file, spec)) for file in self.pool.files if file.rows)
-        return all(path is not None and self._counts_of(path)["known"] for path in newest)
 
     def confirm(self, asked: dict[str, list[NDArray[np.uint8]]]) -> bool:
         """Take over what demands ask of, as in `asked`, if all of it is stored; return whether it is."""
@@ -152,16 +179,10 @@ class Features:
         if not file.rows:
             return True
         path = self.path(spec, file)
-        counts = self._counts_of(path)
-        if counts["known"] == counts["rows"] == file.rows:
+        footer = self.footer(path)
+        if footer.is_complete and footer.rows == file.rows:
             return True
-        return not (wanted & ~np.packbits(files.read_known(path, file.rows))).any()
-
-    def _counts_of(self, path: Path) -> Mapping[str, int]:
-        """Return what `files.read_counts` does, of a version that never changes."""
-        if path not in self._counts:
-            self._counts[path] = files.read_counts(path)
-        return self._counts[path]
+        return not (wanted & ~np.packbits(_read_known(path, file.rows))).any()
 
     def positions(self, name: str, number: int) -> NDArray[np.int64]:
         """Return the rows of the pool's n-th file that a demand asks of, ascending."""
@@ -174,28 +195,37 @@ class Features:
 
     def is_asked(self, spec: FeatureSpec, number: int) -> NDArray[np.bool_]:
         """Return which rows of the pool's n-th file anything asks a feature of, (rows,) bool."""
-        if spec.name not in self._readers:
-            self._readers[spec.name] = {one.name for one in self.program.every_feature if spec in one.chain}
-        readers = self._readers[spec.name]
-        names = [d.name for d in self.program.demands if d.feature in readers and d.name in self.asked]
         rows = self.pool.files[number].rows
         bits = np.zeros((rows + 7) // 8, np.uint8)
-        for name in names:
-            bits |= self.asked[name][number]
+        for demand in self.demands_of(spec):
+            if demand.name in self.asked:
+                bits |= self.asked[demand.name][number]
         return np.unpackbits(bits, count=rows).view(np.bool_)
 
-    def values(self, spec: FeatureSpec, number: int) -> files.Values:
+    def demands_of(self, spec: FeatureSpec) -> list[Demand]:
+        """Return what asks for a feature, itself or through one that reads it."""
+        if spec.name not in self._readers:
+            self._readers[spec.name] = {one.name for one in self.program.every_feature if spec in one.chain}
+        return [demand for demand in self.program.demands if demand.feature in self._readers[spec.name]]
+
+    def values(self, spec: FeatureSpec, number: int) -> "Values":
         """Return a feature's values for the pool's n-th file."""
+        from dcql.engine.features.files import read_values
+
         file = self.pool.files[number]
-        return files.read_values(self.path(spec, file), file.rows)
+        return read_values(self.path(spec, file), file.rows)
 
     def value(self, spec: FeatureSpec, number: int) -> Any:
         """Return a feature's values alone for the pool's n-th file, as `files.read_value` does."""
+        from dcql.engine.features.files import read_value
+
         file = self.pool.files[number]
-        return files.read_value(self.path(spec, file), file.rows)
+        return read_value(self.path(spec, file), file.rows)
 
     def vectors(self, spec: FeatureSpec, number: int) -> NDArray[np.float16]:
         """Return an EMBEDDING feature's vectors for the pool's n-th file, (rows, d), anything where there is none."""
+        from dcql.engine.features.vectors import vectors_or_none
+
         file = self.pool.files[number]
         return vectors_or_none(self.path(spec, file), self.value(spec, number))
 
@@ -222,6 +252,7 @@ class Features:
     def _here(self, spec: FeatureSpec, missing: list[NDArray[np.int64]], total: int) -> Iterator[int]:
         """Compute and store a feature for rows of each file; yield how many more rows are stored."""
         from dcql.engine.features.answering import answers_for  # most runs find everything stored
+        from dcql.engine.features.files import merge
         from dcql.engine.features.rates import note_rate
         from dcql.engine.features.running import Running
 
@@ -233,7 +264,7 @@ class Features:
                     continue
                 key = self.inputs.key(file, spec)
                 for where, answers in answers_for(running, self.inputs, spec, file, positions, self.path):
-                    files.merge(self.stored(spec), key, file.rows, spec, where, answers)
+                    merge(self.stored(spec), key, file.rows, spec, where, answers)
                     done += len(where)
                     yield len(where)
             lanes = running.lanes
@@ -258,7 +289,7 @@ class Features:
         for number, file in enumerate(self.pool.files):
             asked = int(np.count_nonzero(self.is_asked(spec, number)))
             use.asked += asked
-            if not asked or not self._counts_of(self.path(spec, file))["failed"]:
+            if not asked or not self.footer(self.path(spec, file)).failed:
                 continue
             here = self.asked_of(spec, number)
             for reason in self.values(spec, number).failure.take(indices(here)).drop_null().to_pylist():
@@ -279,6 +310,18 @@ class Features:
                     ),
                 )
             )
+
+
+def _begun(stored: StoredFeature, key: str, rows: int, spec: FeatureSpec) -> Path:
+    from dcql.engine.features.files import ensure
+
+    return ensure(stored, key, rows, spec.output)
+
+
+def _read_known(path: Path, rows: int) -> NDArray[np.bool_]:
+    from dcql.engine.features.files import read_known
+
+    return read_known(path, rows)
 
 
 def stored_feature(spec: FeatureSpec, assets: Assets) -> StoredFeature:

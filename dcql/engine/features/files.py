@@ -8,7 +8,6 @@ margin    how far the answer was ahead of the next one, for models that know it
 Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie beside it: see `vectors`.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from dcql.catalog.models import INT16_BITS, FeatureSpec, Output
 from dcql.catalog.pool import unwritable
 from dcql.catalog.types import Type
 from dcql.dataclass import dataclass
+from dcql.engine.features.footer import KEY, Footer, footer_of, listed, written
 from dcql.engine.features.vectors import (
     as_halves,
     has_vector,
@@ -36,11 +36,9 @@ from dcql.engine.features.vectors import (
 )
 from dcql.engine.udfs.answers import Answers
 from dcql.errors import Diagnostic, RunError
-from dcql.json_text import parse_json
 from dcql.scratch import unfinished
 
 _ARROW = {Type.TEXT: pa.string(), Type.INT: pa.int64(), Type.BOOL: pa.bool_(), Type.EMBEDDING: pa.bool_()}
-_COUNTS = b"dcql"
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,9 @@ def read_value(path: Path, rows: int) -> Any:
 
 def read_known(path: Path, rows: int) -> NDArray[np.bool_]:
     """Return for which rows a version of a file's values knows an answer, (rows,) bool."""
-    counts = read_counts(path)
-    if counts["known"] in (0, rows) and counts["rows"] == rows:
-        return np.full(rows, counts["known"] == rows and rows > 0)
+    footer = read_footer(path)
+    if footer.known in (0, rows) and footer.rows == rows:
+        return np.full(rows, footer.known == rows and rows > 0)
     (known,) = _columns(path, rows, ["known"])
     return truths(known)
 
@@ -146,12 +144,11 @@ def _columns(path: Path, rows: int, names: list[str], by_dictionary: Sequence[st
     return found
 
 
-def read_counts(path: Path) -> dict[str, int]:
-    """Return how many rows a version has, how many are known and how many failed, from its footer."""
+def read_footer(path: Path) -> Footer:
+    """Return what the footer of a version says. Raises RunError where it is damaged."""
     try:
-        counts = parse_json((pq.read_schema(path).metadata or {})[_COUNTS])
-        return {name: int(counts[name]) for name in ("rows", "known", "failed")}
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        return footer_of((pq.read_schema(path).metadata or {})[KEY.encode()])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(_damaged(path, str(error))) from error
 
 
@@ -256,12 +253,13 @@ def _write(stored: StoredFeature, key: str, values: Values) -> Path:
 
 def _write_file(path: Path, values: Values) -> None:
     failed = len(values.failure) - values.failure.null_count
-    counts = json.dumps({"rows": values.rows, "known": int(values.known.sum()), "failed": failed})
+    texts = listed(values.value.unique().drop_null().to_pylist()) if pa.types.is_string(values.value.type) else None
+    footer = written(Footer(values.rows, int(values.known.sum()), failed, texts))
     known = pa.array(values.known)
     columns = {"value": values.value, "known": known, "failure": values.failure, "margin": values.margin}
     # A column that says of itself that nothing is NULL is read in half the time.
     fields = [pa.field(name, array.type, array.null_count > 0) for name, array in columns.items()]
-    table = pa.table(list(columns.values()), pa.schema(fields, {_COUNTS: counts}))
+    table = pa.table(list(columns.values()), pa.schema(fields, {KEY: footer}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished(path) as place:

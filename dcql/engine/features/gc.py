@@ -188,7 +188,7 @@ def _called(stored: StoredFeature) -> str:
 def _is_readable(path: Path, rows: int | None, described: dict[str, Any]) -> bool:
     """Return whether a file of values can be read, and is of as many rows as the pool's file where that is known."""
     try:
-        counted = files.read_counts(path)["rows"]
+        counted = files.read_footer(path).rows
         values = files.read_values(path, counted if rows is None else rows)
         if described.get("output") == Type.EMBEDDING.value:
             vectors_or_none(path, values.value)

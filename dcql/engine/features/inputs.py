@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.arrays import arrow_of, indices
+from dcql.arrays import arrow_of
 from dcql.catalog import store
 from dcql.catalog.coverage import Coverage, open_coverage
 from dcql.catalog.features import RAW
@@ -28,21 +26,10 @@ from dcql.catalog.types import Type
 from dcql.dataclass import dataclass
 from dcql.digest import sha256_of
 from dcql.engine.embeddings import Embeddings, digest
-from dcql.engine.scalars import decoded
 from dcql.engine.uids import parse_uids
-from dcql.errors import Diagnostic, RunError
-from dcql.files import locate
 from dcql.subset import UID, Uids, join_words
 
 KEY_DIGITS = 32
-_ARROW = {
-    Type.TEXT: pa.string(),
-    Type.INT: pa.int64(),
-    Type.FLOAT: pa.float32(),
-    Type.DOUBLE: pa.float64(),
-    Type.BOOL: pa.bool_(),
-}
-_ROWS_READ = 1 << 16
 
 
 @dataclass
@@ -78,8 +65,10 @@ class Inputs:
         """Return the uids of a file, (rows,) of dtype u8,u8. Raises RunError where it cannot be read."""
         if file.rank is not None:
             return self._ranked(np.load(file.rank))
+        from dcql.engine.features.rows import ROWS_READ, rows_of
+
         every = np.arange(file.rows, dtype=np.int64)
-        parts = [table.column("uid") for table in rows_of(file, {"uid": Type.TEXT}, every, _ROWS_READ)]
+        parts = [table.column("uid") for table in rows_of(file, {"uid": Type.TEXT}, every, ROWS_READ)]
         read = [join_words(*parse_uids(texts, file=file.name, first_row=None)) for texts in parts]
         return np.concatenate(read) if read else join_words(*(np.empty(0, np.uint64),) * 2)
 
@@ -124,6 +113,8 @@ class Inputs:
         `vectors` are those of the features that it reads, by parameter, (rows, d) for all rows of the file.
         Raises RunError where something cannot be read.
         """
+        from dcql.engine.features.rows import rows_of  # it brings in Arrow, and most runs find everything stored
+
         columns = {one.column: one.type for one in spec.inputs if isinstance(one, ColumnArgument)}
         images = any(isinstance(one, ImageArgument) for one in spec.inputs)
         embeddings = {
@@ -171,49 +162,6 @@ def npz_beside(file: PoolFile) -> str:
 def _taken(between: NDArray[Any], here: NDArray[np.int64]) -> NDArray[Any]:
     """Return some rows of an embedding, of which all from the first to the last are given; all are not copied."""
     return between if len(between) == len(here) else between[here - here[0]]
-
-
-def _as_read(array: Any, type_: Type) -> Any:
-    """Return a column of a file in the arrow type of its type in recipes, NaN as NULL and -0.0 as 0."""
-    array = decoded(array).cast(_ARROW[type_])
-    if type_ not in (Type.FLOAT, Type.DOUBLE):
-        return array
-    import pyarrow.compute as pc  # slow to import, and few inputs are floats
-
-    numbers = pc.add(array, pa.scalar(0.0, array.type))
-    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, array.type), numbers)
-
-
-def rows_of(file: PoolFile, columns: Mapping[str, Type], positions: NDArray[np.int64], size: int) -> Iterator[Any]:
-    """Yield tables of the columns at the positions, `size` rows each, reading a part of the file at a time."""
-    filesystem, path = locate(file.path)
-    waiting: list[Any] = []
-    rows = seen = 0
-    until = int(positions[-1]) + 1 if len(positions) else 0
-    try:
-        with filesystem.open(path, "rb") as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=list(columns)):
-                if seen >= until:
-                    break
-                low, high = np.searchsorted(positions, [seen, seen + batch.num_rows])
-                taken = positions[low:high] - seen
-                seen += batch.num_rows
-                if not len(taken):
-                    continue
-                rows_taken = indices(taken)
-                arrays = [_as_read(batch.column(name).take(rows_taken), type_) for name, type_ in columns.items()]
-                waiting.append(pa.table(arrays, list(columns)))
-                rows += len(taken)
-                while rows >= size:
-                    whole = pa.concat_tables(waiting)
-                    yield whole.slice(0, size)
-                    waiting, rows = [whole.slice(size)], rows - size
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(
-            Diagnostic("E0714", f"`{file.name}` cannot be read", None, str(error), ("check the file, and try again",))
-        ) from error
-    if rows:
-        yield pa.concat_tables(waiting)
 
 
 def shards_store() -> Path:

@@ -13,7 +13,7 @@ from dcql.catalog.pool import Pool, PoolFile
 from dcql.catalog.types import Type
 from dcql.engine.buckets import Number
 from dcql.engine.distribution import Distribution
-from dcql.engine.features.inputs import rows_of
+from dcql.engine.features.rows import rows_of
 from dcql.engine.inside import Inside
 from dcql.engine.run import Progress
 from dcql.engine.statistics import Found
