@@ -48,12 +48,7 @@ class StoredFeature:
     def versions(self, key: str) -> list[Path]:
         """Return the versions of a file's values, newest last."""
         folder = self.folder / key
-        try:
-            names = os.listdir(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        numbers = (name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
-        return [folder / f"{number}.parquet" for number in sorted(filter(str.isdecimal, numbers), key=int)]
+        return [folder / f"{number}.parquet" for number in _versions_in(_names_in(folder))]
 
     def newest(self, key: str) -> Path | None:
         """Return a file's values as they are now, None where nothing is stored."""
@@ -62,7 +57,8 @@ class StoredFeature:
 
     def keys(self) -> list[str]:
         """Return the keys of the files that it holds values of."""
-        return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+        with os.scandir(self.folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
 
     def described(self) -> dict[str, Any]:
         """Return what was asked, as plain data. Raises RunError for a store of another version or a damaged one."""
@@ -100,6 +96,8 @@ class StoredFeature:
         """Remove old versions and unfinished files, where no run reads."""
         with self.alone() as alone:
             for key in self.keys() if alone else ():
+                if not self.leftovers(key):
+                    continue
                 with (
                     contextlib.suppress(BlockingIOError),
                     _held(self.folder / key / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB),
@@ -109,10 +107,14 @@ class StoredFeature:
 
     def leftovers(self, key: str) -> list[Path]:
         """Return the old versions and unfinished files of a file's values, and vectors that are of none."""
-        versions, folder = self.versions(key), self.folder / key
-        newest = versions[-1].stem if versions else ""
-        vectors = (path for path in sorted(folder.glob("*.npy")) if path.stem != newest)
-        return [*versions[:-1], *vectors, *folder.glob(".*.unfinished")]
+        folder = self.folder / key
+        names = _names_in(folder)
+        versions = _versions_in(names)
+        kept = {f"{versions[-1]}.npy"} if versions else set()
+        old = [f"{version}.parquet" for version in versions[:-1]]
+        vectors = sorted(name for name in names if name.endswith(".npy") and name not in kept)
+        unfinished_ = [name for name in names if name.startswith(".") and name.endswith(".unfinished")]
+        return [folder / name for name in (*old, *vectors, *unfinished_)]
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
@@ -124,6 +126,19 @@ class StoredFeature:
                 yield False
                 return
             yield True
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _versions_in(names: list[str]) -> list[str]:
+    """Return the numbers of the versions among the names in a folder, newest last."""
+    numbers = (name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+    return sorted(filter(str.isdecimal, numbers), key=int)
 
 
 def features_folder() -> Path:

@@ -69,6 +69,8 @@ def values_of(features: Sequence[FeatureSpec]) -> dict[str, Sql]:
             )
             listed = exp.Cast(this=exp.Parameter(this=exp.Var(this=texts_parameter(number))), to=texts)
             value = sql.call("list_position", listed, value)
+        elif spec.output.type is Type.INT:
+            value = exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.UINT))
         values[spec.name] = value
     return values
 

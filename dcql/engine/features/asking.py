@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,9 +15,9 @@ from dcql.engine.counts import asked_in
 from dcql.engine.duck import Resources, Session
 from dcql.engine.features.assets import Assets, set_values
 from dcql.engine.features.columns import Features, RowsOf, Tell
-from dcql.engine.features.digest import Scanned, content_digests
+from dcql.engine.features.digest import Scanned, content_digests, text_digest
 from dcql.engine.features.fitting import Fitting
-from dcql.engine.features.footer import KEY, Footer, footer_of
+from dcql.engine.features.footer import KEY, Footer, footer_of, listed
 from dcql.engine.features.margins import margins
 from dcql.engine.features.report import BeforeModels, Computing, FeaturesReport
 from dcql.engine.marked import ROWS_IN_BYTES
@@ -98,24 +97,25 @@ class Asking:
         if newest is None:
             return False
         self._newest = newest
-        every = [path for paths in newest.values() for path in paths]
-        self._take_footers(every)
-        return all(self.features.footer(path).known for path in every)
+        footers = self._footers([path for paths in newest.values() for path in paths])
+        if footers is None:
+            return False
+        self.features.take_footers(footers)
+        return all(footer.known for footer in footers.values())
 
-    def _take_footers(self, paths: Sequence[Path]) -> None:
-        """Read the footers of files of values together; whoever asks for one that is damaged is told what is wrong."""
+    def _footers(self, paths: Sequence[Path]) -> dict[Path, Footer] | None:
+        """Read the footers of files of values together.
+
+        None where a file is damaged: who reads it by itself is told what is wrong.
+        """
         try:
             found = self._session.footers([str(path) for path in paths], KEY)
-        except RunError:
-            return
-        footers: dict[Path, Footer] = {}
-        for path in paths:
-            with suppress(KeyError, ValueError):
-                rows, content = found[str(path)]
-                footer = footer_of(content)
-                if footer.rows == rows:
-                    footers[path] = footer
-        self.features.take_footers(footers)
+            footers = {path: (found[str(path)][0], footer_of(found[str(path)][1])) for path in paths}
+        except (RunError, KeyError, ValueError):
+            return None
+        if any(footer.rows != rows for rows, footer in footers.values()):
+            return None
+        return {path: footer for path, (_, footer) in footers.items()}
 
     def scan_of(self, form: Marks) -> tuple[Statement, dict[str, Any]]:
         """Return the last query in a form, and parameters of its own.
@@ -132,20 +132,24 @@ class Asking:
         return form.with_values, {texts_parameter(numbered[name]): list(each) for name, each in texts.items()}
 
     def _texts(self) -> dict[str, Sequence[str]] | None:
-        """Return the texts of each feature of TEXT, by name, None where they are too many.
+        """Return the texts of each feature of TEXT, by name, None where the last query cannot tell the values of all.
 
-        Also where samples are so many that the digests of all features at once would take too much memory.
+        That is where a feature has too many texts, or numbers that are no UINTEGER, and where samples are so many that
+        the digests of all features at once would take too much memory.
         """
         if self._pool.rows > ROWS_IN_BYTES:
             return None
         texts: dict[str, Sequence[str]] = {}
         for spec in self.program.features:
-            if spec.output.type is not Type.TEXT:
-                continue
-            listed = [self.features.footer(path).texts for path in self._newest.get(spec.name, ())]
-            if None in listed:
+            footers = [self.features.footer(path) for path in self._newest.get(spec.name, ())]
+            if spec.output.type is Type.TEXT:
+                told = [footer.texts for footer in footers]
+                every = listed({text for each in told for text in each or ()})
+                if None in told or every is None:
+                    return None
+                texts[spec.name] = sorted(every, key=text_digest)
+            elif spec.output.type is Type.INT and not all(map(_is_unsigned, footers)):
                 return None
-            texts[spec.name] = sorted({text for each in listed for text in each or ()})
         return texts
 
     def observe(self, batch: Any, told: Mapping[str, Told]) -> None:
@@ -260,6 +264,11 @@ class Asking:
             return np.sort(np.concatenate(found).astype(np.int64)) if found else np.empty(0, np.int64)
 
         return rows
+
+
+def _is_unsigned(footer: Footer) -> bool:
+    """Return whether the whole numbers of a file are known to be UINTEGERs."""
+    return footer.least is not None and footer.most is not None and footer.least >= 0 and footer.most < 2**32
 
 
 def _ones(bits: NDArray[np.uint8]) -> int:

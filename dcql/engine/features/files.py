@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dcql.arrays import indices, present, truths
+from dcql.arrays import indices, numbers, present, truths
 from dcql.catalog.features import NOTHING, StoredFeature
 from dcql.catalog.models import INT16_BITS, FeatureSpec, Output
 from dcql.catalog.pool import unwritable
@@ -253,8 +253,8 @@ def _write(stored: StoredFeature, key: str, values: Values) -> Path:
 
 def _write_file(path: Path, values: Values) -> None:
     failed = len(values.failure) - values.failure.null_count
-    texts = listed(values.value.unique().drop_null().to_pylist()) if pa.types.is_string(values.value.type) else None
-    footer = written(Footer(values.rows, int(values.known.sum()), failed, texts))
+    texts, least, most = _bounds(values.value)
+    footer = written(Footer(values.rows, int(values.known.sum()), failed, texts, least, most))
     known = pa.array(values.known)
     columns = {"value": values.value, "known": known, "failure": values.failure, "margin": values.margin}
     # A column that says of itself that nothing is NULL is read in half the time.
@@ -270,6 +270,16 @@ def _write_file(path: Path, values: Values) -> None:
             place.replace(path)
     except OSError as error:
         raise RunError(unwritable(error)) from error
+
+
+def _bounds(values: Any) -> tuple[tuple[str, ...] | None, int | None, int | None]:
+    """Return the distinct texts of an arrow array, if they are not too many, and the bounds of its whole numbers."""
+    if pa.types.is_string(values.type):
+        return listed(values.unique().drop_null().to_pylist()), None, None
+    if pa.types.is_integer(values.type) and values.null_count < len(values):
+        there = numbers(values)[present(values)]
+        return None, int(there.min()), int(there.max())
+    return None, None, None
 
 
 def _whole(column: Any) -> Any:

@@ -18,14 +18,17 @@ _TEXTS, _CHARACTERS = 256, 1 << 14
 class Footer:
     """How many rows a file of values has, how many of them are known and how many failed.
 
-    `texts` are the distinct texts among its values, ascending; None where they are not texts, or too many, or the file
-    is from before they were listed.
+    `texts` are the distinct texts among its values, ascending, and None where they are too many; `least` and `most` of
+    its values are the bounds of whole numbers. All are None for values of other types, and in a file that was written
+    before they were told; the bounds also where nothing has a value.
     """
 
     rows: int
     known: int
     failed: int
     texts: tuple[str, ...] | None = None
+    least: int | None = None
+    most: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -41,15 +44,17 @@ def footer_of(content: bytes) -> Footer:
         if texts is not None and not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
             raise ValueError("`texts` are not texts")
         rows, known, failed = (int(found[name]) for name in ("rows", "known", "failed"))
-        return Footer(rows, known, failed, None if texts is None else tuple(texts))
+        least, most = (None if found.get(name) is None else int(found[name]) for name in ("least", "most"))
+        return Footer(rows, known, failed, None if texts is None else tuple(texts), least, most)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the footer lacks {error}") from error
 
 
 def written(footer: Footer) -> str:
     """Return a footer as JSON."""
-    found = {"rows": footer.rows, "known": footer.known, "failed": footer.failed}
-    return json.dumps(found if footer.texts is None else {**found, "texts": list(footer.texts)}, ensure_ascii=False)
+    names = ("rows", "known", "failed", "texts", "least", "most")
+    found = {name: getattr(footer, name) for name in names}
+    return json.dumps({name: value for name, value in found.items() if value is not None}, ensure_ascii=False)
 
 
 def listed(texts: Iterable[str]) -> tuple[str, ...] | None:
