@@ -5,11 +5,17 @@ HYPOTHESIS_PROFILE=nightly runs more examples.
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from browser import axe, driver  # noqa: F401
 from hypothesis import HealthCheck, settings
+
+# Where Python is to keep no compiled code, each process that the tests start compiles dcql anew, which takes as long as
+# a small command, and each process of the suite rewrites every assert.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile(
     "ci", max_examples=160, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -4,9 +4,10 @@ The columns are those of a DataComp pool, and `grp INT` (with NULLs), `quality D
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 INTEGERS = ("original_width", "original_height", "grp", "width", "height")
 SCORES = ("clip_b32_similarity_score", "clip_l14_similarity_score", "clip_l14", "clip_b32", "quality")
@@ -39,9 +40,14 @@ class Scope:
         return replace(self, depth=self.depth - 1)
 
 
+@cache  # a recipe is a hundred choices, and to describe one takes longer than to make it
+def one_of(choices: tuple[str, ...]) -> SearchStrategy[str]:
+    return st.sampled_from(choices)
+
+
 def pick(draw: DrawFn, *choices: str) -> str:
     """Draw one of `choices`."""
-    return draw(st.sampled_from(choices))
+    return draw(one_of(choices))
 
 
 def chance(draw: DrawFn, one_in: int) -> bool:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def found(code: Code, text: str, folder: Path) -> set[str]:
     return set()
 
 
+@cache
 def raised_codes() -> set[str]:
     """Return the codes that stand as a text of their own in dcql/ and runtime/, outside the tables."""
     folders = (ROOT / "dcql", ROOT / "runtime")

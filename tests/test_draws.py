@@ -50,6 +50,7 @@ def pool() -> Ready:
     return make_ready("draws", pools.Pool(columns, types), pools.Layout(files=3, permutation=1))
 
 
+@cache
 def tie_of(uid: str) -> bytes:
     return hashlib.sha256(b"dcql.tie.v1\0" + bytes.fromhex(uid)).digest()
 

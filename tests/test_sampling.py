@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -25,6 +26,7 @@ from dcql.subset import UID
 FORMS = pytest.mark.parametrize("form", ["raw", "added"])
 
 
+@cache
 def hash_of(seed: str, uid: str) -> bytes:
     return hashlib.sha256(b"dcql.sample.v1\0" + seed.encode() + b"\0" + bytes.fromhex(uid)).digest()
 

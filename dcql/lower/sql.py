@@ -477,4 +477,4 @@ def subquery(query: Sql) -> Sql:
 def render(query: Sql) -> Statement:
     """Print SQL as DuckDB reads it, indented."""
     names = sorted({parameter.name for parameter in query.find_all(exp.Parameter)})
-    return Statement(query.sql(dialect="duckdb", pretty=True), tuple(names))
+    return Statement(query.sql(dialect="duckdb", pretty=True, copy=False), tuple(names))

@@ -5,9 +5,9 @@ holds.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -96,7 +96,29 @@ class _Lowering(Lowering):
 
     def chain(self) -> "SharingChain":
         """Return a query that shares what it computes, yet to be built."""
-        return SharingChain(self.stages, self.names, self.sets, self.demands, self.tables)
+        return SharingChain(self.stages, self.names, self.sets, self.demands, self.tables, self._filters)
+
+    @cached_property
+    def _filters(self) -> "Filters":
+        return Filters.of(self.stages.values())
+
+
+@dataclass(frozen=True)
+class Filters:
+    """How often each WHERE of the plans is used, and by the expression of each clause those that have it."""
+
+    uses: Counter[nodes.Filter]
+    readers: Mapping[nodes.Expr, Sequence[nodes.Filter]]
+
+    @classmethod
+    def of(cls, relations: Iterable[nodes.Rel]) -> "Filters":
+        """Find those of some relations."""
+        uses = Counter(node for rel in relations for node in nodes.walk(rel) if isinstance(node, nodes.Filter))
+        readers: dict[nodes.Expr, list[nodes.Filter]] = {}
+        for one in uses:
+            for expr in dict.fromkeys(clause.expr for clause in one.clauses):
+                readers.setdefault(expr, []).append(one)
+        return cls(uses, readers)
 
 
 class SharingChain(Chain):
@@ -112,20 +134,16 @@ class SharingChain(Chain):
         stages: Mapping[str, nodes.Rel],
         names: Mapping[StatisticNode, str],
         sets: Mapping[nodes.NamedSet | nodes.AssetSet, str],
-        demands: Collection[str] = (),
-        tables: Mapping[tuple[str, str], str] = MappingProxyType({}),
+        demands: Collection[str],
+        tables: Mapping[tuple[str, str], str],
+        filters: Filters,
     ) -> None:
         super().__init__(stages, names, sets, demands, tables)
+        self._filters = filters
         self._members: dict[nodes.Rel, Member] = {}
         self._truths: dict[nodes.Expr, Sql] = {}
         self._hashes: dict[tuple[nodes.Rel, str], Sql] = {}
         self._drawn = 0
-        filters = [node for rel in stages.values() for node in nodes.walk(rel) if isinstance(node, nodes.Filter)]
-        self._uses = Counter(filters)
-        self._readers: dict[nodes.Expr, list[nodes.Filter]] = {}
-        for one in self._uses:
-            for expr in dict.fromkeys(clause.expr for clause in one.clauses):
-                self._readers.setdefault(expr, []).append(one)
 
     def relation(self, rel: nodes.Rel, name: str) -> Member:
         """Add what a relation needs, once for all that read it; return it."""
@@ -137,7 +155,7 @@ class SharingChain(Chain):
 
     def conditions(self, rel: nodes.Rel, name: str) -> list[Sql]:
         """Return what must all be TRUE of the samples of a relation: of a WHERE that stands once, each clause."""
-        if isinstance(rel, nodes.Filter) and self._uses[rel] == 1:
+        if isinstance(rel, nodes.Filter) and self._filters.uses[rel] == 1:
             return self._clauses(rel, name)
         return [self.relation(rel, name).present.copy()]
 
@@ -176,7 +194,7 @@ class SharingChain(Chain):
 
     def _clause(self, expr: nodes.Expr, name: str) -> Sql:
         """Return a clause: a column where several relations hold it."""
-        if len(self._readers[expr]) == 1:
+        if len(self._filters.readers[expr]) == 1:
             return self.expression(expr, name)
         if expr not in self._truths:
             value = self.expression(expr, name)
@@ -193,7 +211,7 @@ class SharingChain(Chain):
         """
         cheap = [
             tuple(one.expr for one in reader.clauses if _only_numbers(one.expr) and self._is_known(one.expr))
-            for reader in self._readers[expr]
+            for reader in self._filters.readers[expr]
         ]
         if not all(cheap):
             return []

@@ -5,7 +5,7 @@ Expressions are functions of one sample; relations are bags of samples of the po
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
@@ -433,48 +433,53 @@ class Plan(Displayed):
 # --- walking ----------------------------------------------------------------------------------------------------------
 
 Node = Expr | Rel | Clause | SortKey
-_NODES = (
+_NODES = frozenset((
     Column, Length, TableColumn, Feature, Literal, Convert, Arithmetic, Compare, Call, Like, IsNull, Not, And, Or, Case,
     InSet, InTable, InRelation, Quantile, SampleHash, Priority, PoolScan, Ref, Clause, Filter, Copies, SortKey,
     DistinctOn, Limit, SampleShare, SampleRows, SetOperation,
-)  # fmt: skip
+))  # fmt: skip
 N = TypeVar("N")
 
 
-def children(node: Node) -> Iterator[Node]:
-    """Yield the nodes directly inside `node`, in text order."""
-    for item in fields(node):
-        yield from _inside(getattr(node, item.name))
+def children(node: Node) -> list[Node]:
+    """Return the nodes directly inside `node`, in text order."""
+    found: list[Node] = []
+    # By name: `fields` looks at each of them anew, and plans are walked often.
+    for name in node.__dataclass_fields__:
+        _gather(getattr(node, name), found)
+    return found
 
 
-def _inside(value: object) -> Iterator[Node]:
-    if isinstance(value, _NODES):
-        yield value
+def _gather(value: object, found: list[Node]) -> None:
+    if type(value) in _NODES:
+        found.append(value)  # type: ignore[arg-type]
     elif isinstance(value, tuple):
         for item in value:
-            yield from _inside(item)
+            _gather(item, found)
 
 
 def walk(node: Node) -> Iterator[Node]:
     """Yield `node` and every node inside it, outermost first; what a `Ref` names is not inside."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    left = [node]
+    while left:
+        node = left.pop()
+        yield node
+        left += reversed(children(node))
 
 
 def transform(node: N, rule: Callable[[Node], Node]) -> N:
     """Rebuild `node` from the inside out with `rule` applied to every node; unchanged parts keep their identity."""
     changed = {}
-    for item in fields(node):  # type: ignore[arg-type]
-        old = getattr(node, item.name)
+    for name in node.__dataclass_fields__:  # type: ignore[attr-defined]
+        old = getattr(node, name)
         new = _rebuilt(old, rule)
         if new is not old:
-            changed[item.name] = new
+            changed[name] = new
     return rule(replace(node, **changed) if changed else node)  # type: ignore[return-value,arg-type,type-var]
 
 
 def _rebuilt(value: object, rule: Callable[[Node], Node]) -> object:
-    if isinstance(value, _NODES):
+    if type(value) in _NODES:
         return transform(value, rule)
     if isinstance(value, tuple):
         new = tuple(_rebuilt(item, rule) for item in value)

@@ -1,7 +1,6 @@
 """Runs by a real Ray cluster: the hash of a run here, whatever is killed meanwhile."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,13 +13,10 @@ import pytest
 from cluster.raylets import Raylets
 from pool.samples import samples, write
 
-import dcql
 from dcql.catalog.pool import Pool, open_pool
 from dcql.compiler import Compiled, compile_once, run_compiled
-from dcql.engine.add import add
 from dcql.engine.cluster.ray_cluster import ray_cluster
 from dcql.engine.cluster.results import Results
-from dcql.engine.cluster.work import Item, Work
 from dcql.engine.duck import Resources
 from dcql.errors import RunError
 from dcql.source import Source
@@ -57,42 +53,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # Workers find the functions of this file by their names.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     return tmp_path / "home"
-
-
-def killed_once(fatal: Path, item: Item) -> bytes:
-    """End the process that does the item, the first time."""
-    if item.given and fatal.exists():
-        fatal.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return str(item.given).encode()
-
-
-def refused(fatal: Path, item: Item) -> bytes:
-    raise RunError(dcql.Diagnostic("E0703", f"`{item.file}`", None, "why", ("what to do",)))
-
-
-def test_one_node(tmp_path: Path, home: Path) -> None:
-    for number in range(3):
-        write(samples(300, seed=number, first=300 * number), tmp_path / "small" / f"{number}.parquet")
-    opened = add("small", tmp_path / "small")
-    recipe = compiled(opened, "SELECT uid FROM pool WHERE clip_l14 >= q(0.5 BY original_width % 2);")
-    here = run_compiled(recipe, opened, Resources(1)).result
-    with ray_cluster(threads=2) as cluster:
-        assert run_compiled(recipe, opened, Resources(1), cluster=cluster).result == here
-        assert cluster.done > 0
-        assert cluster.cpu_seconds > 0
-        # A worker that is killed costs nothing but time.
-        (tmp_path / "fatal").touch()
-        work = Work("killing", killed_once, tmp_path / "fatal")
-        items = [Item(f"{number}.parquet", 1, number) for number in range(4)]
-        found = {item.given: attempt for item, attempt in cluster.executor.attempts(work, items)}
-        assert {given: attempt.content for given, attempt in found.items()} == {  # type: ignore[union-attr]
-            number: str(number).encode() for number in range(4)
-        }
-        assert not (tmp_path / "fatal").exists()
-        [(_, failed)] = cluster.executor.attempts(Work("refusing", refused, tmp_path), items[:1])
-        assert failed.diagnostics[0].helps == ("what to do",)  # type: ignore[union-attr]
-    assert not ray.is_initialized()
 
 
 @pytest.fixture(scope="module")

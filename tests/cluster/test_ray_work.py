@@ -1,4 +1,4 @@
-"""Pools and features by a real Ray cluster in which workers are killed: the same store as without one."""
+"""Runs, pools and features by a real Ray cluster in which workers are killed: the same as without one."""
 
 import os
 import signal
@@ -10,8 +10,11 @@ import pools
 import pytest
 from cluster.test_adding import content, write
 from features.own import own_model, recipe_file
+from pool.samples import samples
+from pool.samples import write as write_rows
 
 import dcql
+from dcql.compiler import compile_once, run_compiled
 from dcql.engine.add import add
 from dcql.engine.cluster import ray_cluster as on_ray
 from dcql.engine.cluster.adding import take_in_by
@@ -19,8 +22,13 @@ from dcql.engine.cluster.doing import Cluster, Tell
 from dcql.engine.cluster.features import spread_over
 from dcql.engine.cluster.ray_cluster import ray_cluster
 from dcql.engine.cluster.work import Done, Failed, Item, Work
+from dcql.engine.duck import Resources
 from dcql.engine.features.report import Computing
 from dcql.engine.taking import Taking
+from dcql.errors import RunError
+from dcql.source import Source
+
+ray = pytest.importorskip("ray")
 
 # Ends the process that loads it once it was asked twice, as long as a file lies beside it.
 DIES = """
@@ -63,6 +71,45 @@ def ray_here() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # its processes import this file
         with ray_cluster(None, 2) as cluster:
             yield cluster
+        assert not ray.is_initialized()
+
+
+def killed_once(fatal: Path, item: Item) -> bytes:
+    """End the process that does the item, the first time."""
+    if item.given and fatal.exists():
+        fatal.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return str(item.given).encode()
+
+
+def refused(fatal: Path, item: Item) -> bytes:
+    raise RunError(dcql.Diagnostic("E0703", f"`{item.file}`", None, "why", ("what to do",)))
+
+
+def test_one_node(ray_here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCQL_HOME", str(tmp_path / "home"))
+    for number in range(3):
+        rows = samples(300, seed=number, first=300 * number)
+        write_rows(rows, tmp_path / "small" / f"{number}.parquet")
+    opened = add("small", tmp_path / "small")
+    text = "SELECT uid FROM pool WHERE clip_l14 >= q(0.5 BY original_width % 2);"
+    recipe = compile_once(Source("recipe.dcql", text), opened.schema, None)
+    here = run_compiled(recipe, opened, Resources(1)).result
+    cluster = Cluster(ray_here.executor)
+    assert run_compiled(recipe, opened, Resources(1), cluster=cluster).result == here
+    assert cluster.done > 0
+    assert cluster.cpu_seconds > 0
+    # A worker that is killed costs nothing but time.
+    (tmp_path / "fatal").touch()
+    work = Work("killing", killed_once, tmp_path / "fatal")
+    items = [Item(f"{number}.parquet", 1, number) for number in range(4)]
+    found = {item.given: attempt for item, attempt in cluster.executor.attempts(work, items)}
+    assert {given: attempt.content for given, attempt in found.items()} == {  # type: ignore[union-attr]
+        number: str(number).encode() for number in range(4)
+    }
+    assert not (tmp_path / "fatal").exists()
+    [(_, failed)] = cluster.executor.attempts(Work("refusing", refused, tmp_path), items[:1])
+    assert failed.diagnostics[0].helps == ("what to do",)  # type: ignore[union-attr]
 
 
 def test_a_worker_is_killed_while_it_takes_a_file_in(

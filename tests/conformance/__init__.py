@@ -62,7 +62,9 @@ _sessions: dict[tuple[tuple[str, ...], tuple[Path, ...]], duck.Session] = {}
 def _shared(files: Any, resources: Resources, folders: tuple[Path, ...] = ()) -> Iterator[duck.Session]:
     key = tuple(files), folders
     if key not in _sessions:
-        _sessions[key] = _open.enter_context(duck.session(files, resources, folders))
+        # Every session looks at the scratch folders of the others, and these stay until the tests end.
+        with patch("tempfile.tempdir", str(_folder())):
+            _sessions[key] = _open.enter_context(duck.session(files, resources, folders))
     yield _sessions[key]
 
 

@@ -4,7 +4,7 @@ import oracle
 import pytest
 from conformance import ONE_THREAD, with_library
 from features.own import recipe_file
-from features.test_demand import CASES, OWN_CODE, World, rows, with_columns, world
+from features.test_demand import CASES, OWN_CODE, World, with_columns, world
 
 import dcql
 from dcql.engine.observe import count_alone
@@ -24,7 +24,7 @@ def test_what_is_told_is_the_oracles_count(case: str, world: World) -> None:
     compiled = dcql.compile(recipe_file(world.folder, world.declared + query), world.pool.schema)
     lowered = alone(prune_stages(compiled.plan))
     counts = count_alone(lowered, world.pool, ONE_THREAD, silent, OWN_CODE)
-    program = oracle.program(with_library(query), with_columns(rows()), None, None)
+    program = oracle.program(with_library(query), with_columns(), None, None)
     program.run()
     wanted = []
     for block in program.blocks:

@@ -7,6 +7,7 @@ knows nothing of features, says which samples those are and what the recipe keep
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import oracle
@@ -50,6 +51,7 @@ def column(name: str, text: str | None) -> object:
             return len(text) % 2 == 0
 
 
+@cache  # the oracle reads a pool once
 def rows() -> pools.Pool:
     """Return a pool some of whose captions are NULL."""
     pool = pools.base(ROWS, 31)
@@ -57,8 +59,10 @@ def rows() -> pools.Pool:
     return pool.with_columns(text=captions)
 
 
-def with_columns(pool: pools.Pool) -> pools.Pool:
-    """Return a pool in which the features are ordinary columns."""
+@cache
+def with_columns() -> pools.Pool:
+    """Return the pool in which the features are ordinary columns."""
+    pool = rows()
     types = {"kind": "string", "words": "int64", "share": "float32", "even": "bool"}
     made = {name: [column(name, text) for text in pool.columns["text"]] for name in types}
     return pools.Pool(pool.columns | made, pool.types | types)
@@ -96,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def selected(query: str) -> set[str]:
     """Return the uids that a recipe keeps, by the oracle, where features are columns."""
-    return {uid.hex() for uid in oracle.select(with_library(query), with_columns(rows()))}
+    return {uid.hex() for uid in oracle.select(with_library(query), with_columns())}
 
 
 GRP, SAFE, KIND, WORDS = "grp > 0", "safe", "kind = 'a'", "words > 3"

@@ -31,7 +31,7 @@ def explained(world: World, query: str, uid: str) -> Why:
 
 def truths(query: str, uid: str) -> set[tuple[bool | None, ...]]:
     """Return what the conjuncts of each SELECT give for a sample, by the oracle."""
-    program = oracle.program(with_library(query), with_columns(rows()), None, None)
+    program = oracle.program(with_library(query), with_columns(), None, None)
     program.run()
     sample = program.samples[bytes.fromhex(uid)]
     return {tuple(test.of(sample) for test in block.tests) for block in program.blocks if block.tests}

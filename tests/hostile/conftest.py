@@ -117,6 +117,7 @@ def served(root: Path, before: list[str]) -> Iterator[Callable[[Path, list[str]]
         "HOME": str(root / "secret"),
         "TOKEN": CANARY,
         "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # what is written is a recipe's doing
     }
     command = [*before, sys.executable, str(Path(__file__).parent / "watcher.py"), str(root / "watch")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True) as server:

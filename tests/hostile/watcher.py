@@ -21,8 +21,10 @@ from typing import Any
 SECONDS = 90
 # Imported once, so that no command waits for them; none of them starts a thread.
 IMPORTED = (
-    "numpy", "pyarrow.parquet", "pyarrow.compute", "duckdb", "sqlglot", "rich.text", "dcql.cli.app", "dcql.compiler",
-    "dcql.lower.lower", "dcql.plan.passes", "dcql.plan.resolve", "dcql.engine.run", "dcql.engine.features.asking",
+    "numpy", "pyarrow.parquet", "pyarrow.compute", "duckdb", "sqlglot", "sqlglot.dialects.duckdb", "rich.console",
+    "rich.text", "dcql.cli.app", "dcql.cli.computing", "dcql.cli.progress", "dcql.cli.run", "dcql.codes",
+    "dcql.compiler", "dcql.inspect.alone", "dcql.inspect.funnel", "dcql.lower.alone", "dcql.lower.lower",
+    "dcql.lower.stored", "dcql.plan.passes", "dcql.plan.resolve", "dcql.engine.run", "dcql.engine.features.asking",
     "dcql.records.recorded",
 )  # fmt: skip
 LARGEST_FILE = 64 << 20

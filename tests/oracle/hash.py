@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +14,6 @@ MAX_COPIES = 2**32 - 1
 UID_PAIR = np.dtype("u8,u8")
 
 
-@lru_cache(1 << 12)  # of a small bag most leaves are empty, and so is most of what stands above them
 def sha256(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
@@ -27,9 +25,15 @@ def dcql1(bag: Mapping[bytes, int]) -> str:
         if len(uid) != 16 or not 1 <= bag[uid] <= MAX_COPIES:
             raise OracleError("E07", f"{uid.hex()} has {bag[uid]} copies")
         leaves[int.from_bytes(uid, "big") >> (128 - LEVELS)] += uid + bag[uid].to_bytes(4, "big")
-    nodes = [sha256(DOMAIN, b"\x00", leaf) for leaf in leaves]
+    # Of a small bag most leaves are empty, and so is most of what stands above them.
+    empty = sha256(DOMAIN, b"\x00")
+    nodes = [sha256(DOMAIN, b"\x00", leaf) if leaf else empty for leaf in leaves]
     while len(nodes) > 1:
-        nodes = [sha256(DOMAIN, b"\x01", nodes[i], nodes[i + 1]) for i in range(0, len(nodes), 2)]
+        below, empty = empty, sha256(DOMAIN, b"\x01", empty, empty)
+        pairs = zip(nodes[::2], nodes[1::2], strict=True)
+        nodes = [
+            empty if left is below and right is below else sha256(DOMAIN, b"\x01", left, right) for left, right in pairs
+        ]
     distinct, total = len(bag), sum(bag.values())
     top = DOMAIN + b"\x02" + bytes([LEVELS]) + distinct.to_bytes(8, "big") + total.to_bytes(8, "big")
     return "dcql1:" + sha256(top, nodes[0]).hex()

@@ -52,12 +52,15 @@ def exactly(operator: str, left: Fraction, right: Fraction) -> Fraction | None:
     return left - right * math.trunc(left / right)
 
 
+# An expression is asked of a sample by each clause, threshold and order that it stands in.
+@lru_cache(maxsize=100_000)
 def int_arithmetic(operator: str, left: int, right: int) -> int | None:
     """INT with INT for + - * %; overflow is None."""
     exact = exactly(operator, Fraction(left), Fraction(right))
     return None if exact is None or not in_int64(int(exact)) else int(exact)
 
 
+@lru_cache(maxsize=100_000)
 def float_arithmetic(operator: str, left: float, right: float, type_: str) -> float | None:
     """FLOAT with FLOAT or DOUBLE with DOUBLE; an infinite or NaN result and division by zero are None."""
     if math.isinf(left) or math.isinf(right):

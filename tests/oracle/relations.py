@@ -466,5 +466,7 @@ def outside_params(
     params: Mapping[str, str], columns: dict[str, str], samples: dict[bytes, Sample]
 ) -> dict[str, Typed]:
     """Read the parameters given from outside: numbers, 'texts', TRUE or FALSE; raises E01, E03."""
+    if not params:
+        return {}
     nowhere = Program("SELECT uid FROM pool", (columns, samples))
     return {name: nowhere.constant(parse_constant(text), name) for name, text in params.items()}

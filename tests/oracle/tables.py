@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 
 import pyarrow.parquet as pq
 
@@ -58,9 +59,7 @@ def tables_of(recipe: tree.Recipe, pool: Mapping[str, str], read: Callable[[str]
         data = read(file.path)
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise OracleError("E07", f"{file.path} has another SHA256")
-        arrow = pq.read_table(io.BytesIO(data))
-        types = {field.name: expression_type(_spelled(str(field.type))) for field in arrow.schema}
-        rows = [{name: normal(value, types[name]) for name, value in row.items()} for row in arrow.to_pylist()]
+        types, rows = read_rows(data)
         key = keys.get(file.name, "")
         if key and (key not in pool or key not in types):
             raise OracleError("E02", f"{key} is no column of both the pool and {file.name}")
@@ -71,6 +70,14 @@ def tables_of(recipe: tree.Recipe, pool: Mapping[str, str], read: Callable[[str]
         if name not in found:
             raise OracleError("E02", f"no TABLE is named {name}")
     return found
+
+
+@lru_cache(maxsize=64)  # the same few tables are joined by many recipes
+def read_rows(data: bytes) -> tuple[dict[str, str], list[Row]]:
+    """Return the type of each column of a table, and its rows; nobody writes to them."""
+    arrow = pq.read_table(io.BytesIO(data))
+    types = {field.name: expression_type(_spelled(str(field.type))) for field in arrow.schema}
+    return types, [{name: normal(value, types[name]) for name, value in row.items()} for row in arrow.to_pylist()]
 
 
 def joins(node: object) -> Iterator[tree.Join]:
@@ -100,16 +107,20 @@ class Joined:
 
     def row(self, table: str, sample: Sample) -> Row | None:
         """Return the row of a sample."""
+        key = sample.values[self.tables[table].key]
+        return None if key is None else self.by_key(table).get(key)
+
+    def by_key(self, table: str) -> dict[Value, Row]:
+        """Return the rows of a table by their keys; raises E07 where two have the same."""
         if table not in self._rows:
             self._rows[table] = self.tables[table].checked()
-        key = sample.values[self.tables[table].key]
-        return None if key is None else self._rows[table].get(key)
+        return self._rows[table]
 
     def check(self) -> None:
         """Raise E07 for a table that is joined and has a key twice, whether anything is read of it or not."""
-        for table in self.tables.values():
+        for name, table in self.tables.items():
             if table.key:
-                table.checked()
+                self.by_key(name)
 
     def column(self, table: str, name: str) -> Typed:
         """Return a column; raises E02, E03."""

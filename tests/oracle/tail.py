@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from .errors import OracleError
 from .hash import MAX_COPIES
@@ -16,6 +17,7 @@ TIE = b"dcql.tie.v1\0"
 SAMPLING = b"dcql.sample.v1\0"
 
 
+@lru_cache(maxsize=100_000)
 def tie_hash(uid: bytes) -> bytes:
     return hashlib.sha256(TIE + uid).digest()
 
