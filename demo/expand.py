@@ -33,8 +33,6 @@ SHIPPED = (
 FEATURES = ("b32_img", "b32_txt", "l14_img", "l14_txt")
 SCORES = ("clip_b32_similarity_score", "clip_l14_similarity_score")
 ROWS_PER_TAR = 2000
-# TarInfo starts with no owner, no group and time 0.
-_HEADER = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
 SCHEMA = pa.schema(
     [
         ("uid", pa.string()),
@@ -264,16 +262,10 @@ def _write_npz(path: Path, shard: _Shard, vectors: dict[str, npt.NDArray[np.floa
             archive.writestr(entry, buffer.getvalue())
 
 
-def _header(name: str, size: int) -> bytes:
-    """Return what tarfile writes before a file, without making all of it anew."""
-    begin = name.encode().ljust(100, b"\0") + _HEADER[100:124] + b"%011o\0" % size + _HEADER[136:148]
-    # The sum of a header is taken as if its own eight bytes were spaces.
-    return begin + b"%06o\0 " % (sum(begin) + 8 * ord(" ") + sum(_HEADER[156:])) + _HEADER[156:]
-
-
 def _write_tar(folder: Path, number: int, shard: _Shard, start: int, files: list[bytes]) -> None:
     """Write one tar as img2dataset does, KEY.webp + KEY.txt + KEY.json a sample, and its statistics."""
     rows = shard.table.slice(start, ROWS_PER_TAR).to_pylist()
+    # TarInfo starts with no owner, no group and time 0.
     with (folder / f"{number:08d}.tar").open("wb") as stream:
         for position, row in enumerate(rows):
             key = f"{number:08d}{position:04d}"
@@ -297,7 +289,9 @@ def _write_tar(folder: Path, number: int, shard: _Shard, start: int, files: list
                 ("txt", row["text"].encode()),
                 ("json", json.dumps(description).encode()),
             ):
-                stream.write(_header(f"{key}.{extension}", len(content)))
+                entry = tarfile.TarInfo(f"{key}.{extension}")
+                entry.size = len(content)
+                stream.write(entry.tobuf(tarfile.USTAR_FORMAT))
                 stream.write(content + bytes(-len(content) % tarfile.BLOCKSIZE))
         end = 2 * tarfile.BLOCKSIZE
         stream.write(bytes(end + (-(stream.tell() + end)) % tarfile.RECORDSIZE))

@@ -30,7 +30,7 @@ from dcql.lower.program import (
 from dcql.lower.samples import UID, place, samples, with_uid
 from dcql.lower.skipping import bare_comparisons, needed
 from dcql.lower.sql import Sql
-from dcql.lower.statement import ID, ROW, Samples, Statement, feature_column, first_column
+from dcql.lower.statement import ID, ROW, Samples, Statement, first_column
 from dcql.lower.tables import numbered, table_reads
 from dcql.lower.thresholds import grouped_threshold, scan
 from dcql.plan import nodes
@@ -237,12 +237,10 @@ class Lowering:
         query = sql.select(items, chain.source())
         # A sample passes all clauses of a SELECT, or is marked by one more than there are.
         narrowed(without_case(query), max((len(block.clauses) + 1 for block in chain.blocks), default=1))
-        statement = sql.render(query)
         values = values_of(self.features)
-        for name, value in values.items():
-            sql.also(query, value, feature_column(name))
-        with_values = sql.render(query) if values else None
-        return Marks(statement, tuple(chain.flagged), told, with_values, tuple(values)), where
+        with_values = sql.render(sql.also(query.copy(), values)) if values else None
+        valued = tuple(column for _, column in values)
+        return Marks(sql.render(query), tuple(chain.flagged), told, with_values, valued), where
 
     def samples(self, columns: tuple[nodes.Column, ...], skipping: Sequence[Sql]) -> Samples:
         """Write what `samples` can be, where a scan of raw files may leave out what fails a condition of `skipping`."""

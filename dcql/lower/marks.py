@@ -56,9 +56,9 @@ class MarksChain(Chain):
         return holds, []
 
 
-def values_of(features: Sequence[FeatureSpec]) -> dict[str, Sql]:
-    """Return what `Marks.with_values` tells of features, by their names: of numbers on a grid and vectors nothing."""
-    values: dict[str, Sql] = {}
+def values_of(features: Sequence[FeatureSpec]) -> list[tuple[Sql, str]]:
+    """Return the columns of `Marks.with_values`. Numbers on a grid have none, nor have vectors."""
+    values: list[tuple[Sql, str]] = []
     for number, spec in enumerate(features, start=1):
         if spec.is_embedding or spec.output.bits is not None:
             continue
@@ -71,7 +71,7 @@ def values_of(features: Sequence[FeatureSpec]) -> dict[str, Sql]:
             value = sql.call("list_position", listed, value)
         elif spec.output.type is Type.INT:
             value = exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.UINT))
-        values[spec.name] = value
+        values.append((value, feature_column(spec.name)))
     return values
 
 

@@ -196,9 +196,10 @@ class Marks:
     `flagged` are tables of sets that it reads as flags, parameters of their names: it can be run where all values of
     these sets lie between 0 and FLAGS. `told` tells by name of demands that have no column of their own.
 
-    `with_values` is the same with the values of the features `valued` besides, in columns of their names: truth values,
-    numbers as UINTEGER, so that it can be run where all of them fit, and of texts the places, counted from 1, in the
-    list `$texts1` for the first feature of the program, and so on. None where no feature has such a column.
+    `with_values` is the same with the values of features besides, in the columns `valued`, of the names that they have
+    in `samples`: truth values, numbers as UINTEGER, so that it can be run where all of them fit, and of texts the
+    places, counted from 1, in the list `$texts1` for the first feature of the program, and so on. None where no feature
+    has such a column.
     """
 
     statement: Statement

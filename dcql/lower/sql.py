@@ -389,9 +389,11 @@ def select(items: Sequence[tuple[Sql, str]], source: Sql, *, star_of: str | None
     return exp.Select(expressions=written, from_=exp.From(this=source))
 
 
-def also(query: exp.Select, value: Sql, name: str) -> None:
-    """Add a column to what a query selects."""
-    query.append("expressions", _named(value, name))
+def also(query: exp.Select, items: Sequence[tuple[Sql, str]]) -> exp.Select:
+    """Add columns to what a query selects."""
+    for value, name in items:
+        query.append("expressions", _named(value, name))
+    return query
 
 
 def _named(value: Sql, name: str) -> exp.Alias:
@@ -475,6 +477,6 @@ def subquery(query: Sql) -> Sql:
 
 
 def render(query: Sql) -> Statement:
-    """Print SQL as DuckDB reads it, indented."""
+    """Print SQL as DuckDB reads it, indented; the query is not to be used after it."""
     names = sorted({parameter.name for parameter in query.find_all(exp.Parameter)})
     return Statement(query.sql(dialect="duckdb", pretty=True, copy=False), tuple(names))

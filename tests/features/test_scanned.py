@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, list[Any], bool]] = {
     "TEXT, one": ("TEXT", ["en"], True),
     "TEXT, many": ("TEXT", [f"text {number}" for number in range(ROWS)], False),
     "TEXT, long": ("TEXT", ["x" * 9_000, "y" * 9_000], False),
+    "TEXT, all NULL": ("TEXT", [None], True),
     "INT": ("INT", [3, 0, None, 254, 7], True),
     "INT without NULL": ("INT", [1, 2, 3], True),
     "INT to 4 bytes": ("INT", [2**32 - 1, None, 0], True),

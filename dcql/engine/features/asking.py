@@ -25,7 +25,7 @@ from dcql.engine.ranks import positions_of, starts_of
 from dcql.engine.sources import Sources
 from dcql.errors import RunError
 from dcql.lower.program import Demand, Marks, Program, Told
-from dcql.lower.statement import ROW, Statement, texts_parameter
+from dcql.lower.statement import ROW, Statement, feature_column, texts_parameter
 
 
 class Asking:
@@ -126,7 +126,7 @@ class Asking:
         texts = self._texts() if self._trusting and form.with_values is not None else None
         if texts is None or form.with_values is None:
             return form.statement, {}
-        valued = [spec for spec in self.program.features if spec.name in form.valued]
+        valued = [spec for spec in self.program.features if feature_column(spec.name) in form.valued]
         self._scanned = Scanned(valued, texts, self._pool.rows)
         numbered = {spec.name: number for number, spec in enumerate(self.program.features, start=1)}
         return form.with_values, {texts_parameter(numbered[name]): list(each) for name, each in texts.items()}
