@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +23,19 @@ engine.uids engine.unsorted inspect inspect.coverage inspect.features inspect.fu
 compiler demo_pool recipes
 cli cli.app cli.cluster cli.computing cli.demo cli.lazy cli.options cli.plain cli.progress cli.render cli.run cli.shell
 """
+# What it imports more where all features are stored.
+WITH_FEATURES = """
+catalog.features catalog.models cli.render_features engine.embeddings engine.features.asking engine.features.assets
+engine.features.columns engine.features.digest engine.features.fitting engine.features.footer engine.features.inputs
+engine.features.margins engine.features.weights engine.udfs engine.udfs.answers engine.udfs.captions
+engine.udfs.language engine.udfs.table extras
+"""
 # What it imports beside Python's own: typer brings the last three.
 PACKAGES = {"dcql", "numpy", "_duckdb", "typer", "annotated_doc", "shellingham", "click"}
 RUN = """\
 import sys
 from pathlib import Path
-sys.argv = ["dcql", "run", "clip30", "--pool", sys.argv[1], "--out", "warm"]
+sys.argv = ["dcql", "run", sys.argv[1], "--pool", "demo", "--out", "warm"]
 before = {*sys.modules}
 from dcql.cli import main
 try:
@@ -43,14 +51,17 @@ print(*(each.__name__ for each in classes if each.__module__[:4] == "dcql" and "
 """
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
-    """Return what a warm run imported of dcql, of which packages, and the classes that `dataclasses` made for it."""
-    here = tmp_path_factory.mktemp("warm")
-    command = [sys.executable, "-c", RUN, "demo"]
+def imported(recipe: str, here: Path) -> list[set[str]]:
+    """Return what a warm run imports of dcql, of which packages, and the classes that `dataclasses` makes for it."""
+    command = [sys.executable, "-c", RUN, recipe]
     subprocess.run(command, capture_output=True, check=True, cwd=here)  # makes the demo pool, and the program
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here)
     return [set(line.split()) for line in found.stdout.splitlines()[-3:]]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
+    return imported("clip30", tmp_path_factory.mktemp("warm"))
 
 
 def test_a_warm_run_of_an_added_pool_imports_what_it_needs(warm: list[set[str]]) -> None:
@@ -65,6 +76,17 @@ def test_a_warm_run_brings_in_no_large_package(warm: list[set[str]]) -> None:
 def test_a_warm_run_waits_for_no_data_class(warm: list[set[str]]) -> None:
     """What is on its way has those of `dcql.dataclass`, half a millisecond less for each."""
     assert warm[2] == set()
+
+
+def test_a_warm_run_with_features_imports_a_little_more(tmp_path: Path) -> None:
+    """No pyarrow either: footers of features and values come by DuckDB."""
+    for feature in ("lang", "image_cluster"):
+        command = [sys.executable, "-m", "dcql", "feature", "compute", feature, "--pool", "demo"]
+        subprocess.run(command, capture_output=True, check=True)
+    modules, packages, made = imported("datacomp_1b", tmp_path)
+    assert modules == {*WARM.split(), *WITH_FEATURES.split()}
+    assert packages <= PACKAGES
+    assert made == set()
 
 
 @pytest.mark.parametrize(("given", "wanted"), [({}, "16"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20")])
@@ -91,7 +113,7 @@ def test_every_command_is_there_under_its_name() -> None:
 
 
 def test_a_command_imports_its_own_module_alone() -> None:
-    code = RUN.replace('"run", "clip30", "--pool", sys.argv[1], "--out", "warm"', '"fmt", "-h"')
+    code = RUN.replace('"run", sys.argv[1], "--pool", "demo", "--out", "warm"', '"fmt", "-h"')
     code += "print(*sorted(name for name in sys.modules if name.startswith('dcql.cli.')))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names = {name.removeprefix("dcql.cli.") for name in found.stdout.splitlines()[-1].split()}
