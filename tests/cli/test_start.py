@@ -80,9 +80,6 @@ def test_a_warm_run_waits_for_no_data_class(warm: list[set[str]]) -> None:
 
 def test_a_warm_run_with_features_imports_a_little_more(tmp_path: Path) -> None:
     """No pyarrow either: footers of features and values come by DuckDB."""
-    for feature in ("lang", "image_cluster"):
-        command = [sys.executable, "-m", "dcql", "feature", "compute", feature, "--pool", "demo"]
-        subprocess.run(command, capture_output=True, check=True)
     modules, packages, made = imported("datacomp_1b", tmp_path)
     assert modules == {*WARM.split(), *WITH_FEATURES.split()}
     assert packages <= PACKAGES

@@ -101,6 +101,26 @@ def test_of_many_samples_values_are_read(
     assert read == ["made"]
 
 
+@pytest.mark.parametrize(("values", "looked_up"), [([1, 2, 3], False), ([1, None, 3], True)])
+def test_a_sample_with_a_value_is_known(
+    values: list[Any], looked_up: bool, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which rows are known is read where one that was asked is NULL: the model may have been asked of it or not."""
+    recipe, pool, asked = made(tmp_path, "INT", values)
+    first = digests(recipe, pool)
+    (stored,) = stored_features()
+    assert sum(files.read_footer(path).known for path in stored.newest_versions()) == len(asked)
+    looked = []
+
+    def looking(path: Path, rows: int) -> Any:
+        looked.append(path)
+        return files.read_known(path, rows)
+
+    monkeypatch.setattr("dcql.engine.features.columns._read_known", looking)
+    assert digests(recipe, pool) == first
+    assert bool(looked) == looked_up
+
+
 def rewritten(path: Path, footer: str, rows: int | None = None) -> None:
     """Write a file of values again with another footer, and its first rows alone."""
     table = pq.read_table(path)

@@ -209,7 +209,7 @@ class Asking:
         self._trusting = False
         self._in_order.clear()
         self._by_place.clear()
-        if self.features.confirm(asked):
+        if self.features.confirm(asked, self._scanned.without_null if self._scanned is not None else ()):
             return True
         self._scanned = None
         return False

@@ -1,7 +1,7 @@
 """The features of a run: which samples each is asked of, what is stored, and computing what is not."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import field
 from fractions import Fraction
@@ -162,10 +162,13 @@ class Features:
             self._compute(spec, missing, total, tell)
         self._told(spec)
 
-    def confirm(self, asked: dict[str, list[NDArray[np.uint8]]]) -> bool:
-        """Take over what demands ask of, as in `asked`, if all of it is stored; return whether it is."""
+    def confirm(self, asked: dict[str, list[NDArray[np.uint8]]], certain: Collection[str] = ()) -> bool:
+        """Take over what demands ask of, as in `asked`, if all of it is stored; return whether it is.
+
+        Features that are `certain` have a value wherever they are asked, and values are of rows that are known.
+        """
         for demand in self.program.demands:
-            for spec in self.spec(demand.feature).chain:
+            for spec in (one for one in self.spec(demand.feature).chain if one.name not in certain):
                 for file, wanted in zip(self.pool.files, asked[demand.name], strict=True):
                     if not self._is_known(spec, file, wanted):
                         return False

@@ -78,6 +78,11 @@ class Scanned:
         """The names of the features."""
         return self._digesting
 
+    @property
+    def without_null(self) -> set[str]:
+        """The names of the features that have a value wherever they were asked, in the batches so far."""
+        return {name for name, digesting in self._digesting.items() if not digesting.nulls}
+
     def begin(self, batch: Any, asked: Mapping[str, NDArray[np.bool_]]) -> None:
         """Go on with a batch of the query, of whose rows features are `asked`, by their names, (n,)."""
         for name, digesting in self._digesting.items():
@@ -116,7 +121,7 @@ class _Digesting:
         # By rank, the order of the uids: nothing is sorted. As narrow as they go, for what is written to in any order
         # has to stay in the cache.
         self._codes: NDArray[Any] = np.zeros(rows, np.uint8)
-        self._asked = 0
+        self._asked = self.nulls = 0
         self._encoding: _Integers | _Texts | _Vectors = _Integers()
         if spec.output.type is Type.TEXT or spec.is_embedding:
             self._encoding = _Vectors() if spec.is_embedding else _Texts()
@@ -147,6 +152,7 @@ class _Digesting:
     def _put(self, ranks: NDArray[Any], found: NDArray[Any], there: NDArray[np.bool_] | None) -> None:
         self._asked += len(ranks)
         if there is not None:
+            self.nulls += len(there) - int(np.count_nonzero(there))
             found = np.where(there, found, found.dtype.type(_NULL))
         self._codes = self._codes.astype(np.promote_types(self._codes.dtype, found.dtype), copy=False)
         # As wide as pointers, indices come several times faster; put takes two thirds of what [..] = takes.

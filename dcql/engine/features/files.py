@@ -5,7 +5,8 @@ known     whether the model was asked
 failure   why it gave nothing, where it failed
 margin    how far the answer was ahead of the next one, for models that know it
 
-Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie beside it: see `vectors`.
+Of an EMBEDDING, `value` is TRUE where there is a vector, and the vectors lie beside it: see `vectors`. What the file
+says of its values as a whole is in its footer: see `footer`.
 """
 
 import os
