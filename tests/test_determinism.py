@@ -107,7 +107,7 @@ def test_one_hash_in_every_other_cell(recipe: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_one_hash_where_a_pool_is_large(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From some size on marks are bits."""
-    monkeypatch.setattr("dcql.engine.marked._BYTES", 0)
+    monkeypatch.setattr("dcql.engine.marked.ROWS_IN_BYTES", 0)
     one_hash_in_every_cell(recipe, [("split", "2-unbounded", "added")])
 
 
