@@ -30,9 +30,10 @@ def content_digests(features: Features, pool: Pool, scanned: "Scanned | None" = 
 
     It is over a number for each sample of the pool in the order of the uids: 0 where the feature was not asked, 1 where
     it is NULL, and others for its values. Which uid stands where is the pool's fingerprint's to say, which a lock pins
-    beside it. The pool must have been added. What `scanned` has is taken from there, and the rest is read. Takes 1 byte
-    of memory for each sample of the pool, up to 8 where values are many, and 16 more for each vector. Raises RunError
-    where the pool's ranks are not those that were added, or values cannot be read.
+    beside it. The pool must have been added. What `scanned` has is taken from there, and the rest is read, one feature
+    after the other. Takes 1 byte of memory for each sample of the pool, up to 8 where values are many, and 16 more for
+    each vector; `scanned` takes as much for each of its features. Raises RunError where the pool's ranks are not those
+    that were added, or values cannot be read.
     """
     known = scanned.digests() if scanned is not None else {}
     every = features.program.every_feature
