@@ -2,7 +2,7 @@
 
     cd tests && python -m fuzz.seeds     writes seeds/NAME/ and base/, which hold what the seeds stand beside
 
-What a run adds to them is `python -m fuzz`'s to say. Formats that change are written anew by this.
+What `python -m fuzz` found stays: nobody else writes found-*. Formats that change are written anew by this.
 """
 
 import hashlib
@@ -30,9 +30,11 @@ TESTS = Path(__file__).parent.parent
 
 
 def write() -> None:
-    """Write everything anew."""
-    for made in (FOLDER, BASE):
-        shutil.rmtree(made, ignore_errors=True)
+    """Write everything anew but what was found."""
+    shutil.rmtree(BASE, ignore_errors=True)
+    for path in FOLDER.glob("*/*"):
+        if not path.name.startswith("found-"):
+            path.unlink()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["DCQL_HOME"] = f"{scratch}/home"
         _base(Path(scratch))
