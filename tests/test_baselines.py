@@ -62,6 +62,7 @@ def wanted(recipe: str, folder: Path) -> bytes:
     return BASELINES[recipe](open_pool(folder), models())
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("form", ["raw", "added"])
 @pytest.mark.parametrize("pool", FEATURED)
 @pytest.mark.parametrize("recipe", BASELINES)

@@ -25,6 +25,7 @@ BASELINES: dict[str, Callable[[pools.Pool], datacomp.Array]] = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("pool", pools.ADVERSARIAL)
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe(name: str, pool: str) -> None:

@@ -90,6 +90,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 WEIGHTS = pytest.mark.parametrize("weight", [None, "alike", "skewed", "even", "ties"])
 
 
+@pytest.mark.thinned(3)
 @WEIGHTS
 @pytest.mark.parametrize("count", [1, 100, 9_000, 14_200, 19_990])
 @FORMS
@@ -158,6 +159,7 @@ NOWHERE = {
 }
 
 
+@pytest.mark.thinned(3)
 @WEIGHTS
 @pytest.mark.parametrize("where", NOWHERE)
 @pytest.mark.parametrize("most", [0, draws._MOST])

@@ -92,6 +92,7 @@ def test_golden(name: str, kind: str, update: bool) -> None:
     assert path.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", RECIPES)
 def test_golden_runs_to_its_hash_before_and_after_the_passes(name: str, home: Path) -> None:
     wanted = RECIPES[name].with_suffix(".hash").read_text(encoding="utf-8").split("\n")[0]

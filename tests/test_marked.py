@@ -49,6 +49,7 @@ def test_a_set(pool: tuple[Path, NDArray[np.void]], kind: type, share: float, tm
     same(Marked(marks, path), Subset(uids[kept]), tmp_path)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("most", [1, 3, 255, 256, 70_000])
 def test_a_bag(pool: tuple[Path, NDArray[np.void]], most: int, tmp_path: Path) -> None:
     path, uids = pool

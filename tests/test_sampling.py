@@ -136,6 +136,7 @@ def flips(text: str, ready: Pool, uid: str) -> Iterator[tuple[str, bool]]:
             yield text.removesuffix(flip.was) + flip.text, not told.kept
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     "tail",
     ["SAMPLE 30 PERCENT SEED 7", "SAMPLE 40 ROWS SEED 'a'", "SAMPLE 40 ROWS SEED 7 WEIGHT BY greatest(clip_l14, 0)"],

@@ -132,7 +132,9 @@ def test_thirty_two_plans_together(texts: list[str], number: int, form: str) -> 
     assert list(differences(plans, pool)) == []
 
 
-@pytest.mark.parametrize(("name", "form"), [("not_a_number", "raw"), ("odd_uids", "added")])
+@pytest.mark.parametrize(
+    ("name", "form"), [pytest.param("not_a_number", "raw", marks=pytest.mark.slow), ("odd_uids", "added")]
+)
 def test_every_recipe_of_the_conformance_tests_together(name: str, form: str) -> None:
     pool = dict(adversarial(name).opened)[form]
     plans = [check_file(path, pool.schema) for path in RECIPES.values()]
@@ -405,6 +407,7 @@ def test_assets_of_one_name_may_be_fitted_to_other_samples(form: int, home: Path
     assert list(differences(plans, pool)) == []
 
 
+@pytest.mark.slow
 def test_recipes_with_models_together(home: Path) -> None:
     ready = ready_for_models(home)
     schema = ready.raw.schema

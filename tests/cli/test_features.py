@@ -156,6 +156,7 @@ def asked(recipe: str) -> dict[tuple[str, str], int]:
     return {(one.feature, str(n)): report.asked[one.name] for n, one in enumerate(compiled.program.demands)}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_plan_counts_what_a_run_asks(recipe: str, home: Path) -> None:
     recipe = OWN + recipe if "other" in recipe else recipe

@@ -55,6 +55,7 @@ def kept(folder: Path) -> dict[str, bytes]:
     return {place.name: place.read_bytes() for place in folder.glob("??/*")}
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("added", [False, True], ids=["raw", "added"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_file_has_the_result_that_it_has_alone(

@@ -38,6 +38,7 @@ def differences(name: str, pool: str, folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", [name for number, name in enumerate(RECIPES) if number % 3 == 0 or "join" in name])
 def test_recipe(name: str, tmp_path: Path) -> None:
     assert differences(name, SEVERAL_FILES, tmp_path) == []

@@ -28,6 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(run, "_TARS_AT_ONCE", 2)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("tens", range(10))
 def test_as_the_oracle(tens: int, tmp_path: Path) -> None:
     seen = set()

@@ -139,6 +139,7 @@ def check_against_brute_force(pair: Pair, *, smallest: bool = True) -> Attributi
     return found
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("seed", range(FIRST))
 def test_every_set_is_the_smallest_that_flips_its_samples(seed: int) -> None:
     check_against_brute_force(drawn(str(seed)))
@@ -150,6 +151,7 @@ def test_every_set_of_more_pairs_is_the_smallest(seed: int) -> None:
     check_against_brute_force(drawn(str(seed)))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_pool_is_one_more_edit(seed: int) -> None:
     found = check_against_brute_force(drawn(f"pools {seed}", pools_differ=True))

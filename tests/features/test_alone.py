@@ -18,6 +18,7 @@ def silent(what: str, done: int, total: int) -> None:
     pass
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_told_is_the_oracles_count(case: str, world: World) -> None:
     query, _ = CASES[case]

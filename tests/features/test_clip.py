@@ -181,6 +181,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 OPTIONS = {"model": "dcql-tiny", "device": "cpu"}
 
 
+@pytest.mark.slow
 def test_a_recipe_embeds_by_a_checkpoint_of_its_own(tiny: dict[str, Any], tmp_path: Path) -> None:
     """Image and caption embedded in float16 and multiplied are what the score in float32 says, but for the rounding."""
     weights = shutil.copy(tiny["folder"] / "tiny.safetensors", tmp_path)

@@ -258,6 +258,7 @@ CASES: dict[str, tuple[str, dict[str, list[str]]]] = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", CASES)
 def test_asked_and_kept(case: str, world: World) -> None:
     query, asked = CASES[case]
@@ -271,6 +272,7 @@ def test_asked_and_kept(case: str, world: World) -> None:
     assert told == {name: (len(uids), len(uids)) for name, uids in wanted.items() if name in asked}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_store_holds_more_changes_nothing(case: str, world: World, tmp_path: Path) -> None:
     query, asked = CASES[case]

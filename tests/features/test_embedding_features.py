@@ -245,6 +245,7 @@ def test_a_program_with_a_feature_inside_of_another_is_stored_whole() -> None:
     assert program_store.decode(program_store.encode(compiled.program), compiled.source) == compiled.program
 
 
+@pytest.mark.slow
 def test_the_shipped_embeddings_of_the_demo_pool_come_out_again() -> None:
     pytest.importorskip("torch")
     text = """

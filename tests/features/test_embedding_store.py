@@ -210,6 +210,7 @@ dcql.run(Path({recipe!r}), "small", resources=Resources(threads=1), computing=Co
 """
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("number", [1, 2, 5])
 @pytest.mark.parametrize(("function", "after"), [("write_vectors", False), ("write_vectors", True), ("_write", True)])
 def test_a_kill_between_the_two_files(world: World, tmp_path: Path, number: int, function: str, after: bool) -> None:

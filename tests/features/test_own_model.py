@@ -187,6 +187,7 @@ WRONG = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("wrong", WRONG)
 def test_an_answer_of_another_type_is_a_failure(wrong: str, pool: str, tmp_path: Path) -> None:
     body, returns, said = WRONG[wrong]
@@ -255,6 +256,7 @@ def test_halves_go_to_even(pool: str, tmp_path: Path) -> None:
     assert result.subset.distinct == sum(step >= 0 for step in exact)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("output", "number", "fits"),
     [

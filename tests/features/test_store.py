@@ -45,6 +45,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pieces_and_processes_do_not_matter(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {}
     for way, (rows, fewest, workers) in WAYS.items():

@@ -141,6 +141,7 @@ def test_float32_alone_gives_other_rows() -> None:
     assert plain.tolist() != exact_nearest(x, matrix)[0]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_knn_is_exact_on_the_grid(case: str, k: int) -> None:
@@ -187,6 +188,7 @@ def test_a_product_of_zero_has_no_sign() -> None:
     assert not np.signbit(values).any()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 9), st.sampled_from(["f2", "f4", "f8"]))
 def test_lattices(seed: int, k: int, d: int, dtype: str) -> None:
     x, matrix = lattice(seed, 6, k, d)

@@ -53,6 +53,7 @@ def after(world: World, query: str, flip: Flip) -> str | None:
     return changed[len(world.declared) :]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", CASES)
 def test_the_verdict_and_the_changes_are_the_oracles(case: str, world: World) -> None:
     query, _ = CASES[case]

@@ -59,6 +59,7 @@ def test_what_crashed_once_is_taken_or_refused(path: Path) -> None:
     assert judge(target(path.parent.name), path.read_bytes()) in (True, False)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", TARGETS)
 def test_inputs_near_the_seeds_are_taken_or_refused(name: str) -> None:
     seeds = [path.read_bytes() for path in SEEDS if path.parent.name == name]

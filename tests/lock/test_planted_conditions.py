@@ -183,6 +183,7 @@ PLANTS: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_planted_dependence_is_found(name: str, mixed: Pool, monkeypatch: Patch) -> None:
     plant, conditions = PLANTS[name]
@@ -224,6 +225,7 @@ OF_THE_PROCESS = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", OF_THE_PROCESS)
 def test_a_dependence_on_the_process_is_found(name: str, mixed: Pool, tmp_path: Path, monkeypatch: Patch) -> None:
     """The value here is that of a process to which nothing but what this one has is said."""
@@ -294,6 +296,7 @@ def test_a_dependence_on_the_batch_is_found(name: str, ties: Pool, tmp_path: Pat
     assert "cold store" in found <= {"cold store", "half a store"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_ITS_PROCESS)
 def test_a_dependence_of_a_model_on_its_process(name: str, ties: Pool, tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "7")

@@ -59,6 +59,7 @@ def differences(reference: Run) -> dict[str, str]:
     return {o.name: o.difference for o in outcomes if o.difference is not None}
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", RECIPES)
 def test_nothing_matters_that_must_not(name: str, mixed: Pool) -> None:
     reference = done(name, mixed)

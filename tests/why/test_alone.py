@@ -42,6 +42,7 @@ def by_the_oracle(text: str, number: int) -> set[Counts]:
     return found
 
 
+@pytest.mark.slow
 @given(recipes(), st.sampled_from(NUMBERS), st.sampled_from(["raw", "added"]))
 def test_counts_are_the_oracles(text: str, number: int, form: str) -> None:
     text = without_promise(text)

@@ -182,6 +182,7 @@ def expected_faces(set_: Toy, model: ToyModel) -> dict[str, float]:
     return found
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_its_plain_reading(kind: str, tmp_path: Path) -> None:
     set_, model = toy(tmp_path, kind), toy_model()

@@ -56,6 +56,7 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name != "samples_per_second"} for line in found]
 
 
+@pytest.mark.thinned(2)
 @SCALES
 def test_one_run_hash_gives_one_weights_digest(which: Scale, tmp_path: Path) -> None:
     first = trained(tmp_path / "first", which)
