@@ -66,9 +66,16 @@ class Dying(Taking):
 
 
 @pytest.fixture(scope="module")
-def ray_here() -> Iterator[Cluster]:
+def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Start a cluster from a folder in which a clone lies: no worker takes that for the package."""
+    tests = Path(__file__).parents[1]
+    parent, folder = tmp_path_factory.mktemp("parent"), tmp_path_factory.mktemp("here")
+    (parent / tests.name).symlink_to(tests)
+    (folder / "dcql").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # its processes import this file
+        # Its processes import this file, and what it imports.
+        patch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{parent}")
+        patch.chdir(folder)
         with ray_cluster(None, 2) as cluster:
             yield cluster
         assert not ray.is_initialized()

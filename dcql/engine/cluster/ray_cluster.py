@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Any
 
 from dcql.engine.cluster.batches import Batch, Batches
@@ -60,12 +60,14 @@ def _connect(ray: Any, address: str | None, threads: int | None) -> None:
         _refuse_silence(address)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address is None:
-            # "local" even where a cluster runs on this machine, or RAY_ADDRESS names one: nothing by accident.
-            cores = threads or os.cpu_count() or 1
-            ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECTS, **quiet)
-        else:
-            ray.init(address, **quiet)
+        # Workers import from the folder in which a driver connects: a clone called dcql there would hide the package.
+        with chdir(os.sep):
+            if address is None:
+                # "local" even where a cluster runs on this machine, or RAY_ADDRESS names one: nothing by accident.
+                cores = threads or os.cpu_count() or 1
+                ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECTS, **quiet)
+            else:
+                ray.init(address, **quiet)
     except Exception as error:  # a node that takes too long to start raises no narrower one
         ray.shutdown()
         raise RunError(_unconnected(address, error)) from error
