@@ -51,17 +51,24 @@ print(*(each.__name__ for each in classes if each.__module__[:4] == "dcql" and "
 """
 
 
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for a store of these runs' own: of a run that a cluster began, another one imports more."""
+    return tmp_path_factory.mktemp("warm")
+
+
 def imported(recipe: str, here: Path) -> list[set[str]]:
     """Return what a warm run imports of dcql, of which packages, and the classes that `dataclasses` makes for it."""
     command = [sys.executable, "-c", RUN, recipe]
-    subprocess.run(command, capture_output=True, check=True, cwd=here)  # makes the demo pool, and the program
-    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here)
+    environment = {**os.environ, "DCQL_HOME": str(here / "home")}
+    subprocess.run(command, env=environment, capture_output=True, check=True, cwd=here)  # makes pool and program
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=here)
     return [set(line.split()) for line in found.stdout.splitlines()[-3:]]
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
-    return imported("clip30", tmp_path_factory.mktemp("warm"))
+def warm(here: Path) -> list[set[str]]:
+    return imported("clip30", here)
 
 
 def test_a_warm_run_of_an_added_pool_imports_what_it_needs(warm: list[set[str]]) -> None:
@@ -78,9 +85,9 @@ def test_a_warm_run_waits_for_no_data_class(warm: list[set[str]]) -> None:
     assert warm[2] == set()
 
 
-def test_a_warm_run_with_features_imports_a_little_more(tmp_path: Path) -> None:
+def test_a_warm_run_with_features_imports_a_little_more(here: Path) -> None:
     """No pyarrow either: footers of features and values come by DuckDB."""
-    modules, packages, made = imported("datacomp_1b", tmp_path)
+    modules, packages, made = imported("datacomp_1b", here)
     assert modules == {*WARM.split(), *WITH_FEATURES.split()}
     assert packages <= PACKAGES
     assert made == set()
