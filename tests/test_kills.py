@@ -195,9 +195,9 @@ def each_kill(commands: Commands, world: Any, count: int, every: int) -> Iterato
         yield name, killed(commands, start, name, right, scene, **moment)
 
 
-def test_six_kills(commands: Commands, world: Any) -> None:
-    ended = list(each_kill(commands, world, 200, 38))
-    assert len(ended) > 5
+def test_ten_kills(commands: Commands, world: Any) -> None:
+    ended = list(each_kill(commands, world, 200, 19))
+    assert len(ended) > 10
     assert sum(one.killed for _, one in ended) > len(ended) // 2
 
 

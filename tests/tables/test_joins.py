@@ -113,7 +113,7 @@ def test_the_order_of_samples_is_kept(pool: Ready, tmp_path: Path) -> None:
     assert "JOIN" not in program.marks.statement.text
 
 
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=60)
 @given(number=st.integers(0, COUNT - 1), data=st.data())
 def test_random_recipes_with_tables(number: int, data: st.DataObject) -> None:
     forms = small(number)
